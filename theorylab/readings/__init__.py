@@ -1,0 +1,1 @@
+"""Three readings of one formula: exact at given sizes, indexed for all sizes, numeric in torch."""

@@ -1,0 +1,170 @@
+"""The all-sizes reading: arrays whose entries are indexed polynomials and whose sizes are symbols."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from theorylab.errors import InputError, UnsupportedReading
+from theorylab.readings import polynomial as po
+from theorylab.readings.array import Array, Size, broadcast, number
+from theorylab.readings.polynomial import Polynomial
+
+_TEMPORARY = 5_000
+
+
+class Indexed(Array):
+    """`entry` has one free index an axis (index a for axis a); an axis of size 1 has none."""
+
+    __slots__ = ("_shape", "entry")
+    entry: Polynomial
+
+    def __init__(self, entry: Polynomial, shape: Sequence[Size]) -> None:
+        self.entry = entry
+        self._shape = tuple(shape)
+
+    @property
+    def shape(self) -> tuple[Size, ...]:
+        return self._shape
+
+    def _size(self, axis: int) -> Any:
+        coefficient, factors = po.size_factor(self.shape[axis])
+        return type(self)(Polynomial({tuple(factors): coefficient}), ())
+
+    @classmethod
+    def constant(cls, value: Any) -> Self:
+        if isinstance(value, Indexed):
+            return cls(value.entry, value.shape)
+        if hasattr(value, "tolist"):
+            value = value.tolist()
+        if isinstance(value, (list, tuple)):
+            raise UnsupportedReading("an array of given numbers has a fixed size")
+        return cls(po.constant(number(value)), ())
+
+    @classmethod
+    def letter(cls, name: str, shape: Sequence[Size], sign: str = "any") -> Self:
+        """A named array. Axes of size 1 carry no index."""
+        axes = [a for a, size in enumerate(shape) if size != 1]
+        entry = po.letter(name, [shape[a] for a in axes], sign).relabel(dict(enumerate(axes)))
+        return cls(entry, shape)
+
+    def axes(self) -> list[tuple[int, Size]]:
+        """The indexed axes with their sizes."""
+        return [(a, size) for a, size in enumerate(self.shape) if size != 1]
+
+    def _aligned(self, other: Self) -> tuple[Polynomial, Polynomial, tuple[Size, ...]]:
+        shape = broadcast(self.shape, other.shape)
+        parts = []
+        for array in (self, other):
+            offset = len(shape) - array.ndim
+            parts.append(array.entry.relabel(lambda i, offset=offset: i + offset) if offset else array.entry)
+        return parts[0], parts[1], shape
+
+    def _add(self, other: Self) -> Self:
+        left, right, shape = self._aligned(other)
+        return type(self)(left + right, shape)
+
+    def _multiply(self, other: Self) -> Self:
+        left, right, shape = self._aligned(other)
+        return type(self)(left * right, shape)
+
+    def _power(self, exponent: int) -> Self:
+        if exponent < 0:
+            return type(self)(po.reciprocal(self.entry) ** -exponent, self.shape)
+        return type(self)(self.entry**exponent, self.shape)
+
+    def _matmul(self, other: Self) -> Self:
+        shape = broadcast(self.shape[:-2], other.shape[:-2])
+        rank = len(shape) + 2
+        left = self.entry.relabel(lambda i, n=self.ndim: _TEMPORARY if i == n - 1 else i + rank - n)
+        right = other.entry.relabel(lambda i, n=other.ndim: _TEMPORARY if i == n - 2 else i + rank - n)
+        inner = self.shape[-1]
+        entry = left * right
+        if inner != 1:
+            entry = entry.sum_over(_TEMPORARY, inner)
+        return type(self)(entry, (*shape, self.shape[-2], other.shape[-1]))
+
+    def _swap(self, axis1: int, axis2: int) -> Self:
+        a, b = axis1 % self.ndim, axis2 % self.ndim
+        shape = list(self.shape)
+        shape[a], shape[b] = shape[b], shape[a]
+        return type(self)(self.entry.relabel({a: b, b: a}), shape)
+
+    def _sum(self, axes: tuple[int, ...], keepdims: bool) -> Self:
+        entry = self.entry
+        for a in axes:
+            if self.shape[a] != 1:
+                entry = entry.sum_over(a, self.shape[a])
+        if keepdims:
+            return type(self)(entry, [1 if a in axes else size for a, size in enumerate(self.shape)])
+        kept = [a for a in range(self.ndim) if a not in axes]
+        return type(self)(entry.relabel({a: n for n, a in enumerate(kept)}), [self.shape[a] for a in kept])
+
+    def __getitem__(self, key: Any) -> Self:
+        names: dict[int, int] = {}
+        shape: list[Size] = []
+        axis = 0
+        for item in self._expand_key(key):
+            if item is None:
+                shape.append(1)
+                continue
+            size = self.shape[axis]
+            if isinstance(item, int):
+                if size != 1:
+                    raise UnsupportedReading("an integer index needs a given size")
+                if item not in (0, -1):
+                    raise InputError(f"index {item} is out of range for axis {axis} of shape {self.shape}")
+            elif item == slice(None):
+                names[axis] = len(shape)
+                shape.append(size)
+            else:
+                raise UnsupportedReading("a partial slice needs a given size")
+            axis += 1
+        return type(self)(self.entry.relabel(names), shape)
+
+    def apply(self, function: str) -> Self:
+        return type(self)(po.atom(function, self.entry), self.shape)
+
+    def __repr__(self) -> str:
+        return f"Indexed({self.entry}, shape={self.shape})"
+
+
+def eye(size: Size) -> Indexed:
+    if size == 1:
+        return Indexed(po.ONE, (1, 1))
+    return Indexed(Polynomial({((po.delta(size), (0, 1), 1),): 1}), (size, size))
+
+
+def substitute(arrays: Sequence[Indexed], values: Mapping[str, Indexed]) -> list[Indexed]:
+    """Replace letters by arrays of the same shape, also inside atoms."""
+
+    def value(s: po.Symbol) -> Polynomial | None:
+        return _without_unit_axes(values[s.name]) if s.name in values else None
+
+    return [Indexed(po.substitute(a.entry, value), a.shape) for a in arrays]
+
+
+def directional(arrays: Sequence[Indexed], direction: Mapping[str, Indexed]) -> list[Indexed]:
+    """The derivative of each array along a direction given for each named letter."""
+
+    def along(s: po.Symbol) -> Polynomial | None:
+        return _without_unit_axes(direction[s.name]) if s.name in direction else None
+
+    return [Indexed(po.directional(a.entry, along), a.shape) for a in arrays]
+
+
+def gradient(scalar: Indexed, letters: Mapping[str, Indexed]) -> dict[str, Indexed]:
+    """The gradient of a scalar by letters, given as arrays."""
+    if any(size != 1 for size in scalar.shape):
+        raise InputError(f"a gradient needs a scalar, got shape {scalar.shape}")
+    result: dict[str, Indexed] = {}
+    for name, array in letters.items():
+        (s,) = array.entry.symbols()
+        labels = [_TEMPORARY + a for a, _ in array.axes()]
+        found = po.partial(scalar.entry, s, labels)
+        result[name] = Indexed(found.relabel({_TEMPORARY + a: a for a, _ in array.axes()}), array.shape)
+    return result
+
+
+def _without_unit_axes(array: Indexed) -> Polynomial:
+    return array.entry.relabel({a: n for n, (a, _) in enumerate(array.axes())})

@@ -1,0 +1,123 @@
+"""The numeric reading: torch float64 tensors, one trial at a time under `torch.func.vmap`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextvars import ContextVar
+from fractions import Fraction
+from typing import Any, Self
+
+import torch
+
+from theorylab.errors import InputError
+from theorylab.readings.array import Array, broadcast, number
+
+Tensor = torch.Tensor
+
+step_at_zero: ContextVar[float] = ContextVar("step_at_zero", default=0.0)
+"""The stated derivative of relu at 0, for the flow that is being evaluated."""
+
+device: ContextVar[str] = ContextVar("device", default="cpu")
+
+
+def step(x: Tensor) -> Tensor:
+    """The gate of relu: 1 above 0, 0 below, the stated convention at 0; its derivative is 0."""
+    x = x.detach()
+    return torch.where(x == 0, step_at_zero.get(), (x > 0).to(x.dtype))
+
+
+FUNCTIONS = {
+    "step": step,
+    "sign": lambda x: torch.sign(x.detach()),
+    "sqrt": torch.sqrt,
+    "exp": torch.exp,
+    "log": torch.log,
+    "tanh": torch.tanh,
+    "sin": torch.sin,
+    "cos": torch.cos,
+    "arcsinh": torch.asinh,
+}
+
+
+class Numeric(Array):
+    """Shape: integers. `data` is a float64 tensor of one trial."""
+
+    __slots__ = ("data",)
+    data: Tensor
+
+    def __init__(self, data: Tensor) -> None:
+        self.data = data
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.data.shape)
+
+    @classmethod
+    def constant(cls, value: Any) -> Self:
+        if isinstance(value, Numeric):
+            return cls(value.data)
+        return cls(torch.tensor(_floats(value), dtype=torch.float64, device=device.get()))
+
+    def _add(self, other: Self) -> Self:
+        broadcast(self.shape, other.shape)
+        return type(self)(self.data + other.data)
+
+    def _multiply(self, other: Self) -> Self:
+        broadcast(self.shape, other.shape)
+        return type(self)(self.data * other.data)
+
+    def __sub__(self, other: Any) -> Self:
+        right = self._lift(other)
+        broadcast(self.shape, right.shape)
+        return type(self)(self.data - right.data)
+
+    def __neg__(self) -> Self:
+        return type(self)(-self.data)
+
+    def __abs__(self) -> Self:
+        return type(self)(torch.abs(self.data))
+
+    def _power(self, exponent: int) -> Self:
+        return type(self)(torch.reciprocal(self.data) if exponent == -1 else self.data**exponent)
+
+    def _matmul(self, other: Self) -> Self:
+        return type(self)(self.data @ other.data)
+
+    def _swap(self, axis1: int, axis2: int) -> Self:
+        return type(self)(self.data.transpose(axis1, axis2))
+
+    def _sum(self, axes: tuple[int, ...], keepdims: bool) -> Self:
+        return type(self)(self.data.sum(dim=axes, keepdim=keepdims) if axes else self.data)
+
+    def __getitem__(self, key: Any) -> Self:
+        entries = tuple(self._expand_key(key))
+        axis = 0
+        for entry in entries:
+            if isinstance(entry, int) and not -self.shape[axis] <= entry < self.shape[axis]:
+                raise InputError(f"index {entry} is out of range for axis {axis} of shape {self.shape}")
+            axis += entry is not None
+        return type(self)(self.data[entries])
+
+    def apply(self, function: str) -> Self:
+        return type(self)(FUNCTIONS[function](self.data))
+
+    def __repr__(self) -> str:
+        return f"Numeric(shape={self.shape})"
+
+
+def _floats(value: Any) -> Any:
+    if isinstance(value, Fraction):
+        return float(value)
+    if isinstance(value, (list, tuple)):
+        return [_floats(v) for v in value]
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return float(number(value))
+
+
+def stack(arrays: Sequence[Numeric], axis: int) -> Numeric:
+    return Numeric(torch.stack([a.data for a in arrays], dim=axis))
+
+
+def concatenate(arrays: Sequence[Numeric], axis: int) -> Numeric:
+    return Numeric(torch.cat([a.data for a in arrays], dim=axis))
