@@ -1,0 +1,1 @@
+"""The theorems of the literature, one module per paper, written only in the public language."""
