@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from numbers import Rational
 from typing import Any, ClassVar, Self
@@ -100,40 +100,55 @@ class Array(ABC):
             raise InputError(f".T needs exactly two axes, got shape {self.shape}; use .mT")
         return self._swap(0, 1)
 
-    def _lift(self, other: Any) -> Self:
+    def constants(self) -> Any:
+        """Nested lists of Fractions where the array is a plain constant, else None."""
+        return None
+
+    def _pair(self, other: Any) -> tuple[Any, Any]:
+        """Both operands in one reading; numbers and constant arrays take the reading of what they meet."""
         if isinstance(other, type(self)):
-            return other
+            return self, other
         if isinstance(other, Array):
+            if (value := other.constants()) is not None:
+                return self, self.constant(value)
+            if (value := self.constants()) is not None:
+                return other.constant(value), other
             raise InputError(f"a formula mixes {type(self).__name__} and {type(other).__name__} arrays; expected one reading")
         if is_number(other):
-            return self.constant(number(other))
+            return self, self.constant(number(other))
         if hasattr(other, "__array__") or isinstance(other, (list, tuple)):
-            return self.constant(other)
+            return self, self.constant(other)
         raise InputError(f"a formula combines an array with {type(other).__name__}; expected an array or a number")
 
-    def __add__(self, other: Any) -> Self:
-        return self._add(self._lift(other))
+    def __add__(self, other: Any) -> Any:
+        left, right = self._pair(other)
+        return left._add(right)
 
-    def __radd__(self, other: Any) -> Self:
-        return self._lift(other)._add(self)
+    __radd__ = __add__
 
-    def __sub__(self, other: Any) -> Self:
-        return self._add(-self._lift(other))
+    def __sub__(self, other: Any) -> Any:
+        left, right = self._pair(other)
+        return left._add(-right)
 
-    def __rsub__(self, other: Any) -> Self:
-        return self._lift(other)._add(-self)
+    def __rsub__(self, other: Any) -> Any:
+        left, right = self._pair(other)
+        return right._add(-left)
 
-    def __mul__(self, other: Any) -> Self:
-        return self._multiply(self._lift(other))
+    def __mul__(self, other: Any) -> Any:
+        if isinstance(other, Mapping):
+            return NotImplemented
+        left, right = self._pair(other)
+        return left._multiply(right)
 
-    def __rmul__(self, other: Any) -> Self:
-        return self._lift(other)._multiply(self)
+    __rmul__ = __mul__
 
-    def __truediv__(self, other: Any) -> Self:
-        return self._multiply(self._lift(other)._power(-1))
+    def __truediv__(self, other: Any) -> Any:
+        left, right = self._pair(other)
+        return left._multiply(right._power(-1))
 
-    def __rtruediv__(self, other: Any) -> Self:
-        return self._lift(other)._multiply(self._power(-1))
+    def __rtruediv__(self, other: Any) -> Any:
+        left, right = self._pair(other)
+        return right._multiply(left._power(-1))
 
     def __neg__(self) -> Self:
         return self._multiply(self.constant(Fraction(-1)))
@@ -144,7 +159,7 @@ class Array(ABC):
     def __abs__(self) -> Self:
         return self._multiply(self.apply("sign"))
 
-    def __pow__(self, exponent: Any) -> Self:
+    def __pow__(self, exponent: Any) -> Any:
         if isinstance(exponent, Array):
             return (self.apply("log") * exponent).apply("exp")
         power = number(exponent)
@@ -154,11 +169,19 @@ class Array(ABC):
             return self.apply("sqrt")._power(power.numerator)
         return (self.apply("log") * power).apply("exp")
 
-    def __rpow__(self, base: Any) -> Self:
-        return (self * self._lift(base).apply("log")).apply("exp")
+    def __rpow__(self, base: Any) -> Any:
+        exponent, root = self._pair(base)
+        return (exponent * root.apply("log")).apply("exp")
 
-    def __matmul__(self, other: Any) -> Self:
-        other = self._lift(other)
+    def __matmul__(self, other: Any) -> Any:
+        left, right = self._pair(other)
+        return left._product(right)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        left, right = self._pair(other)
+        return right._product(left)
+
+    def _product(self, other: Self) -> Self:
         if self.ndim == 0 or other.ndim == 0:
             raise InputError(f"@ needs arrays with at least one axis, got shapes {self.shape} and {other.shape}; use *")
         left = self[None, :] if self.ndim == 1 else self
@@ -171,9 +194,6 @@ class Array(ABC):
         if self.ndim == 1:
             product = product[..., 0] if other.ndim == 1 else product[..., 0, :]
         return product
-
-    def __rmatmul__(self, other: Any) -> Self:
-        return self._lift(other) @ self
 
     def sum(self, axis: Axis = None, keepdims: bool = False) -> Self:
         return self._sum(self._axes(axis), keepdims)

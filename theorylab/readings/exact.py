@@ -51,6 +51,14 @@ class Exact(Array):
             out[index] = ex.var(entry_name(name, index))
         return cls(out)
 
+    def constants(self) -> Any:
+        if any(e.op != "const" for e in self.entries()):
+            return None
+        values = np.empty(self.data.shape, object)
+        for index in np.ndindex(values.shape):
+            values[index] = self.data[index].args[0]
+        return values.tolist()
+
     def entries(self) -> list[ex.Expression]:
         return list(self.data.reshape(-1))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextvars import ContextVar
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Self
 
 import torch
@@ -56,6 +57,8 @@ class Numeric(Array):
     def constant(cls, value: Any) -> Self:
         if isinstance(value, Numeric):
             return cls(value.data)
+        if isinstance(value, Fraction):
+            return cls(_scalar(float(value), device.get()))
         return cls(torch.tensor(_floats(value), dtype=torch.float64, device=device.get()))
 
     def _add(self, other: Self) -> Self:
@@ -66,10 +69,10 @@ class Numeric(Array):
         broadcast(self.shape, other.shape)
         return type(self)(self.data * other.data)
 
-    def __sub__(self, other: Any) -> Self:
-        right = self._lift(other)
-        broadcast(self.shape, right.shape)
-        return type(self)(self.data - right.data)
+    def __sub__(self, other: Any) -> Any:
+        left, right = self._pair(other)
+        broadcast(left.shape, right.shape)
+        return Numeric(left.data - right.data)
 
     def __neg__(self) -> Self:
         return type(self)(-self.data)
@@ -103,6 +106,11 @@ class Numeric(Array):
 
     def __repr__(self) -> str:
         return f"Numeric(shape={self.shape})"
+
+
+@lru_cache(maxsize=4096)
+def _scalar(value: float, where: str) -> Tensor:
+    return torch.tensor(value, dtype=torch.float64, device=where)
 
 
 def _floats(value: Any) -> Any:

@@ -217,7 +217,7 @@ def _monomial_text(m: Monomial) -> str:
 
 
 def dummy_count(m: Monomial) -> int:
-    return -min((i for _, idx, _ in m for i in idx), default=0) if m else 0
+    return -min((i for _, idx, _ in m for i in idx if i < 0), default=0)
 
 
 def _shift(m: Monomial, count: int) -> Monomial:

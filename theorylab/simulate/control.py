@@ -15,6 +15,11 @@ SAFETY = 0.9
 SHRINK = 0.2
 GROW = 10.0
 
+# Accepted steps whose estimates of the spectral radius are remembered, and the share of the field that the stiff
+# components may make up.
+MEMORY = 4
+STIFF_SHARE = 0.1
+
 
 def rms(x: Tensor) -> Tensor:
     """Root mean square of each row, (b, D) -> (b,)."""
@@ -32,6 +37,31 @@ def combined_error(norms: Sequence[Tensor]) -> Tensor:
         # The tiny term leaves 0 / 0 = 0.
         error = error * (error / torch.sqrt(error**2 + 0.01 * norms[1] ** 2 + 1e-300))
     return torch.nan_to_num(error, nan=torch.inf, posinf=torch.inf)
+
+
+def spectral_radius(before: Tensor, ahead: Tensor, k_before: Tensor, k_ahead: Tensor, h: Tensor) -> Tensor:
+    """An estimate of the spectral radius of the Jacobian from the last two stages, both at the end of the step; (b,).
+
+    |f(ahead) - f(before)| / |ahead - before|, where the stages carry the factor h: Hairer, Wanner, Solving ODEs II,
+    IV.2. It approaches the spectral radius where the stability limit rules the step, and is lower elsewhere.
+    """
+    change = torch.linalg.vector_norm(k_ahead - k_before, dim=1)
+    distance = torch.linalg.vector_norm(ahead - before, dim=1)
+    return torch.nan_to_num(change / (distance * h), nan=0.0, posinf=0.0)
+
+
+def stiff_error(estimates: Tensor, radius: Tensor, y: Tensor, f: Tensor) -> Tensor:
+    """The error of a step in units of what the field's norm allows near an equilibrium, (b,).
+
+    An explicit method at its stability limit keeps stiff components at the level of the tolerance, where they add
+    (spectral radius) x (tolerance) to the field, and its norm never falls to the limit that a stopping rule sets. So the
+    error may be at most STIFF_SHARE |f| / radius, or round-off if that is more. `radius` is (b, MEMORY); the least of
+    the remembered estimates counts, because a single one is huge where a step crosses a kink.
+    """
+    allowed = STIFF_SHARE * torch.linalg.vector_norm(f, dim=1) / radius.amin(dim=1)
+    round_off = 4 * torch.finfo(y.dtype).eps * torch.linalg.vector_norm(y, dim=1)
+    error = combined_error([torch.linalg.vector_norm(estimate, dim=1) for estimate in estimates])
+    return error / torch.maximum(allowed, round_off)
 
 
 def step_factor(error: Tensor, previous: Tensor, accept: Tensor, after_rejection: Tensor, order: int) -> Tensor:

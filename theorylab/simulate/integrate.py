@@ -34,6 +34,7 @@ class _Active:
     h: Tensor
     t_end: Tensor
     previous: Tensor
+    radius: Tensor
     rejected: Tensor
     accepted: Tensor
     extra: Tensor
@@ -138,6 +139,7 @@ def integrate(
         h=h,
         t_end=ends,
         previous=torch.full_like(t, 1e-4),
+        radius=torch.zeros((size, control.MEMORY), dtype=y.dtype, device=y.device),
         rejected=torch.zeros_like(rows, dtype=torch.bool),
         accepted=counts,
         extra=counts.clone(),
@@ -178,13 +180,15 @@ def integrate(
         final = 1.01 * active.h >= remaining
         h = torch.where(final, remaining, active.h)
         torch.mul(active.f, h[:, None], out=k[0])
-        _, ahead, slope = stages(field, table, range(1, last + 1), active.t, active.y, h, k, active.rows)
+        before, ahead, slope = stages(field, table, range(1, last + 1), active.t, active.y, h, k, active.rows)
         attempts += 1
         evaluations += last
 
         estimates = (table.errors @ k.view(last + 1, -1)).view(-1, *ahead.shape)
         scale = torch.maximum(active.y.abs(), ahead.abs()).mul_(rtol).add_(absolute)
         error = control.combined_error([control.rms(estimate / scale) for estimate in estimates])
+        if until is not None:
+            error = torch.maximum(error, control.stiff_error(estimates, active.radius, ahead, slope))
         finite = torch.isfinite(error) & torch.isfinite(slope).all(1)
         accept = finite & (error <= 1)
         arrived = torch.where(final, active.t_end, active.t + h)
@@ -201,6 +205,9 @@ def integrate(
         active.f = torch.where(column, slope, active.f)
         active.h = h * factor
         active.previous = torch.where(accept, error.clamp(min=1e-4), active.previous)
+        if until is not None:
+            radius = control.spectral_radius(before, ahead, k[last - 1], k[last], h)
+            active.radius = torch.where(column, torch.cat([active.radius[:, 1:], radius[:, None]], dim=1), active.radius)
         active.rejected = ~accept
         active.accepted = active.accepted + accept
         if observe is not None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from theorylab.errors import InputError
@@ -28,7 +29,7 @@ class Coefficients:
 def coefficients(method: ExplicitRungeKutta, device: torch.device) -> Coefficients:
     """Tensors of a method, made once a device."""
 
-    def tensor(array: Sequence[float]) -> Tensor:
+    def tensor(array: NDArray[np.float64]) -> Tensor:
         return torch.as_tensor(array, dtype=torch.float64, device=device)
 
     return Coefficients(

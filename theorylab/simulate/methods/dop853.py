@@ -1,4 +1,4 @@
-"""DOP853: the explicit method of order 8 of Dormand and Prince with the error estimates 5 and 3 of Hairer and Wanner."""
+"""DOP853: the method of order 8 of Dormand and Prince with the error estimates 5 and 3 of Hairer and Wanner."""
 
 from __future__ import annotations
 

@@ -1,0 +1,94 @@
+"""Distributions of variables in experiments, as data. For "for all" claims they are only a search measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from theorylab.errors import InputError
+
+Parameter = float | Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How one entry of a variable is drawn. `kind` names the law; `a`, `b` are its parameters."""
+
+    kind: str
+    a: float = 0.0
+    b: float = 1.0
+    values: tuple[float, ...] = ()
+
+    def sample(self, generator: np.random.Generator, shape: Sequence[int]) -> np.ndarray:
+        """An array of the given shape, float64."""
+        size = tuple(shape)
+        match self.kind:
+            case "normal":
+                return self.a + self.b * generator.standard_normal(size)
+            case "uniform":
+                return generator.uniform(self.a, self.b, size)
+            case "loguniform":
+                return np.exp(generator.uniform(np.log(self.a), np.log(self.b), size))
+            case "integer":
+                return generator.integers(int(self.a), int(self.b), size, endpoint=True).astype(float)
+            case "one_of":
+                return np.asarray(self.values)[generator.integers(0, len(self.values), size)]
+            case "constant":
+                return np.full(size, self.a)
+            case "orthogonal":
+                if len(size) != 2 or size[0] != size[1]:
+                    raise InputError(f"an orthogonal draw needs a square matrix, got shape {size}")
+                q, r = np.linalg.qr(generator.standard_normal(size))
+                return q * np.sign(np.diag(r))
+        raise InputError(f"unknown distribution {self.kind!r}")
+
+    @property
+    def positive(self) -> bool:
+        return self.kind == "loguniform" or (self.kind in ("uniform", "integer", "constant") and self.a > 0)
+
+
+def _range(a: float, b: float, name: str) -> tuple[float, float]:
+    if not (np.isfinite(a) and np.isfinite(b) and a <= b):
+        raise InputError(f"{name}({a}, {b}) is not a range; expected finite numbers in increasing order")
+    return float(a), float(b)
+
+
+def normal(scale: float = 1.0, mean: float = 0.0) -> Draw:
+    """Independent normal entries with standard deviation `scale`."""
+    if not (np.isfinite(scale) and scale >= 0):
+        raise InputError(f"normal(scale={scale}) needs a finite scale >= 0")
+    return Draw("normal", float(mean), float(scale))
+
+
+def uniform(a: float = 0.0, b: float = 1.0) -> Draw:
+    return Draw("uniform", *_range(a, b, "uniform"))
+
+
+def loguniform(a: float, b: float) -> Draw:
+    """exp of a uniform variable; 0 < a <= b."""
+    if not a > 0:
+        raise InputError(f"loguniform({a}, {b}) needs 0 < a <= b")
+    return Draw("loguniform", *_range(a, b, "loguniform"))
+
+
+def integer(a: int, b: int) -> Draw:
+    """Integers from a to b, both included."""
+    return Draw("integer", *_range(a, b, "integer"))
+
+
+def one_of(*values: float) -> Draw:
+    if not values:
+        raise InputError("one_of() needs at least one value")
+    return Draw("one_of", values=tuple(map(float, values)))
+
+
+def constant(value: float) -> Draw:
+    return Draw("constant", float(value), float(value))
+
+
+def orthogonal() -> Draw:
+    """A Haar random orthogonal matrix."""
+    return Draw("orthogonal")

@@ -1,0 +1,251 @@
+"""Functions of arrays that formulas may use, beside `@ + - * / ** .mT .sum() .mean()` and indexing.
+
+Each works in every reading. Shapes follow numpy; errors name the shapes that were given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from theorylab.errors import InputError, UnsupportedReading
+from theorylab.readings.array import Array, Axis, is_number, number
+from theorylab.readings.calculus import directional, gradient, reading
+from theorylab.readings.namespace import Namespace
+
+__all__ = [
+    "absolute", "arcsinh", "array", "basis", "cayley", "concat", "cos", "cosh", "derivative", "diag", "dot", "exp", "eye",
+    "gradient", "leaky_relu", "log", "maximum", "minimum", "norm", "outer", "relu", "sign", "sin", "sinh", "softmax",
+    "sqrt", "stack", "step", "sum", "tanh", "trace", "vec", "where", "zeros_like",
+]  # fmt: skip
+
+
+def _array(x: Any) -> Array:
+    if isinstance(x, Array):
+        return x
+    if is_number(x):
+        from theorylab.readings.exact import Exact
+
+        return Exact.constant(number(x))
+    raise InputError(f"an operation got {type(x).__name__}; expected an array of the formula")
+
+
+def step(x: Array) -> Array:
+    """1 where x > 0, 0 where x < 0, the flow's stated convention at 0. Its derivative is 0."""
+    return _array(x).apply("step")
+
+
+def relu(x: Array) -> Array:
+    """max(x, 0); its derivative at 0 is the flow's `gates`."""
+    x = _array(x)
+    return x * x.apply("step")
+
+
+def leaky_relu(x: Array, slope: Any = Fraction(1, 100)) -> Array:
+    """x for x > 0 and slope * x below."""
+    x = _array(x)
+    return x * slope + x * x.apply("step") * (1 - slope)
+
+
+def sign(x: Array) -> Array:
+    return _array(x).apply("sign")
+
+
+def absolute(x: Array) -> Array:
+    return abs(_array(x))
+
+
+def exp(x: Array) -> Array:
+    return _array(x).apply("exp")
+
+
+def log(x: Array) -> Array:
+    """Natural logarithm; the formula holds where x > 0."""
+    return _array(x).apply("log")
+
+
+def sqrt(x: Array) -> Array:
+    """Square root; the formula holds where x > 0."""
+    return _array(x).apply("sqrt")
+
+
+def tanh(x: Array) -> Array:
+    return _array(x).apply("tanh")
+
+
+def sin(x: Array) -> Array:
+    return _array(x).apply("sin")
+
+
+def cos(x: Array) -> Array:
+    return _array(x).apply("cos")
+
+
+def sinh(x: Array) -> Array:
+    e = exp(x)
+    return (e - 1 / e) / 2
+
+
+def cosh(x: Array) -> Array:
+    e = exp(x)
+    return (e + 1 / e) / 2
+
+
+def arcsinh(x: Array) -> Array:
+    return _array(x).apply("arcsinh")
+
+
+def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
+    return _array(x).sum(axis, keepdims)
+
+
+def norm(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
+    """The Euclidean (Frobenius) norm over the given axes; differentiable where it is not 0."""
+    return (_array(x) ** 2).sum(axis, keepdims).apply("sqrt")
+
+
+def dot(a: Any, b: Any) -> Array:
+    """The sum of products of two arrays of one shape, or of two namespaces with the same names."""
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        total: Any = 0
+        for name in a:
+            total = (a[name] * b[name]).sum() + total
+        return total
+    return (_array(a) * b).sum()
+
+
+def outer(a: Array, b: Array) -> Array:
+    """a[i] b[j] over the last axes."""
+    return _array(a)[..., :, None] * _array(b)[..., None, :]
+
+
+def maximum(a: Any, b: Any) -> Array:
+    return relu(a - b) + b
+
+
+def minimum(a: Any, b: Any) -> Array:
+    return a - relu(a - b)
+
+
+def where(condition: Array, a: Any, b: Any) -> Array:
+    """a where `condition` (an ops.step) is 1, b where it is 0."""
+    return _array(condition) * (a - b) + b
+
+
+def softmax(x: Array, axis: int = -1) -> Array:
+    e = exp(x)
+    return e / e.sum(axis, keepdims=True)
+
+
+def zeros_like(x: Array) -> Array:
+    return _array(x) * 0
+
+
+def stack(arrays: Sequence[Any], axis: int = 0) -> Array:
+    """Arrays of one shape along a new axis."""
+    return _engine(arrays).stack(_unify(arrays), axis)
+
+
+def concat(arrays: Sequence[Any], axis: int = 0) -> Array:
+    """Arrays along an existing axis."""
+    return _engine(arrays).concatenate(_unify(arrays), axis)
+
+
+def vec(*entries: Any) -> Array:
+    """A vector of scalars; plain numbers alone give a constant."""
+    return array(list(entries)) if reading(*entries) is None else stack(entries)
+
+
+def array(values: Any) -> Array:
+    """A constant from nested lists of ints and Fractions; it takes the reading of what it meets."""
+    from theorylab.readings.exact import Exact
+
+    return Exact.constant(values)
+
+
+def basis(like: Array, index: int) -> Array:
+    """The unit vector with the shape of the vector `like`."""
+    (length,) = like.shape
+    if not isinstance(length, int):
+        raise UnsupportedReading("a unit vector needs a given size")
+    return like * 0 + array([int(i == index) for i in range(length)])
+
+
+def eye(like: Array) -> Array:
+    """The identity with the shape of the square matrix `like`."""
+    size, other = like.shape
+    if size != other:
+        raise InputError(f"eye needs a square matrix, got shape {like.shape}")
+    if not isinstance(size, int):
+        from theorylab.readings.indexed import eye as indexed_eye
+
+        return indexed_eye(size)
+    return like * 0 + array([[int(i == j) for j in range(size)] for i in range(size)])
+
+
+def diag(x: Array) -> Array:
+    """The diagonal of a square matrix as a vector."""
+    return (x * eye(x)).sum(-1)
+
+
+def trace(x: Array) -> Array:
+    return diag(x).sum()
+
+
+def cayley(x: Array) -> Array:
+    """The rotation (I - S)(I + S)^-1 with S the skew part of a square matrix x; onto the rotations without eigenvalue -1."""
+    size = x.shape[0]
+    if not isinstance(size, int):
+        raise UnsupportedReading("the Cayley transform needs a given size")
+    skew = (x - x.mT) / 2
+    identity = eye(x)
+    return (identity - skew) @ _inverse(identity + skew)
+
+
+def _inverse(a: Array) -> Array:
+    """The inverse by Faddeev and Le Verrier: no branch, exact in every reading."""
+    n = int(a.shape[0])
+    identity = eye(a)
+    m, c = identity * 0, identity[0, 0]
+    for k in range(1, n + 1):
+        m = a @ m + c * identity
+        c = -trace(a @ m) / k
+    return -m / c
+
+
+def derivative(function: Callable[[Namespace], Array], p: Mapping[str, Array], direction: Mapping[str, Array]) -> Array:
+    """The derivative of function(p) along a direction with the names of p."""
+    return directional(function, p, direction)
+
+
+def _engine(arrays: Sequence[Any]) -> Any:
+    """The module of the reading in which all the arrays can be."""
+    kind = _common(arrays).__name__
+    if kind == "Indexed":
+        raise UnsupportedReading("stacking needs given sizes")
+    from theorylab.readings import exact
+
+    if kind == "Exact":
+        return exact
+    from theorylab.readings import numeric
+
+    return numeric
+
+
+def _common(arrays: Sequence[Any]) -> type[Array]:
+    kinds = [type(a) for a in arrays if isinstance(a, Array)]
+    if not kinds:
+        raise InputError("stack and concat got only numbers; expected at least one array, or use ops.array")
+    return next((k for k in kinds if k.__name__ != "Exact"), kinds[0])
+
+
+def _unify(arrays: Sequence[Any]) -> list[Any]:
+    """All in one reading; scalars among arrays are spread to their shape."""
+    kind = _common(arrays)
+    lifted = []
+    for a in arrays:
+        value = a.constants() if isinstance(a, Array) and not isinstance(a, kind) else a
+        lifted.append(value if isinstance(value, kind) else kind.constant(number(value) if is_number(value) else value))
+    largest = max(lifted, key=lambda a: a.ndim)
+    return [a + largest * 0 if a.ndim < largest.ndim else a for a in lifted]

@@ -1,0 +1,74 @@
+"""The words and numbers of a report: one spelling for every output format."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from theorylab.verdict import Status, Tier
+
+STATUS_SYMBOL: dict[Status, str] = {"proved": "∎", "supported": "≈", "refuted": "×", "inconclusive": "?"}
+
+STATUS_MEANING: dict[Status, str] = {
+    "proved": "a certificate was accepted by the independent checker; the scope is what the certificate says",
+    "supported": "simulation and search agree with the claim; this is evidence, not a proof",
+    "refuted": "a counterexample survived its re-check",
+    "inconclusive": "neither; the reason says what would settle it",
+}
+
+TIER_MEANING: dict[Tier, str] = {
+    "kernel": "certificate checked by proofs_check, a separate program of the standard library alone",
+    "coq": "certificate checked by proofs_check and exported to Coq, which compiled it",
+    "exact": "exact rational arithmetic",
+    "enclosure": "rigorous interval enclosure",
+    "numeric": "float64 with the integrator's own error measured",
+}
+
+FINDING_TITLE = {
+    "readings": "Readings compared",
+    "derivation": "Derivation",
+    "kernel": "Independent check",
+    "search": "How it was attacked",
+    "simulation": "Simulation",
+    "witness": "Witness",
+    "argument": "Argument by hand",
+}
+
+OUTCOME_WORDS = {"for": "for the claim", "against": "against the claim", "open": "settles nothing"}
+OUTCOME_SYMBOL = {"for": "+", "against": "−", "open": "○"}
+
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def printable(text: str) -> str:
+    """`text` with every character that no output format may hold replaced by U+FFFD."""
+    return _UNPRINTABLE.sub("\ufffd", text)
+
+
+def number(value: float | int | str | bool, *, grouped: bool = True) -> str:
+    """A number for a reader: four significant digits, powers of ten written out, long integers in groups of three."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return f"{value:,}".replace(",", "\u202f") if grouped and abs(value) >= 10_000 else str(value)
+    if not math.isfinite(value):
+        return "not a number" if math.isnan(value) else ("∞" if value > 0 else "−∞")
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        return f"{value:.4g}".replace("-", "−") if abs(value) < 1e4 else f"{value:.6g}".replace("-", "−")
+    mantissa, exponent = f"{value:.3e}".split("e")
+    mantissa = mantissa.rstrip("0").rstrip(".").replace("-", "−")
+    power = "10" + str(int(exponent)).translate(_SUPERSCRIPT)
+    return {"1": power, "−1": "−" + power}.get(mantissa, f"{mantissa}\u202f×\u202f{power}")
+
+
+def label(name: str) -> str:
+    """An identifier as words: `max_drift` is "max drift"."""
+    return name.replace("_", " ").strip() or name
+
+
+def count(amount: int, singular: str, plural: str | None = None) -> str:
+    """`3 claims`, `1 claim`."""
+    return f"{amount} {singular if amount == 1 else plural or singular + 's'}"

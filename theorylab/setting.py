@@ -1,0 +1,217 @@
+"""Settings: the typed variables that a statement quantifies over, and the hypotheses about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from theorylab.draw import Draw, constant, normal
+from theorylab.errors import InputError, UnsupportedReading
+from theorylab.readings.array import Array, Size
+from theorylab.readings.namespace import Case, Namespace
+
+Shape = tuple[Size, ...]
+Make = Callable[[str, Shape, str], Array]
+
+
+def parse_shape(text: str, what: str) -> Shape:
+    """ "k d" -> ("k", "d"); "2 d" -> (2, "d"); "" is a scalar."""
+    if not isinstance(text, str):
+        raise InputError(f"the shape of {what} is {text!r}; expected a string of sizes such as 'k d'")
+    tokens: list[Size] = []
+    for token in text.split():
+        if token.isdigit() and int(token) > 0:
+            tokens.append(int(token))
+        elif token.isidentifier():
+            tokens.append(token)
+        else:
+            raise InputError(f"the shape {text!r} of {what} contains {token!r}; expected names and positive integers")
+    return tuple(tokens)
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A typed variable. `draw` is its distribution in experiments, or a function of the case that defines it."""
+
+    shape: str = ""
+    draw: Draw | Callable[[Case], Any] | None = None
+    to: float | None = None
+    integer: bool = False
+    positive: bool = False
+    nonzero: bool = False
+
+    @property
+    def sizes(self) -> Shape:
+        return parse_shape(self.shape, "a variable")
+
+    @property
+    def sign(self) -> str:
+        return "positive" if self.positive else "nonzero" if self.nonzero else "any"
+
+    @property
+    def defined(self) -> bool:
+        return self.draw is not None and not isinstance(self.draw, Draw)
+
+    @property
+    def distribution(self) -> Draw:
+        if isinstance(self.draw, Draw):
+            return self.draw
+        return Draw("loguniform", 0.2, 5.0) if self.positive else normal()
+
+
+def var(
+    shape: str = "",
+    draw: Draw | Callable[[Case], Any] | None = None,
+    *,
+    to: float | None = None,
+    integer: bool = False,
+    positive: bool = False,
+    nonzero: bool = False,
+) -> Variable:
+    """A variable of the given shape ("M N", "" for a scalar).
+
+    draw: its distribution in experiments, or a function of the case that defines it (y = f(x)).
+    to: the limit along which it is walked, for asymptotic claims. positive, nonzero: known signs of all entries.
+    """
+    made = Variable(shape, draw, to, integer, positive, nonzero)
+    _ = made.sizes
+    return made
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """A hypothesis: `holds(c)` is zero where it is true, `enforce(c)` gives changed variables for which it is."""
+
+    name: str
+    holds: Callable[[Case], Any] | None
+    enforce: Callable[[Case], Mapping[str, Any]] | None = None
+    positive: bool = False
+
+
+def assume(
+    name: str, holds: Callable[[Case], Any] | None, enforce: Callable[[Case], Mapping[str, Any]] | None = None, *, positive: bool = False
+) -> Assumption:
+    """A hypothesis that can be dropped.
+
+    holds(c): a residual that is 0 (or, with positive=True, a margin that is > 0) where the hypothesis is true.
+    enforce(c): the variables to change so that it is true, e.g. {"A": ..., "init.v": ...}; the identity where it
+    is true already. Without it, cases are sampled by rejection and proofs use the relation itself.
+    """
+    if not name:
+        raise InputError("an assumption got an empty name; expected a short description such as 'A z = 0'")
+    return Assumption(name, holds, enforce, positive)
+
+
+@dataclass(frozen=True, init=False)
+class Setting:
+    """Variables, distributions of the initial parameters, and assumptions in order of application."""
+
+    assumptions: tuple[Assumption, ...] = ()
+    init: Mapping[str, Any] = field(default_factory=dict)
+    variables: Mapping[str, Variable] = field(default_factory=dict)
+
+    def __init__(self, *assumptions: Assumption, init: Mapping[str, Any] | None = None, **variables: Any) -> None:
+        for a in assumptions:
+            if not isinstance(a, Assumption):
+                raise InputError(f"a setting got {type(a).__name__}; expected assumptions (tl.assume) and name=tl.var(...)")
+        names = [a.name for a in assumptions]
+        if len(set(names)) != len(names):
+            raise InputError(f"a setting has two assumptions of one name in {names}")
+        object.__setattr__(self, "assumptions", tuple(assumptions))
+        object.__setattr__(self, "init", dict(init or {}))
+        object.__setattr__(self, "variables", {n: _variable(n, v) for n, v in variables.items()})
+
+    def with_(self, *assumptions: Assumption, init: Mapping[str, Any] | None = None, **variables: Any) -> Setting:
+        """A setting with more assumptions and with variables added or replaced."""
+        return Setting(
+            *self.assumptions, *assumptions, init={**self.init, **(init or {})}, **{**self.variables, **variables}
+        )
+
+    def without(self, name: str) -> Setting:
+        """The setting with one assumption dropped: its retraction is not applied."""
+        kept = [a for a in self.assumptions if a.name != name]
+        if len(kept) == len(self.assumptions):
+            known = ", ".join(repr(a.name) for a in self.assumptions) or "none"
+            raise InputError(f"there is no assumption {name!r} to drop; expected one of: {known}")
+        return Setting(*kept, init=self.init, **self.variables)
+
+    def merged(self, other: Setting) -> Setting:
+        extra = [a for a in other.assumptions if a.name not in {b.name for b in self.assumptions}]
+        return Setting(*self.assumptions, *extra, init={**self.init, **other.init}, **{**self.variables, **other.variables})
+
+    def sizes(self) -> set[str]:
+        return {s for v in self.variables.values() for s in v.sizes if isinstance(s, str)}
+
+    def initial(self, name: str, shape: Shape) -> Variable:
+        """How the initial value of a parameter is given: default normal entries of scale 1."""
+        given = self.init.get(name)
+        if given is None:
+            return Variable(" ".join(map(str, shape)), None)
+        if isinstance(given, Variable):
+            if given.sizes != shape:
+                raise InputError(f"init of {name!r} has shape {given.shape!r}; expected {' '.join(map(str, shape))!r}")
+            return given
+        if isinstance(given, Draw):
+            return Variable(" ".join(map(str, shape)), given)
+        if isinstance(given, (int, float)):
+            return Variable(" ".join(map(str, shape)), constant(float(given)))
+        if callable(given):
+            return Variable(" ".join(map(str, shape)), given)
+        raise InputError(f"init of {name!r} is {type(given).__name__}; expected a distribution, a number or a function of the case")
+
+    def case(self, values: Mapping[str, Array], initial: Mapping[str, Array]) -> Case:
+        """The case with given values of the free variables: defined variables computed, hypotheses enforced.
+
+        An assumption whose `enforce` has no form in this reading is left as a relation: see `relations`.
+        """
+        c = Case({**values, "init": Namespace(initial, "init parameter")})
+        for name, variable in self.variables.items():
+            if variable.defined:
+                c = c.updated({name: variable.draw(c)})  # type: ignore[operator]
+        for name, given in self.init.items():
+            if callable(given) and not isinstance(given, (Draw, Variable)) and name in initial:
+                c = c.updated({f"init.{name}": given(c)})
+        for a in self.assumptions:
+            if a.enforce is not None:
+                try:
+                    changed = a.enforce(c)
+                except UnsupportedReading:
+                    if a.holds is None:
+                        raise
+                    continue
+                for name in changed:
+                    head, _, tail = name.partition(".")
+                    if head not in c or (tail and tail not in c[head]):
+                        raise InputError(f"assumption {a.name!r} enforces the unknown variable {name!r}")
+                c = c.updated(dict(changed))
+        return c
+
+    def relations(self, case: Case) -> list[tuple[Assumption, Any]]:
+        """The hypotheses that this reading could not enforce, with their residuals."""
+        result = []
+        for a in self.assumptions:
+            if a.enforce is not None:
+                try:
+                    a.enforce(case)
+                    continue
+                except UnsupportedReading:
+                    pass
+            if a.holds is not None and not a.positive:
+                result.append((a, a.holds(case)))
+        return result
+
+
+def _variable(name: str, given: Any) -> Variable:
+    if not name.isidentifier() or name in ("init", "t", "x_", "f", "r", "integral", "end"):
+        raise InputError(f"a setting variable is named {name!r}; expected a free identifier")
+    if isinstance(given, Variable):
+        return given
+    if isinstance(given, str):
+        parse_shape(given, f"variable {name!r}")
+        return Variable(given)
+    if callable(given):
+        return Variable("", given)
+    raise InputError(f"setting variable {name!r} is {type(given).__name__}; expected tl.var(...) or a shape such as 'M N'")
+
+
