@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from fractions import Fraction
 from typing import Any, Self
 
@@ -32,19 +32,24 @@ class Free:
     draw: Draw = field(default_factory=normal)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Flow:
     """An ordinary differential equation p' = field(p, c) on named parameters, over the cases of a setting.
 
-    `state` gives shapes; `integrals` are further states that start at 0: s' = integrand(p, c), read as c.integral.s.
+    `state` gives shapes ("d n" or a tuple of sizes); `integrals` are further states that start at 0: s' = integrand(p, c), read as c.integral.s.
     """
 
     right_side: Formula | None = None
-    state: Mapping[str, Shape] = field(default_factory=dict)
-    setting: Setting = field(default_factory=Setting)
+    _: KW_ONLY
+    state: Mapping[str, Any]
+    setting: Setting = Setting()
     integrals: Mapping[str, Formula] = field(default_factory=dict)
     gates: Any = 0
     name: str = "flow"
+
+    def __post_init__(self) -> None:
+        shapes = {n: parse_shape(s, f"state {n!r}") if isinstance(s, str) else tuple(s) for n, s in self.state.items()}
+        object.__setattr__(self, "state", shapes)
 
     def field(self, p: Namespace, c: Case) -> Namespace:
         """The velocity of the parameters, a namespace like p."""
@@ -92,7 +97,15 @@ class Flow:
         values: dict[str, Any] = {"integral": integral} if self.integrals else {}
         if t is not None:
             values["t"] = t
-        return p, self._complete(p, case.updated(values))
+        seen = self._complete(p, case.updated(values))
+        seen.base = case
+        return p, seen
+
+    def start(self, case: Case) -> tuple[Namespace, Case]:
+        """(p, c) at the start of the run."""
+        state = {n: case["init"][n] for n in self.state}
+        zero = next(iter(state.values())).sum() * 0
+        return self.view({**state, **{f"integral.{n}": zero for n in self.integrals}}, case, zero)
 
     def _complete(self, p: Namespace, c: Case) -> Case:
         return c
@@ -117,7 +130,7 @@ def _wants_two(function: Formula) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _GradientFlow(Flow):
+class FirstOrder(Flow):
     """theta' = -rate * grad L(theta) - lambda theta, or its second-order form with momentum."""
 
     model: Model
@@ -249,7 +262,7 @@ def GradientFlow(
     metric: Formula | None = None,
     gates: Any = 0,
     name: str | None = None,
-) -> _GradientFlow:
+) -> FirstOrder:
     """The gradient flow of a model; without `loss`, of any differentiable loss, and without `data`, on any data.
 
     data: a pair of arrays (x, y) or a function of the case that gives one. rates: factors of single gradients, by
@@ -263,7 +276,7 @@ def GradientFlow(
             raise InputError(f"rates names the unknown parameter {parameter!r}; expected one of: {', '.join(model.shapes)}")
     if setting is not None and not isinstance(setting, Setting):
         raise InputError(f"setting is {type(setting).__name__}; expected tl.Setting(...)")
-    flow = _GradientFlow(
+    flow = FirstOrder(
         model=model, loss=as_loss(loss), data=_checked_data(data), setting=setting or Setting(), rates=dict(rates or {}),
         weight_decay=weight_decay, metric=metric, gates=gates, state=dict(model.shapes), name=name or model.name,
     )  # fmt: skip
@@ -273,7 +286,7 @@ def GradientFlow(
     return flow
 
 
-def _second_order(flow: _GradientFlow, momentum: Any) -> Any:
+def _second_order(flow: FirstOrder, momentum: Any) -> Any:
     """theta' = v, v' = field - tau v, with v(0) = 0; the parameters of the velocity are named velocity_NAME."""
     velocities = {f"velocity_{n}": shape for n, shape in flow.state.items()}
 
@@ -287,12 +300,12 @@ def _second_order(flow: _GradientFlow, momentum: Any) -> Any:
     setting = Setting(
         *flow.setting.assumptions, init={**flow.setting.init, **dict.fromkeys(velocities, 0)}, **flow.setting.variables
     )
-    return _Momentum(right_side=field, state={**flow.state, **velocities}, setting=setting, gates=flow.gates, base=flow, name=flow.name)
+    return SecondOrder(right_side=field, state={**flow.state, **velocities}, setting=setting, gates=flow.gates, base=flow, name=flow.name)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Momentum(Flow):
-    base: _GradientFlow
+class SecondOrder(Flow):
+    base: FirstOrder
 
     @property
     def sizes(self) -> set[str]:
@@ -310,12 +323,6 @@ class _Momentum(Flow):
 
     def objective(self, p: Namespace, c: Case) -> Any:
         return self.base.objective(p, c)
-
-
-def ode(field: Formula, *, state: Mapping[str, str], setting: Setting | None = None, name: str = "flow") -> Flow:
-    """Any differential equation: field(p, c) gives one velocity for each entry of `state` (name: shape)."""
-    shapes = {n: parse_shape(text, f"state {n!r}") for n, text in state.items()}
-    return Flow(right_side=field, state=shapes, setting=setting or Setting(), name=name)
 
 
 def _checked_data(data: Any) -> Any:

@@ -29,6 +29,9 @@ class Namespace(Mapping[str, Any]):
             raise AttributeError(name)
         return self[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._values
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
 
@@ -77,11 +80,17 @@ class Case(Namespace):
     expensive or not always there are given as functions and computed when first read.
     """
 
-    __slots__ = ("_lazy",)
+    __slots__ = ("_lazy", "base")
+    base: Case | None
+    """The case without what depends on the state, where this one is the view from a state."""
 
     def __init__(self, values: Mapping[str, Any], lazy: Mapping[str, Callable[[], Any]] | None = None) -> None:
         super().__init__(values, "case variable")
         self._lazy = dict(lazy or {})
+        self.base = None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._values or name in self._lazy
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._values and name in self._lazy:

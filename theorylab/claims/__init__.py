@@ -1,0 +1,12 @@
+"""Statements: what is claimed of a setting, a flow or a scheme."""
+
+from theorylab.claims.base import Claim, Source, Test, paper
+from theorylab.claims.evolution import Conjugate, Evolution, Invariant, Trajectory
+from theorylab.claims.identity import Identity, Inequality
+from theorylab.claims.limit import Limit, argmin
+from theorylab.claims.negative import Fails, Theorem
+
+__all__ = [
+    "Claim", "Conjugate", "Evolution", "Fails", "Identity", "Inequality", "Invariant", "Limit", "Source", "Test", "Theorem",
+    "Trajectory", "argmin", "paper",
+]  # fmt: skip

@@ -1,0 +1,261 @@
+"""What every claim is: a statement, the goals that imply it, and the tests that could refute it.
+
+Engines know only `Goal` and `Test`. A new kind of claim is one class, here or in a user's file.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Self
+
+from theorylab.errors import InputError
+from theorylab.flow import Flow, Scheme
+from theorylab.readings.array import Array
+from theorylab.readings.namespace import Case, arity, call
+from theorylab.setting import Setting
+
+Subject = Setting | Flow | Scheme
+Formula = Callable[..., Any]
+Sense = Literal["==", "<=", ">="]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a statement comes from: a paper and a place in it."""
+
+    paper: str = ""
+    title: str = ""
+    arxiv: str | None = None
+    place: str = ""
+    note: str = ""
+
+    def claim(self, place: str, note: str = "") -> Source:
+        return replace(self, place=place, note=note)
+
+    def __str__(self) -> str:
+        parts = [self.title, f"arXiv {self.arxiv}" if self.arxiv else "", self.place, self.note]
+        return ", ".join(p for p in parts if p)
+
+
+def paper(key: str, title: str, arxiv: str | None = None) -> Source:
+    """A paper as the source of claims: `paper("du-2018", "...", arxiv="1806.00900").claim("theorem 2.1")`."""
+    return Source(key, title, arxiv)
+
+
+# --- goals: what proves a claim -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goal:
+    """A formula that is to hold for every case, and every state where the subject moves."""
+
+    name: str
+    subject: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Zero(Goal):
+    """formula(c), or formula(p, c), is zero; `on` names conserved goals that were proved before it."""
+
+    formula: Formula
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conserved(Goal):
+    """formula(p, c) does not change along the flow."""
+
+    formula: Formula
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evolves(Goal):
+    """The derivative of formula(p, c) along the flow is == (or <=, >=) rate(p, c)."""
+
+    formula: Formula
+    rate: Any
+    sense: Sense = "=="
+
+
+@dataclass(frozen=True, kw_only=True)
+class NonNegative(Goal):
+    """formula >= 0, or > 0 if strict."""
+
+    formula: Formula
+    strict: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conjugates(Goal):
+    """map(p, c) carries solutions of `subject` to solutions of `to`, run at `time` times the speed."""
+
+    to: Flow
+    map: Formula
+    time: Any = 1
+
+
+# --- tests: what could refute a claim ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Test:
+    """Something to observe. kind: the observation is to be zero, or nonnegative.
+
+    where: "case" (cases of a setting), "state" (any state of the flow), "run" (all along the run from c.init),
+    "end" (where the run ends, with the state as c.end). In `scaled`, an observation is compared with `scale`.
+    """
+
+    name: str
+    kind: Literal["zero", "nonnegative"]
+    where: Literal["case", "state", "run", "end"]
+    subject: Any
+    observe: Formula
+    scale: Formula | None = None
+    strict: bool = False
+    horizon: float | None = None
+    tolerance: float | None = None
+
+
+# --- claims --------------------------------------------------------------------------------------------------------
+
+Expected = Literal["proved", "supported", "refuted", "inconclusive"]
+META = ("name", "title", "source", "quantifier", "expect", "control_of", "settle", "horizon", "statement", "premises", "note")
+
+
+class Claim(ABC):
+    """A statement about a setting, a flow or a scheme.
+
+    Keyword arguments of every kind: name, title, source, quantifier ("every" or "almost every"), expect (the status
+    that is expected), horizon (how long runs last), settle (options of the runs: t_end, gtol, trials, atol, ...),
+    statement (TeX), premises (stated in words).
+    """
+
+    kind: ClassVar[str] = "claim"
+
+    def __init__(self, arguments: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
+        unknown = set(meta) - set(META)
+        if unknown:
+            raise InputError(f"{type(self).__name__} got the unknown option {sorted(unknown)[0]!r}; expected one of: {', '.join(META)}")
+        self._arguments = dict(arguments)
+        self._meta = dict(meta)
+        self.name: str = meta.get("name") or ""
+        self.source: Source | None = meta.get("source")
+        self.quantifier: str = meta.get("quantifier", "every")
+        self.expected: Expected | None = meta.get("expect")
+        self.control_of: str | None = meta.get("control_of")
+        self.horizon: float | None = meta.get("horizon")
+        self.settle: dict[str, Any] = dict(meta.get("settle") or {})
+        self.note: str = meta.get("note", "")
+        self._id = ""
+        if self.quantifier not in ("every", "almost every"):
+            raise InputError(f"quantifier is {self.quantifier!r}; expected 'every' or 'almost every'")
+
+    @property
+    def subject(self) -> Any:
+        return self._arguments["subject"]
+
+    @property
+    def setting(self) -> Setting:
+        return self.subject if isinstance(self.subject, Setting) else self.subject.setting
+
+    @property
+    def id(self) -> str:
+        return self._id or slug(self.name) or self.kind
+
+    @property
+    def title(self) -> str:
+        return self._meta.get("title") or self.name or self.id
+
+    @property
+    def premises(self) -> tuple[str, ...]:
+        return tuple(self._meta.get("premises", ()))
+
+    @property
+    def tex(self) -> str:
+        return self._meta.get("statement") or ""
+
+    def named(self, id: str) -> Self:
+        """Set the id under which the claim is listed (done once, by whoever collects claims)."""
+        self._id = id
+        return self
+
+    @abstractmethod
+    def goals(self) -> Sequence[Goal]:
+        """Formulas that together imply the claim; () if no rule for it exists."""
+
+    @abstractmethod
+    def tests(self) -> Sequence[Test]:
+        """What to observe, in which runs."""
+
+    def then(self) -> str:
+        """The conclusion in words."""
+        return self.title
+
+    def but(self, **changes: Any) -> Self:
+        """A control: the claim with arguments or options changed, expected to be refuted."""
+        meta = {**self._meta, "expect": "refuted", "title": None, "statement": None, "control_of": self.name or self.id}
+        arguments = dict(self._arguments)
+        for name, value in changes.items():
+            if name in META:
+                meta[name] = value
+            elif name == "setting":
+                arguments["subject"] = with_setting(self.subject, value)
+            elif name in arguments:
+                arguments[name] = value
+            else:
+                known = ", ".join([*arguments, "setting", *META])
+                raise InputError(f"{type(self).__name__}.but got {name!r}; expected one of: {known}")
+        if "name" not in changes:
+            meta["name"] = f"{self.name or self.kind} changed"
+        return self._rebuilt(arguments, meta)
+
+    def without(self, assumption: str, **changes: Any) -> Self:
+        """A control: the claim with one hypothesis dropped, expected to be refuted."""
+        name = changes.pop("name", f"{self.name or self.kind} without {assumption}")
+        return self.but(setting=self.setting.without(assumption), name=name, **changes)
+
+    def _rebuilt(self, arguments: Mapping[str, Any], meta: Mapping[str, Any]) -> Self:
+        return type(self)(**arguments, **{k: v for k, v in meta.items() if v is not None})
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id}>"
+
+
+def slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def with_setting(subject: Any, setting: Setting) -> Any:
+    """The subject over another setting."""
+    if isinstance(subject, Setting):
+        return setting
+    if isinstance(subject, Scheme):
+        return replace(subject, flow=replace(subject.flow, setting=setting))
+    return replace(subject, setting=setting)
+
+
+def checked_flow(subject: Any, kind: str) -> Any:
+    if not isinstance(subject, Flow):
+        raise InputError(f"{kind} got {type(subject).__name__}; expected a flow")
+    return subject
+
+
+def checked_quantity(value: Any, what: str = "quantity") -> Any:
+    if not callable(value):
+        raise InputError(f"the {what} is {type(value).__name__}; expected a function of the parameters (p) or (p, c)")
+    arity(value)
+    return value
+
+
+def observed(value: Any) -> Any:
+    """The value of a quantity, which has to be an array or a number."""
+    if isinstance(value, Array) or isinstance(value, (int, float)) or hasattr(value, "numerator"):
+        return value
+    raise InputError(f"a quantity is {type(value).__name__}; expected a scalar or an array of the parameters")
+
+
+def starting(formula: Formula, flow: Flow, c: Case) -> Any:
+    """The value of a formula at the start of the run that c is a view of."""
+    return call(formula, *flow.start(c if c.base is None else c.base))

@@ -1,0 +1,150 @@
+"""Claims about quantities along a flow: invariants, evolution laws, trajectories, conjugacies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from theorylab.claims.base import (
+    Claim, Conjugates, Conserved, Evolves, Formula, Goal, Sense, Test, Zero, checked_flow, checked_quantity, observed, starting,
+)  # fmt: skip
+from theorylab.errors import InputError
+from theorylab.flow import Flow, Scheme
+from theorylab.readings.array import is_number
+from theorylab.readings.namespace import call
+
+
+def carried(on: Sequence[Claim]) -> list[Goal]:
+    """The conserved goals of the invariants that carry an initial hypothesis to every state."""
+    goals: list[Goal] = []
+    for claim in on:
+        if not isinstance(claim, Invariant):
+            raise InputError(f"on lists {type(claim).__name__} {claim.id!r}; expected invariants")
+        goals += [g for g in claim.goals() if g.name not in {h.name for h in goals}]
+    return goals
+
+
+class Invariant(Claim):
+    """quantity(p, c) keeps its initial value along the flow.
+
+    `on` lists invariants whose conservation may be used: they carry what is assumed of c.init to every state.
+    """
+
+    kind: ClassVar[str] = "invariant"
+
+    def __init__(self, subject: Flow, quantity: Formula, *, on: Sequence[Claim] = (), **meta: Any) -> None:
+        super().__init__({"subject": checked_flow(subject, "Invariant"), "quantity": checked_quantity(quantity), "on": tuple(on)}, meta)
+        self.quantity, self.on = quantity, tuple(on)
+
+    def goals(self) -> Sequence[Goal]:
+        flow = self.subject
+        before = [type(g)(**{**vars(g), "subject": flow}) for g in carried(self.on)]
+        return [*before, Conserved(name=self.name or "invariant", subject=flow, formula=self.quantity)]
+
+    def tests(self) -> Sequence[Test]:
+        def drift(p: Any, c: Any) -> Any:
+            return observed(call(self.quantity, p, c)) - starting(self.quantity, self.subject, c)
+
+        return [Test(name="drift", kind="zero", where="run", subject=self.subject, observe=drift, scale=self.quantity, horizon=self.horizon)]
+
+
+class Evolution(Claim):
+    """d quantity / dt = rate (or <=, >=); on a scheme, the change of the quantity in one step."""
+
+    kind: ClassVar[str] = "evolution"
+
+    def __init__(self, subject: Flow | Scheme, quantity: Formula, rate: Any, *, sense: Sense = "==", **meta: Any) -> None:
+        if not isinstance(subject, (Flow, Scheme)):
+            raise InputError(f"Evolution got {type(subject).__name__}; expected a flow or a scheme")
+        if sense not in ("==", "<=", ">="):
+            raise InputError(f"sense is {sense!r}; expected '==', '<=' or '>='")
+        super().__init__({"subject": subject, "quantity": checked_quantity(quantity), "rate": rate, "sense": sense}, meta)
+        if not is_number(rate):
+            checked_quantity(rate, "rate")
+        self.quantity, self.rate, self.sense = quantity, rate, sense
+
+    def _step(self, p: Any, c: Any) -> Any:
+        change = call(self.quantity, call(self.subject.step, p, c), c) - call(self.quantity, p, c)
+        return change - call(self.rate, p, c)
+
+    def goals(self) -> Sequence[Goal]:
+        if isinstance(self.subject, Scheme):
+            return [Zero(name="step", subject=self.subject.flow, formula=self._step)] if self.sense == "==" else []
+        return [Evolves(name=self.name or "evolution", subject=self.subject, formula=self.quantity, rate=self.rate, sense=self.sense)]
+
+    def tests(self) -> Sequence[Test]:
+        if isinstance(self.subject, Scheme):
+            kind = "zero" if self.sense == "==" else "nonnegative"
+            sign = -1 if self.sense == "<=" else 1
+            return [Test(name="step", kind=kind, where="state", subject=self.subject.flow, observe=lambda p, c: self._step(p, c) * sign)]
+        if is_number(self.rate) and not self.rate:
+            flow, accumulated = self.subject, lambda p, c: 0
+        else:
+            flow = self.subject.with_integral(accumulated_rate=self.rate if callable(self.rate) else lambda p: self.rate)
+            accumulated = lambda p, c: c.integral.accumulated_rate  # noqa: E731
+
+        def change(p: Any, c: Any) -> Any:
+            return call(self.quantity, p, c) - starting(self.quantity, flow, c) - accumulated(p, c)
+
+        sign = -1 if self.sense == "<=" else 1
+        kind = "zero" if self.sense == "==" else "nonnegative"
+        return [
+            Test(name="drift", kind=kind, where="run", subject=flow, observe=lambda p, c: change(p, c) * sign,
+                 scale=self.quantity, horizon=self.horizon)
+        ]  # fmt: skip
+
+
+class Trajectory(Claim):
+    """quantity(p(t), c) = formula(c) at all times, with c.t, c.init and c.integral in the formula."""
+
+    kind: ClassVar[str] = "trajectory"
+
+    def __init__(self, subject: Flow, quantity: Formula, formula: Formula, *, on: Sequence[Claim] = (), **meta: Any) -> None:
+        super().__init__(
+            {"subject": checked_flow(subject, "Trajectory"), "quantity": checked_quantity(quantity), "formula": formula, "on": tuple(on)}, meta
+        )
+        self.quantity, self.formula, self.on = quantity, formula, tuple(on)
+
+    def _gap(self, p: Any, c: Any) -> Any:
+        return call(self.quantity, p, c) - self.formula(c)
+
+    def goals(self) -> Sequence[Goal]:
+        flow = self.subject
+        before = [type(g)(**{**vars(g), "subject": flow}) for g in carried(self.on)]
+        return [*before, Zero(name=self.name or "trajectory", subject=flow, formula=self._gap)] if self.on else []
+
+    def tests(self) -> Sequence[Test]:
+        return [
+            Test(name="gap", kind="zero", where="run", subject=self.subject, observe=self._gap, scale=self.quantity, horizon=self.horizon)
+        ]  # fmt: skip
+
+
+class Conjugate(Claim):
+    """map(p, c) carries the solutions of flow `subject` to solutions of flow `to`, at `time` times the speed."""
+
+    kind: ClassVar[str] = "equivariance"
+
+    def __init__(self, subject: Flow, to: Flow, map: Formula, *, time: Any = 1, **meta: Any) -> None:
+        super().__init__({"subject": checked_flow(subject, "Conjugate"), "to": checked_flow(to, "Conjugate"), "map": checked_quantity(map, "map"), "time": time}, meta)
+        self.to, self.map, self.time = to, map, time
+
+    def _gap(self, p: Any, c: Any) -> Any:
+        from theorylab import ops
+        from theorylab.readings.namespace import Namespace
+
+        base = c if c.base is None else c.base
+        image = call(self.map, p, c)
+        there = self.to.field(*self.to.view(image, base))
+        velocity = self.subject.field(p, c)
+        total: Any = 0
+        for name in self.to.state:
+            pushed = ops.derivative(lambda q, n=name: call(self.map, q, c)[n], Namespace(dict(p)), velocity)
+            gap = there[name] * (self.time(c) if callable(self.time) else self.time) - pushed
+            total = (gap**2).sum() + total
+        return total
+
+    def goals(self) -> Sequence[Goal]:
+        return [Conjugates(name=self.name or "conjugate", subject=self.subject, to=self.to, map=self.map, time=self.time)]
+
+    def tests(self) -> Sequence[Test]:
+        return [Test(name="fields", kind="zero", where="state", subject=self.subject, observe=self._gap)]

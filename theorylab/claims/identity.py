@@ -1,0 +1,65 @@
+"""Claims about every case (or every state): identities and inequalities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from theorylab.claims.base import Claim, Formula, Goal, NonNegative, Subject, Test, Zero, checked_quantity
+from theorylab.errors import InputError
+from theorylab.flow import Flow, Scheme
+from theorylab.readings.namespace import arity, call
+from theorylab.setting import Setting
+
+
+def _difference(lhs: Any, rhs: Any, moving: bool) -> Formula:
+    if moving:
+        return lambda p, c: call(lhs, p, c) - call(rhs, p, c)
+    return lambda c: (lhs(c) if callable(lhs) else lhs) - (rhs(c) if callable(rhs) else rhs)
+
+
+class Identity(Claim):
+    """lhs = rhs for every case; for a flow, at every state."""
+
+    kind: ClassVar[str] = "identity"
+
+    def __init__(self, subject: Subject, lhs: Formula, rhs: Any = 0, **meta: Any) -> None:
+        super().__init__({"subject": subject, "lhs": checked_quantity(lhs, "left side"), "rhs": rhs}, meta)
+        self.formula = _difference(lhs, rhs, moving=not isinstance(subject, Setting))
+
+    def goals(self) -> Sequence[Goal]:
+        return [Zero(name="identity", subject=self.subject, formula=self.formula)]
+
+    def tests(self) -> Sequence[Test]:
+        where = "case" if isinstance(self.subject, Setting) else "state"
+        return [Test(name="identity", kind="zero", where=where, subject=self.subject, observe=self.formula)]
+
+
+class Inequality(Claim):
+    """lhs >= rhs (lhs > rhs if strict).
+
+    For a setting: for every case. For a flow: at every state where the sides are functions of (p, c); where they are
+    functions of (c) alone, for every run, with `c.init` and `c.end`, the state it converges to.
+    """
+
+    kind: ClassVar[str] = "inequality"
+
+    def __init__(self, subject: Subject, lhs: Formula, rhs: Any = 0, *, strict: bool = False, **meta: Any) -> None:
+        if isinstance(subject, Scheme):
+            raise InputError("Inequality got a scheme; expected a setting or a flow")
+        super().__init__({"subject": subject, "lhs": checked_quantity(lhs, "left side"), "rhs": rhs, "strict": strict}, meta)
+        self.about_runs = isinstance(subject, Flow) and arity(lhs) == 1
+        self.strict = strict
+        self.formula = _difference(lhs, rhs, moving=isinstance(subject, Flow) and not self.about_runs)
+
+    def goals(self) -> Sequence[Goal]:
+        if self.about_runs:
+            return []
+        return [NonNegative(name="inequality", subject=self.subject, formula=self.formula, strict=self.strict)]
+
+    def tests(self) -> Sequence[Test]:
+        where = "end" if self.about_runs else "case" if isinstance(self.subject, Setting) else "state"
+        observe: Formula = (lambda p, c: self.formula(c)) if self.about_runs else self.formula
+        return [
+            Test(name="margin", kind="nonnegative", where=where, subject=self.subject, observe=observe, strict=self.strict, horizon=self.horizon)
+        ]  # fmt: skip

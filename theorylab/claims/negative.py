@@ -1,0 +1,57 @@
+"""Negative results, and theorems as chains of claims."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from theorylab.claims.base import Claim, Goal, Test
+from theorylab.errors import InputError
+
+
+class Fails(Claim):
+    """A claim is false: at the given exact case, or at some case that the search finds."""
+
+    kind: ClassVar[str] = "negative result"
+
+    def __init__(self, claim: Claim, *, at: Mapping[str, Any] | None = None, **meta: Any) -> None:
+        if not isinstance(claim, Claim):
+            raise InputError(f"Fails got {type(claim).__name__}; expected a claim")
+        super().__init__({"claim": claim, "at": at}, meta)
+        self.claim, self.at = claim, at
+
+    @property
+    def subject(self) -> Any:
+        return self.claim.subject
+
+    def goals(self) -> Sequence[Goal]:
+        return []
+
+    def tests(self) -> Sequence[Test]:
+        return []
+
+
+class Theorem(Claim):
+    """A conclusion from claims by a rule. Without a rule in the kernel the last step is an argument by hand."""
+
+    kind: ClassVar[str] = "theorem"
+
+    def __init__(self, *, uses: Sequence[Claim], conclusion: str, rule: str = "by hand", **meta: Any) -> None:
+        for claim in uses:
+            if not isinstance(claim, Claim):
+                raise InputError(f"Theorem uses {type(claim).__name__}; expected claims")
+        super().__init__({"uses": tuple(uses), "conclusion": conclusion, "rule": rule}, meta)
+        self.uses, self.conclusion, self.rule = tuple(uses), conclusion, rule
+
+    @property
+    def subject(self) -> Any:
+        return self.uses[0].subject
+
+    def goals(self) -> Sequence[Goal]:
+        return []
+
+    def tests(self) -> Sequence[Test]:
+        return []
+
+    def then(self) -> str:
+        return self.conclusion
