@@ -1,0 +1,179 @@
+"""Judge several claims one after the other, and keep the record of it in one folder.
+
+The folder holds `run.json`, `certificates/ID.json`, `report.html` and its twin `report.json`. The record is
+saved after every verdict, each file in one step, so an interrupted run leaves a complete record of what was
+decided until then; bad input that is found before the first verdict leaves nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Protocol
+
+from theorylab import store
+from theorylab.claims import Claim
+from theorylab.errors import InputError, InternalError
+from theorylab.targets import as_input_error, blame
+from theorylab.verdict import Verdict
+
+OK, REFUTED, BAD_INPUT, INCONCLUSIVE = 0, 1, 2, 3
+
+_BY_WEIGHT = (BAD_INPUT, REFUTED, INCONCLUSIVE, OK)
+
+_RECORDED_VERSIONS = (
+    "theorylab",
+    "numpy",
+    "scipy",
+    "sympy",
+    "torch",
+    "hypothesis",
+    "python-flint",
+    "cvxpy",
+    "clarabel",
+)
+
+
+class Monitor(Protocol):
+    """What wants to hear how a batch goes."""
+
+    def started(self, claim_id: str) -> None: ...
+    def stage(self, text: str) -> None: ...
+    def decided(self, verdict: Verdict) -> None: ...
+    def failed(self, failure: Failure) -> None: ...
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A claim that could not be judged because of bad input; `message` is one sentence, `error` what was raised."""
+
+    id: str
+    message: str
+    error: Exception
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a batch. `report` is the path of the report, None where there is no verdict to report."""
+
+    verdicts: tuple[Verdict, ...]
+    failures: tuple[Failure, ...]
+    report: Path | None
+
+    @property
+    def exit_code(self) -> int:
+        codes = {exit_code(verdict) for verdict in self.verdicts}
+        if self.failures:
+            codes.add(BAD_INPUT)
+        return next(code for code in _BY_WEIGHT if code in codes or code == OK)
+
+
+def exit_code(verdict: Verdict) -> int:
+    """The exit code that one verdict asks for.
+
+    0 if it is the expected one; 1 if a claim was refuted or a control (a claim that is expected to be refuted)
+    was not; 3 if less was settled than the claim announces.
+    """
+    if verdict.as_expected:
+        return OK
+    if verdict.status == "refuted" or verdict.expected == "refuted":
+        return REFUTED
+    return INCONCLUSIVE
+
+
+def run_batch(
+    claims: Iterable[tuple[str, Claim]],
+    judge: Callable[[Claim], Verdict],
+    *,
+    folder: Path,
+    command: str,
+    seed: int,
+    settings: Mapping[str, Any],
+    monitor: Monitor,
+) -> Outcome:
+    """Judge every claim, save the record in `folder` after each verdict, and write the report at the end.
+
+    Bad input in one claim does not keep the others from being judged. Certificates that an earlier run left in
+    `folder` and that this one does not confirm are removed. Raises InternalError as it comes, and InputError
+    where `folder` cannot be written.
+    """
+    check_folder(folder)
+    earlier = _certificates_of_record(folder)
+    verdicts: list[Verdict] = []
+    failures: list[Failure] = []
+    times: dict[str, float] = {}
+    versions, hardware = installed_versions(), {"machine": platform.machine(), "processors": str(os.cpu_count())}
+    for claim_id, claim in claims:
+        monitor.started(claim_id)
+        start = time.perf_counter()
+        claim.named(claim_id)
+        try:
+            verdict = judge(claim)
+        except InternalError:
+            raise
+        except Exception as error:
+            place = blame(error)
+            if place is None and not isinstance(error, InputError):
+                raise
+            given = place is not None and place in str(error)
+            message = str(error) if given else str(as_input_error(error, place or claim_id))
+            failures.append(Failure(claim_id, " ".join(message.split()), error))
+            monitor.failed(failures[-1])
+            continue
+        times[claim_id] = time.perf_counter() - start
+        verdicts.append(verdict)
+        run = store.Run(tuple(verdicts), seed, command, settings, versions, times, hardware)
+        store.save(run, folder)
+        if verdict.certificate is not None:
+            verdicts[-1] = verdict.replace(certificate=str(folder / store.certificate_path(claim_id)))
+        monitor.decided(verdicts[-1])
+    if not verdicts:
+        return Outcome((), tuple(failures), None)
+    for stale in earlier - _certificates_of_record(folder):
+        stale.unlink(missing_ok=True)
+    return Outcome(tuple(verdicts), tuple(failures), write_report(verdicts, folder / "report.html"))
+
+
+def write_report(verdicts: Sequence[Verdict], path: Path) -> Path:
+    """Write the report at `path`, and beside an HTML report its JSON twin."""
+    from theorylab.report import report
+
+    report(verdicts, path)
+    return path
+
+
+def check_folder(folder: Path) -> None:
+    """Raise InputError unless `folder` is, or can become, a folder to write in; creates nothing."""
+    place = folder
+    while not place.exists() and not place.is_symlink() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise InputError(f"--out is {str(folder)!r}, but {str(place)!r} is no folder, expected a folder to write in")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise InputError(
+            f"--out is {str(folder)!r}, but {str(place)!r} cannot be written, expected a folder to write in"
+        )
+
+
+def installed_versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a verdict depends on, without importing them."""
+    versions = {"python": platform.python_version()}
+    for name in _RECORDED_VERSIONS:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _certificates_of_record(folder: Path) -> set[Path]:
+    try:
+        run = store.load(folder)
+    except InputError:
+        return set()
+    return {Path(verdict.certificate) for verdict in run.verdicts if verdict.certificate is not None}

@@ -1,0 +1,399 @@
+"""The command line: `theorylab list | verify | falsify | report | new | doctor`.
+
+Exit codes: 0 every verdict is the expected one; 1 a claim was refuted, or a control was not; 2 bad input or usage;
+3 inconclusive. With several targets 2 beats 1 beats 3 beats 0. An error of theorylab itself exits with 70 and
+shows its traceback, an interrupted run with 130.
+
+Heavy packages are imported inside the commands: `theorylab --help` and `theorylab list` need none of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
+
+import typer
+
+from theorylab._version import __version__
+from theorylab.errors import InputError
+
+if TYPE_CHECKING:
+    from theorylab.batch import Monitor, Outcome
+    from theorylab.claims import Claim
+    from theorylab.verdict import Verdict
+
+# Typer exports this base class of its usage errors under no name of its own.
+UsageError: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
+
+BAD_INPUT, INTERNAL_ERROR, INTERRUPTED = 2, 70, 130
+FORMATS = ("html", "pdf", "md", "tex")
+
+app = typer.Typer(
+    name="theorylab",
+    help="A laboratory for conjectures about training dynamics.",
+    epilog="Exit codes: 0 as expected, 1 a claim was refuted or a control was not, 2 bad input, 3 inconclusive.",
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+Targets = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="TARGET...", help="A catalogue id, a paper, FILE.py or FILE.py:NAME.", show_default=False),
+]
+All = Annotated[bool, typer.Option("--all", help="The whole catalogue.")]
+Dims = Annotated[str | None, typer.Option(metavar="d=3,k=4", help="Sizes; others are chosen.", show_default=False)]
+Seed = Annotated[str, typer.Option(metavar="N", help="Seed of every random draw.")]
+Trials = Annotated[str, typer.Option(metavar="N", help="Trajectories or cases of an experiment.")]
+Device = Annotated[str | None, typer.Option(metavar="cpu|cuda", help="Where ensembles run.", show_default=False)]
+Out = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Folder of the record; runs/TARGET by default.", show_default=False),
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        print(f"theorylab {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def theorylab(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    pass
+
+
+@app.command("list")
+def list_(
+    paper: Annotated[str | None, typer.Argument(help="Only this paper.", show_default=False)] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """The catalogue: id, paper, kind of claim, expected verdict."""
+    from theorylab import catalog
+    from theorylab.progress import table
+
+    entries = catalog.index()
+    if paper is not None:
+        entries = [entry for entry in entries if entry["paper"] == paper]
+        if not entries:
+            known = ", ".join(catalog.papers())
+            raise InputError(f"PAPER is {paper!r}, expected one of {known}")
+    if as_json:
+        _print_json({"claims": entries})
+        return
+    rows = [(entry["id"], entry["paper"], entry["kind"], entry["expected"] or "-") for entry in entries]
+    print(table(("id", "paper", "kind", "expected"), rows))
+
+
+@app.command()
+def verify(
+    targets: Targets = None,
+    everything: All = False,
+    dims: Dims = None,
+    seed: Seed = "0",
+    trials: Trials = "256",
+    device: Device = None,
+    out: Out = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Derive, simulate, attack and judge claims; write certificates and a report."""
+    options = _options(dims, seed, trials, device)
+
+    def judge(claim: Claim, folder: Path, monitor: Monitor) -> Verdict:
+        from theorylab.verify import verify
+
+        return verify(claim, **options, out=folder, progress=monitor.stage)
+
+    _run("verify", judge, targets, everything, options, out, as_json, debug)
+
+
+@app.command()
+def falsify(
+    targets: Targets = None,
+    everything: All = False,
+    dims: Dims = None,
+    seed: Seed = "0",
+    trials: Trials = "256",
+    device: Device = None,
+    out: Out = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Only hunt for counterexamples."""
+    options = _options(dims, seed, trials, device)
+
+    def judge(claim: Claim, folder: Path, monitor: Monitor) -> Verdict:
+        from theorylab.falsify import falsify
+
+        return falsify(claim, **options)
+
+    _run("falsify", judge, targets, everything, options, out, as_json, debug)
+
+
+@app.command()
+def report(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Folders of runs, or their run.json.")],
+    format_: Annotated[str | None, typer.Option("--format", metavar="|".join(FORMATS), show_default=False)] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="report.html in the first RUN by default.", show_default=False),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Render stored runs as html, pdf, md or tex."""
+    path = _report_path(runs, format_, out)
+    from theorylab import store
+    from theorylab.batch import check_folder, write_report
+
+    verdicts: dict[str, Verdict] = {}
+    for run in runs:
+        for verdict in store.load(run).verdicts:
+            if verdict.id in verdicts:
+                raise InputError(f"RUN {run!r} has a verdict on {verdict.id!r}, which an earlier RUN has too")
+            verdicts[verdict.id] = verdict
+    check_folder(path.parent)
+    print(write_report(list(verdicts.values()), path))
+
+
+@app.command()
+def new(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A new file that ends in .py.")],
+    debug: Debug = False,
+) -> None:
+    """A commented conjecture to start from."""
+    from theorylab.new import write
+
+    path = write(file)
+    print(f"wrote {path}; try: theorylab verify {shlex.quote(str(path))}")
+
+
+@app.command()
+def doctor(as_json: Json = False, debug: Debug = False) -> None:
+    """What is installed, what is skipped and why."""
+    from theorylab.doctor import examine
+    from theorylab.progress import table
+
+    findings = examine()
+    if as_json:
+        _print_json({"version": __version__, "parts": [finding.to_json() for finding in findings]})
+        return
+    print(f"theorylab {__version__}")
+    rows = [(finding.part, finding.status, finding.found, finding.purpose) for finding in findings]
+    print(table(("part", "status", "found", "used for"), rows))
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line with `arguments` (by default those of the process) and exit."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
+    try:
+        code = app(args=arguments, prog_name="theorylab", standalone_mode=False)
+    except InputError as error:
+        code = _complain(str(error), debug)
+    except UsageError as error:
+        code = _usage_error(error.format_message(), debug)
+    except (KeyboardInterrupt, typer.Abort):
+        print("theorylab: interrupted", file=sys.stderr)
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # The reader of standard output has gone; nothing is left to say to it, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception:
+        traceback.print_exc()
+        print("theorylab: an error of theorylab itself, shown above in full", file=sys.stderr)
+        code = INTERNAL_ERROR
+    raise SystemExit(code or 0)
+
+
+def _usage_error(message: str, debug: bool) -> int:
+    """A usage error as one sentence; without any argument typer's message is the whole help text."""
+    if "\n\n" in message:
+        print(message, file=sys.stderr)
+        return BAD_INPUT
+    return _complain(f"{message.rstrip('.')}; see theorylab --help", debug)
+
+
+def _complain(message: str, debug: bool) -> int:
+    """One sentence on standard error."""
+    if debug:
+        traceback.print_exc()
+    print("theorylab: " + " ".join(message.split()), file=sys.stderr)
+    return BAD_INPUT
+
+
+def _options(dims: str | None, seed: str, trials: str, device: str | None) -> dict[str, Any]:
+    """The options of an experiment, checked as far as that needs no heavy import."""
+    if device is not None and not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+        raise InputError(f"--device is {device!r}, expected cpu, cuda or cuda:N")
+    return {
+        "dims": None if dims is None else parse_dims(dims),
+        "trials": _integer("--trials", trials, 1, 2**24),
+        "seed": _integer("--seed", seed, 0, 2**63 - 1),
+        "device": device,
+    }
+
+
+def _integer(option: str, text: str, low: int, high: int) -> int:
+    if not re.fullmatch(r"\d{1,19}", text, re.ASCII) or not low <= int(text) <= high:
+        raise InputError(f"{option} is {text!r}, expected an integer from {low} to {high}")
+    return int(text)
+
+
+def parse_dims(text: str) -> dict[str, int]:
+    """`d=3,k=4` as a dictionary; raises InputError on anything but distinct names with positive integers."""
+    dims: dict[str, int] = {}
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*([A-Za-z_]\w*)\s*=\s*(\d{1,9})\s*", part, re.ASCII)
+        if match is None or int(match[2]) < 1:
+            raise InputError(f"--dims has {part!r}, expected sizes as in d=3,k=4, each a positive integer")
+        if match[1] in dims:
+            raise InputError(f"--dims {text!r} names the size {match[1]!r} twice, expected each size once")
+        dims[match[1]] = int(match[2])
+    return dims
+
+
+def _run(
+    verb: str,
+    judge: Callable[[Claim, Path, Monitor], Verdict],
+    targets: list[str] | None,
+    everything: bool,
+    options: dict[str, Any],
+    out: Path | None,
+    as_json: bool,
+    debug: bool,
+) -> None:
+    names = _names(targets, everything)
+    folder = out if out is not None else Path("runs", _folder_name(["all"] if everything else names))
+    with _standard_output(as_json) as stream:
+        try:
+            outcome = _judge_all(verb, judge, names, everything, options, folder)
+        except InputError as error:
+            if as_json:
+                _print_json({"verdicts": [], "errors": [{"id": None, "message": str(error)}]}, stream)
+            raise
+    if as_json:
+        _print_json(
+            {
+                "verdicts": [verdict.to_json() for verdict in outcome.verdicts],
+                "errors": [{"id": failure.id, "message": failure.message} for failure in outcome.failures],
+                "report": None if outcome.report is None else str(outcome.report),
+            }
+        )
+    else:
+        _print_outcome(outcome)
+    if debug:
+        for failure in outcome.failures:
+            traceback.print_exception(failure.error)
+    raise typer.Exit(outcome.exit_code)
+
+
+def _judge_all(
+    verb: str,
+    judge: Callable[[Claim, Path, Monitor], Verdict],
+    names: list[str],
+    everything: bool,
+    options: dict[str, Any],
+    folder: Path,
+) -> Outcome:
+    from theorylab.batch import check_folder, run_batch
+
+    check_folder(folder)
+    from theorylab.progress import monitor
+    from theorylab.targets import resolve_all
+
+    if not names:
+        raise InputError("the catalogue is empty, expected a paper in it")
+    claims = resolve_all(names)
+    with monitor(len(claims)) as current:
+        return run_batch(
+            claims,
+            lambda claim: judge(claim, folder, current),
+            folder=folder,
+            command=_command(verb, ["--all"] if everything else names, options),
+            seed=options["seed"],
+            settings={key: value for key, value in options.items() if key != "seed" and value is not None},
+            monitor=current,
+        )
+
+
+def _names(targets: list[str] | None, everything: bool) -> list[str]:
+    if everything and targets:
+        raise InputError(f"both --all and the target {targets[0]!r} were given, expected one or the other")
+    if everything:
+        from theorylab.catalog import papers
+
+        return papers()
+    if not targets:
+        raise InputError("no target was given, expected a catalogue id, a paper, FILE.py, FILE.py:NAME or --all")
+    return targets
+
+
+def _folder_name(names: list[str]) -> str:
+    words = (re.sub(r".*[/\\]|\.py(?=:|$)", "", name) if ".py" in name else name for name in names)
+    return re.sub(r"[^A-Za-z0-9.]+", "-", " ".join(words))[:80].strip(".-") or "run"
+
+
+def _command(verb: str, targets: list[str], options: dict[str, Any]) -> str:
+    """The command that repeats a run; where its record lies makes no difference."""
+    words = ["theorylab", verb, *targets]
+    if options["dims"]:
+        words += ["--dims", ",".join(f"{name}={size}" for name, size in options["dims"].items())]
+    words += ["--trials", str(options["trials"]), "--seed", str(options["seed"])]
+    if options["device"]:
+        words += ["--device", options["device"]]
+    return shlex.join(words)
+
+
+def _report_path(runs: list[str], format_: str | None, out: Path | None) -> Path:
+    if format_ is not None and format_ not in FORMATS:
+        raise InputError(f"--format is {format_!r}, expected one of {', '.join(FORMATS)}")
+    if out is None:
+        first = Path(runs[0])
+        return (first if first.is_dir() else first.parent) / f"report.{format_ or 'html'}"
+    if out.suffix not in {f".{suffix}" for suffix in FORMATS}:
+        raise InputError(f"--out is {str(out)!r}, expected a file that ends in .{', .'.join(FORMATS)}")
+    if format_ is not None and out.suffix != f".{format_}":
+        raise InputError(f"--out is {str(out)!r}, expected a file that ends in .{format_}, the given --format")
+    if out.is_dir():
+        raise InputError(f"--out is the folder {str(out)!r}, expected a file")
+    return out
+
+
+def _print_outcome(outcome: Outcome) -> None:
+    from theorylab.progress import verdict_table
+
+    if outcome.verdicts:
+        print(verdict_table(outcome.verdicts, colour=sys.stdout.isatty()))
+    if outcome.report is not None:
+        print(f"report: {outcome.report}")
+
+
+@contextmanager
+def _standard_output(as_json: bool) -> Iterator[TextIO]:
+    """With --json, what user files and libraries print goes to standard error."""
+    stream = sys.stdout
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        yield stream
+
+
+def _print_json(document: dict[str, Any], stream: TextIO | None = None) -> None:
+    print(json.dumps(document, allow_nan=False), file=stream or sys.stdout)

@@ -1,0 +1,138 @@
+"""What is installed, what is skipped without it, and why."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One part: `found` says what is there, `purpose` what it is for, which is what is skipped without it."""
+
+    part: str
+    status: Literal["ok", "skipped", "missing"]
+    found: str
+    purpose: str
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+# Distribution: what theorylab does with it.
+_REQUIRED = {
+    "numpy": "arrays",
+    "scipy": "reference integrators, linear programs",
+    "sympy": "formulas and their printing",
+    "python-flint": "exact arithmetic, enclosures",
+    "torch": "ensembles of trajectories",
+    "hypothesis": "search for counterexamples",
+    "cvxpy": "convex predictions",
+    "clarabel": "convex predictions",
+    "typer": "the command line",
+    "rich": "the command line",
+    "Jinja2": "reports in html",
+    "ziamath": "mathematics in reports",
+    "matplotlib": "plots in reports",
+    "typst": "reports in pdf",
+}
+_OPTIONAL = {
+    "z3-solver": ("z3", "counter-models"),
+    "scikit-learn": ("sklearn", "small real data sets for experiments"),
+    "dask": ("dask", "ensembles over several machines"),
+    "pytest": ("test", "the test suite"),
+    "pytest-xdist": ("test", "the test suite in parallel"),
+    "ruff": ("lint", "code style"),
+    "pyright": ("lint", "type checking"),
+}
+_PROGRAMS = {
+    "C compiler": (("cc", "gcc", "clang"), "--version", "fused ensemble kernels; skipped: torch integrates alone"),
+    "Coq": (("coqc", "rocq"), "--version", "tier coq of verdicts; skipped: proved verdicts stay at tier kernel"),
+    "chromium": (("chromium", "chromium-browser", "google-chrome"), "--version", "tests that look at html reports"),
+}
+
+
+def examine() -> list[Finding]:
+    """Look at the interpreter, the packages, the programs and the GPU; starts programs, imports torch."""
+    return [_python(), *_packages(), *_extras(), *(_program(part) for part in _PROGRAMS), _mathcomp(), _gpu()]
+
+
+def _python() -> Finding:
+    system = "" if sys.platform == "linux" else "; theorylab is tested on Linux only"
+    ok = sys.version_info >= (3, 11)
+    found = f"{platform.python_version()} on {platform.system()}{system}"
+    return Finding("python", "ok" if ok else "missing", found, "3.11 or newer")
+
+
+def _packages() -> list[Finding]:
+    return [
+        Finding(name, "ok", version, purpose)
+        if (version := _version(name))
+        else Finding(name, "missing", f"not installed: pip install {name}", purpose)
+        for name, purpose in _REQUIRED.items()
+    ]
+
+
+def _extras() -> list[Finding]:
+    return [
+        Finding(name, "ok", version, purpose)
+        if (version := _version(name))
+        else Finding(name, "skipped", f"not installed: pip install 'theorylab[{extra}]'", purpose)
+        for name, (extra, purpose) in _OPTIONAL.items()
+    ]
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _program(part: str) -> Finding:
+    names, flag, purpose = _PROGRAMS[part]
+    path = next((path for name in names if (path := shutil.which(name))), None)
+    if path is None:
+        return Finding(part, "skipped", f"none of {', '.join(names)} is on the PATH", purpose)
+    answer = _ask(path, flag)
+    return Finding(part, "ok", answer, purpose) if answer else Finding(part, "skipped", f"{path} does not run", purpose)
+
+
+def _ask(*command: str) -> str | None:
+    """The first line that a program prints, or None if it fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return next(iter((done.stdout or done.stderr).splitlines()), "").strip() or None
+
+
+def _mathcomp() -> Finding:
+    purpose = "tier coq of verdicts; skipped: proved verdicts stay at tier kernel"
+    coqc = shutil.which("coqc")
+    where = _ask(coqc, "-where") if coqc else None
+    if where is None:
+        return Finding("mathcomp", "skipped", "needs Coq", purpose)
+    folder = Path(where, "user-contrib", "mathcomp")
+    if not folder.is_dir():
+        return Finding("mathcomp", "skipped", "the library mathcomp is not installed beside Coq", purpose)
+    return Finding("mathcomp", "ok", os.fspath(folder), purpose)
+
+
+def _gpu() -> Finding:
+    purpose = "larger ensembles (--device cuda); skipped: they run on the CPU"
+    try:
+        import torch
+    except ImportError as error:
+        return Finding("GPU", "skipped", f"torch cannot be imported: {error}", purpose)
+    if not torch.cuda.is_available():
+        reason = "no CUDA device is visible" if torch.version.cuda else "this build of torch has no CUDA"
+        return Finding("GPU", "skipped", reason, purpose)
+    return Finding("GPU", "ok", f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}", purpose)
