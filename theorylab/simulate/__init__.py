@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from theorylab.simulate.fixed import integrate_fixed
 from theorylab.simulate.integrate import integrate
 from theorylab.simulate.random import ensemble, generator
+from theorylab.simulate.refine import Refinement, drift_falls, fall_factors, refine
 from theorylab.simulate.solution import Solution, Stats
 from theorylab.simulate.status import Status
 from theorylab.simulate.stopping import Converged, converged
 
-__all__ = ["Converged", "Solution", "Stats", "Status", "converged", "ensemble", "generator", "integrate"]
+__all__ = [
+    "Converged",
+    "Refinement",
+    "Solution",
+    "Stats",
+    "Status",
+    "converged",
+    "drift_falls",
+    "ensemble",
+    "fall_factors",
+    "generator",
+    "integrate",
+    "integrate_fixed",
+    "refine",
+]

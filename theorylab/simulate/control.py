@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from theorylab.simulate.methods import ExplicitRungeKutta
-from theorylab.simulate.runge_kutta import evaluate
+from theorylab.simulate.runge_kutta import Attempt, evaluate
 from theorylab.simulate.typing import Field
 
 SAFETY = 0.9
@@ -20,13 +19,20 @@ GROW = 10.0
 MEMORY = 4
 STIFF_SHARE = 0.1
 
+_EPS = torch.finfo(torch.float64).eps
+
+
+def norm(x: Tensor) -> Tensor:
+    """Euclidean norm of each row, (b, D) -> (b,)."""
+    return torch.linalg.vector_norm(x, dim=1)
+
 
 def rms(x: Tensor) -> Tensor:
     """Root mean square of each row, (b, D) -> (b,)."""
-    return torch.linalg.vector_norm(x, dim=1) / x.shape[1] ** 0.5
+    return norm(x) / x.shape[1] ** 0.5
 
 
-def combined_error(norms: Sequence[Tensor]) -> Tensor:
+def combined(norms: Sequence[Tensor]) -> Tensor:
     """One norm of the error of each row from the norms of one or two estimates.
 
     Two estimates of orders 5 and 3 are combined as e5^2 / sqrt(e5^2 + e3^2 / 100): Hairer, Norsett, Wanner, Solving
@@ -39,29 +45,37 @@ def combined_error(norms: Sequence[Tensor]) -> Tensor:
     return torch.nan_to_num(error, nan=torch.inf, posinf=torch.inf)
 
 
-def spectral_radius(before: Tensor, ahead: Tensor, k_before: Tensor, k_ahead: Tensor, h: Tensor) -> Tensor:
+def local_error(attempt: Attempt) -> Tensor:
+    """Euclidean norm of the estimated local error of each row, (b,)."""
+    return combined([norm(estimate) for estimate in attempt.errors])
+
+
+def scaled_error(attempt: Attempt, y: Tensor, rtol: float, atol: Tensor) -> Tensor:
+    """Local error in units of the tolerance atol + rtol max(|y| before, |y| after), (b,): at most 1 is accepted."""
+    scale = torch.maximum(y.abs(), attempt.y.abs()).mul_(rtol).add_(atol)
+    return combined([rms(estimate / scale) for estimate in attempt.errors])
+
+
+def spectral_radius(attempt: Attempt, h: Tensor) -> Tensor:
     """An estimate of the spectral radius of the Jacobian from the last two stages, both at the end of the step; (b,).
 
-    |f(ahead) - f(before)| / |ahead - before|, where the stages carry the factor h: Hairer, Wanner, Solving ODEs II,
-    IV.2. It approaches the spectral radius where the stability limit rules the step, and is lower elsewhere.
+    |f(u) - f(v)| / |u - v|: Hairer, Wanner, Solving ODEs II, IV.2. It approaches the spectral radius where the
+    stability limit rules the step, and is lower elsewhere. 0 where it is not finite.
     """
-    change = torch.linalg.vector_norm(k_ahead - k_before, dim=1)
-    distance = torch.linalg.vector_norm(ahead - before, dim=1)
-    return torch.nan_to_num(change / (distance * h), nan=0.0, posinf=0.0)
+    change = norm(attempt.stages[-1] - attempt.stages[-2])
+    return torch.nan_to_num(change / (norm(attempt.y - attempt.previous) * h), nan=0.0, posinf=0.0)
 
 
-def stiff_error(estimates: Tensor, radius: Tensor, y: Tensor, f: Tensor) -> Tensor:
-    """The error of a step in units of what the field's norm allows near an equilibrium, (b,).
+def stiff_error(attempt: Attempt, radius: Tensor) -> Tensor:
+    """Local error in units of what the norm of the field allows near an equilibrium, (b,).
 
     An explicit method at its stability limit keeps stiff components at the level of the tolerance, where they add
-    (spectral radius) x (tolerance) to the field, and its norm never falls to the limit that a stopping rule sets. So the
-    error may be at most STIFF_SHARE |f| / radius, or round-off if that is more. `radius` is (b, MEMORY); the least of
-    the remembered estimates counts, because a single one is huge where a step crosses a kink.
+    (spectral radius) x (tolerance) to the field, and its norm never falls to the limit that a stopping rule sets. So
+    the error may be at most STIFF_SHARE |f| / radius, or round-off if that is more. `radius` is (b, MEMORY); the least
+    of the remembered estimates counts, because a single one is huge where a step crosses a kink.
     """
-    allowed = STIFF_SHARE * torch.linalg.vector_norm(f, dim=1) / radius.amin(dim=1)
-    round_off = 4 * torch.finfo(y.dtype).eps * torch.linalg.vector_norm(y, dim=1)
-    error = combined_error([torch.linalg.vector_norm(estimate, dim=1) for estimate in estimates])
-    return error / torch.maximum(allowed, round_off)
+    allowed = STIFF_SHARE * norm(attempt.f) / radius.amin(dim=1)
+    return local_error(attempt) / torch.maximum(allowed, 4 * _EPS * norm(attempt.y))
 
 
 def step_factor(error: Tensor, previous: Tensor, accept: Tensor, after_rejection: Tensor, order: int) -> Tensor:
@@ -77,29 +91,26 @@ def step_factor(error: Tensor, previous: Tensor, accept: Tensor, after_rejection
     return torch.minimum((drive * memory).clamp(min=SHRINK), ceiling)
 
 
+def smallest_step(t: Tensor) -> Tensor:
+    """The least step size that still resolves time t, (b,)."""
+    return (t.abs() * (16 * _EPS)).clamp(min=1e-100)
+
+
 def first_step(
-    field: Field,
-    method: ExplicitRungeKutta,
-    t: Tensor,
-    y: Tensor,
-    f: Tensor,
-    rows: Tensor,
-    *,
-    rtol: float,
-    atol: Tensor,
-    room: Tensor,
+    field: Field, t: Tensor, y: Tensor, f: Tensor, rows: Tensor, room: Tensor, *, rtol: float, atol: Tensor, order: int
 ) -> Tensor:
     """A first step size for each row, (b,), at the price of one evaluation.
 
-    Hairer, Norsett, Wanner, Solving ODEs I, II.4. `room` is the time left, (b,).
+    Hairer, Norsett, Wanner, Solving ODEs I, II.4. `room` is the time left, (b,); `order` is the power of h in the
+    local error.
     """
     scale = atol + rtol * y.abs()
     size, speed = rms(y / scale), rms(f / scale)
-    guess = torch.where((size < 1e-5) | (speed < 1e-5), 1e-6, 0.01 * size / speed)
-    guess = torch.minimum(guess, room)
+    guess = torch.minimum(torch.where((size < 1e-5) | (speed < 1e-5), 1e-6, 0.01 * size / speed), room)
     ahead = evaluate(field, t + guess, y + guess[:, None] * f, rows)
     bend = rms((ahead - f) / scale) / guess
     largest = torch.maximum(speed, bend)
-    step = torch.where(largest <= 1e-15, (guess * 1e-3).clamp(min=1e-6), (0.01 / largest).pow(1 / method.order))
+    step = torch.where(largest <= 1e-15, (guess * 1e-3).clamp(min=1e-6), (0.01 / largest).pow(1 / order))
     step = torch.minimum(torch.minimum(100 * guess, step), room)
-    return torch.where(torch.isfinite(step) & (step > 0), step, guess * 1e-3)
+    step = torch.where(torch.isfinite(step) & (step > 0), step, 1e-3 * guess)
+    return torch.maximum(step, 10 * smallest_step(t))

@@ -1,0 +1,75 @@
+"""Arguments of a run, checked and brought to tensors. Every function raises InputError with what was expected."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from theorylab.errors import InputError
+
+_EPS = torch.finfo(torch.float64).eps
+
+
+def states(initial: Tensor | ArrayLike, device: torch.device | str | None = None) -> Tensor:
+    """`initial` as a contiguous float64 tensor (B, D) of its own."""
+    given = initial if isinstance(initial, Tensor) else torch.from_numpy(np.array(initial))
+    if given.dtype != torch.float64:
+        raise InputError(f"initial has dtype {given.dtype}; expected torch.float64")
+    if given.ndim != 2 or 0 in given.shape:
+        raise InputError(f"initial has shape {tuple(given.shape)}; expected (B, D) with at least one row and column")
+    return given.detach().to(device=device, copy=True, memory_format=torch.contiguous_format)
+
+
+def per_row(name: str, value: float | Tensor, y: Tensor) -> Tensor:
+    """A number or (B,) as (B,)."""
+    tensor = torch.as_tensor(value, dtype=y.dtype, device=y.device)
+    if tensor.shape not in ((), (len(y),)):
+        raise InputError(f"{name} has shape {tuple(tensor.shape)}; expected a number or shape ({len(y)},)")
+    return tensor.expand(len(y)).clone()
+
+
+def time_span(t_start: float | Tensor, t_end: float | Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Start and end times, (B,) each."""
+    starts, ends = per_row("t_start", t_start, y), per_row("t_end", t_end, y)
+    if not bool(torch.isfinite(starts).all()):
+        raise InputError(f"t_start={t_start!r} was given; expected finite times")
+    if not bool((ends >= starts).all()):
+        raise InputError(f"t_end={t_end!r} was given; expected no time before t_start={t_start!r}")
+    return starts, ends
+
+
+def absolute_tolerance(atol: float | Tensor, y: Tensor) -> Tensor:
+    """() or (D,)."""
+    tensor = torch.as_tensor(atol, dtype=y.dtype, device=y.device)
+    if tensor.shape not in ((), (y.shape[1],)):
+        raise InputError(f"atol has shape {tuple(tensor.shape)}; expected a number or shape ({y.shape[1]},)")
+    if not bool(((tensor > 0) & torch.isfinite(tensor)).all()):
+        raise InputError(f"atol={atol!r} was given; expected positive numbers (1e-30 for relative accuracy alone)")
+    return tensor
+
+
+def save_times(save: Sequence[float] | Tensor | None, starts: Tensor) -> Tensor:
+    """(S,); S is 0 for None."""
+    if save is None:
+        return starts.new_empty(0)
+    times = torch.as_tensor(save, dtype=starts.dtype, device=starts.device)
+    if times.ndim != 1 or not len(times):
+        raise InputError(f"save has shape {tuple(times.shape)}; expected at least one time in a flat list")
+    if not bool(torch.isfinite(times).all() & (times[1:] > times[:-1]).all() & (times[0] >= starts.max())):
+        raise InputError(f"save={save!r} was given; expected rising finite times, none before t_start")
+    return times
+
+
+def check_numbers(rtol: float, max_steps: int, first_step: float | None) -> None:
+    """Ranges of the plain numbers."""
+    if not (isinstance(rtol, float | int) and _EPS <= rtol < 1):
+        raise InputError(f"rtol={rtol!r} was given; expected a number from {_EPS:.1e} to below 1")
+    if not (isinstance(max_steps, int) and max_steps >= 1):
+        raise InputError(f"max_steps={max_steps!r} was given; expected a positive integer")
+    if first_step is not None and not (math.isfinite(first_step) and first_step > 0):
+        raise InputError(f"first_step={first_step!r} was given; expected a positive number")
