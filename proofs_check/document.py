@@ -1,0 +1,211 @@
+"""What a certificate is as a file: strict JSON with limits, and a seal.
+
+A certificate is data from a stranger. Nothing in it is ever executed, and everything that could grow without
+bound has a stated limit: bytes, nesting, strings, digits, exponents, and the work of the kernel itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import Any
+
+FORMAT = "theorylab-certificate-1"
+MAX_BYTES = 8 * 2**20
+MAX_DEPTH = 32
+MAX_STRING = 4096
+MAX_DIGITS = 4000
+MAX_EXPONENT = 64
+MAX_WORK = 60_000_000
+MAX_SECONDS = 120.0
+
+DOCUMENT_KEYS = ("format", "rule", "claim", "scope", "premises", "statement", "proof", "seal")
+RATIONAL = re.compile(r"-?(0|[1-9][0-9]*)(/[1-9][0-9]*)?\Z", re.ASCII)
+NAME = re.compile(r"[A-Za-z_][ -~]{0,127}\Z", re.ASCII)
+
+Coefficient = int | Fraction
+
+
+class Rejected(Exception):
+    """A certificate that does not prove its statement: the name of the rule that failed, and one sentence."""
+
+    def __init__(self, rule: str, reason: str) -> None:
+        super().__init__(f"{rule}: {reason}")
+        self.rule = rule
+        self.reason = reason
+
+
+class Budget:
+    """Counts the elementary steps of the kernel, so that no document can keep it busy for ever."""
+
+    def __init__(self, work: int = MAX_WORK, seconds: float = MAX_SECONDS) -> None:
+        self.left = work
+        self.deadline = time.monotonic() + seconds
+
+    def spend(self, steps: int) -> None:
+        self.left -= steps + 1
+        if self.left < 0:
+            raise Rejected("limit", f"checking needs more than {MAX_WORK} steps")
+        if time.monotonic() > self.deadline:
+            raise Rejected("limit", f"checking needs more than {MAX_SECONDS:.0f} seconds")
+
+
+def canonical_bytes(value: Any) -> bytes:
+    """The one way to write a JSON value: sorted keys, no spaces, ASCII."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode("ascii")
+
+
+def digest(value: Any) -> str:
+    """SHA-256 (hex) of the canonical bytes."""
+    return hashlib.sha256(canonical_bytes(value)).hexdigest()
+
+
+def seal(document: dict[str, Any]) -> str:
+    """The seal of a document: the digest of everything but the key "seal"."""
+    return digest({key: value for key, value in document.items() if key != "seal"})
+
+
+def statement_hash(document: dict[str, Any]) -> str:
+    """What the certificate claims, as a digest: statement, premises and rule, without the proof."""
+    return digest({key: document[key] for key in ("statement", "premises", "rule")})
+
+
+def parse(data: bytes) -> dict[str, Any]:
+    """Read a sealed document; raises Rejected with rule "parser" or "seal"."""
+    if len(data) > MAX_BYTES:
+        raise Rejected("parser", f"the file has {len(data)} bytes, at most {MAX_BYTES} are read")
+    try:
+        document = json.loads(
+            data.decode("ascii"),
+            object_pairs_hook=_unique,
+            parse_int=_small_integer,
+            parse_float=_no_float,
+            parse_constant=_no_float,
+        )
+    except RecursionError:
+        raise Rejected("parser", f"nested deeper than {MAX_DEPTH} levels") from None
+    except UnicodeDecodeError:
+        raise Rejected("parser", "not ASCII text") from None
+    except ValueError as error:
+        raise Rejected("parser", f"not JSON ({str(error)[:200]})") from None
+    _limit(document)
+    fields(document, "document", DOCUMENT_KEYS)
+    if document["format"] != FORMAT:
+        raise Rejected("parser", f"the format is {show(document['format'])}, expected {FORMAT!r}")
+    for key in ("rule", "claim", "scope", "seal"):
+        text(document[key], key)
+    for premise in listing(document["premises"], "premises"):
+        text(premise, "a premise")
+    if document["seal"] != seal(document):
+        raise Rejected("seal", "the document was changed after it was sealed")
+    return document
+
+
+def fields(value: Any, what: str, required: Iterable[str], optional: Iterable[str] = ()) -> dict[str, Any]:
+    """`value` as an object with exactly the required keys and perhaps some optional ones."""
+    if not isinstance(value, dict):
+        raise Rejected("parser", f"{what} is {show(value)}, expected an object")
+    for key in required:
+        if key not in value:
+            raise Rejected("parser", f"{what} lacks the key {key!r}")
+    known = {*required, *optional}
+    for key in value:
+        if key not in known:
+            raise Rejected("parser", f"{what} has the unknown key {show(key)}")
+    return value
+
+
+def mapping(value: Any, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Rejected("parser", f"{what} is {show(value)}, expected an object")
+    return value
+
+
+def listing(value: Any, what: str, length: int | None = None) -> list[Any]:
+    """`value` as a list, of the given length if there is one."""
+    if not isinstance(value, list) or (length is not None and len(value) != length):
+        wanted = "a list" if length is None else f"a list of {length}"
+        raise Rejected("parser", f"{what} is {show(value)}, expected {wanted}")
+    return value
+
+
+def text(value: Any, what: str) -> str:
+    if not isinstance(value, str):
+        raise Rejected("parser", f"{what} is {show(value)}, expected a string")
+    return value
+
+
+def name(value: Any, what: str) -> str:
+    """`value` as a name: printable ASCII that starts with a letter or an underscore."""
+    if not isinstance(value, str) or not NAME.match(value):
+        raise Rejected("parser", f"{what} is {show(value)}, expected a name")
+    return value
+
+
+def integer(value: Any, what: str, low: int, high: int) -> int:
+    if type(value) is not int or not low <= value <= high:
+        raise Rejected("parser", f"{what} is {show(value)}, expected an integer from {low} to {high}")
+    return value
+
+
+def boolean(value: Any, what: str) -> bool:
+    if type(value) is not bool:
+        raise Rejected("parser", f"{what} is {show(value)}, expected true or false")
+    return value
+
+
+def rational(value: Any, what: str) -> Coefficient:
+    """A rational written "p" or "p/q"; an int where the denominator is one."""
+    if not isinstance(value, str) or len(value) > MAX_DIGITS or not RATIONAL.match(value):
+        raise Rejected("parser", f'{what} is {show(value)}, expected a rational written "p" or "p/q"')
+    return whole(Fraction(value))
+
+
+def whole(value: Coefficient) -> Coefficient:
+    """Plain integers where the denominator is one: they are several times faster."""
+    return value.numerator if value.denominator == 1 else value
+
+
+def show(value: Any) -> str:
+    """A short form of a value for a message."""
+    shown = repr(value)
+    return shown if len(shown) <= 80 else shown[:77] + "..."
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise Rejected("parser", "an object has the same key twice")
+    return found
+
+
+def _small_integer(digits: str) -> int:
+    if len(digits) > 16 or abs(int(digits)) > 2**53:
+        raise Rejected("parser", "an integer beyond 2^53 is written as a number, expected a string")
+    return int(digits)
+
+
+def _no_float(digits: str) -> float:
+    raise Rejected("parser", f"the number {digits[:40]} is not exact, expected a string with a rational")
+
+
+def _limit(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        below: list[Any] = []
+        for item in level:
+            if isinstance(item, str) and len(item) > MAX_STRING:
+                raise Rejected("parser", f"a string has {len(item)} characters, at most {MAX_STRING} are read")
+            if isinstance(item, list):
+                below.extend(item)
+            elif isinstance(item, dict):
+                below.extend(item)
+                below.extend(item.values())
+        if not below:
+            return
+        level = below
+    raise Rejected("parser", f"nested deeper than {MAX_DEPTH} levels")

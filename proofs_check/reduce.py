@@ -1,0 +1,250 @@
+"""When is an expression zero: rewriting by what is known of atoms and by the hypotheses.
+
+A hypothesis R = 0 with a term c * lead becomes the rule lead -> -(R - c lead)/c. A rule may be used in a term when
+the lead is a factor of the term: an axis of R may take any index, but a dummy of the lead must meet a dummy that
+occurs nowhere else in the term, because only the whole sum is known. Every step replaces equals by equals, so the
+order of the rules, and whether they are complete, cannot make a false identity true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from .algebra import DELTA, WIDTH, Expression, Factor, Frame, Index, dummies, free, unpack
+from .atoms import ONE, Calculus
+from .document import Rejected
+
+VALUED = ("step", "sign", "sqrt", "inv", "cos")  # atoms with a known relation between powers
+Binding = dict[Index, Index]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """lead -> rest, for all values of the axes (free indices of both)."""
+
+    frame: Frame
+    scalars: tuple[tuple[int, int], ...]  # (slot, exponent), exponents positive
+    rest: Expression
+
+
+def rule_from(ring: Calculus, relation: Expression, lead: Expression, name: str) -> Rule:
+    """Solve `relation` = 0 for the term `lead`, which it must contain."""
+    if len(lead) != 1 or len(next(iter(lead.values()))) != 1:
+        raise Rejected("relation", f"the lead chosen for {name!r} is not one term")
+    ((frame, poly),) = lead.items()
+    ((monomial, _),) = poly.items()
+    coefficient = relation.get(frame, {}).get(monomial)
+    scalars = tuple(unpack(monomial))
+    if coefficient is None or not (frame or scalars):
+        raise Rejected("relation", f"the lead chosen for {name!r} is not a term of it")
+    if any(e < 1 for _, _, e in frame) or any(e < 1 for _, e in scalars):
+        raise Rejected("relation", f"the lead chosen for {name!r} has a negative exponent")
+    axes = {i for f in relation for _, idx, _ in f for i in idx if i[0] < 0 and not _fixed(i)}
+    if not axes <= {i for _, idx, _ in frame for i in idx}:
+        raise Rejected("relation", f"the lead chosen for {name!r} does not carry every axis")
+    rest = ring.add(relation, ring.scale({frame: {monomial: 1}}, -coefficient))
+    return Rule(frame, scalars, ring.scale(rest, Fraction(-1) / coefficient))
+
+
+class Reducer:
+    """Normal forms modulo a list of rules."""
+
+    def __init__(self, ring: Calculus, rules: list[Rule]) -> None:
+        self.ring = ring
+        self.rules = rules
+
+    def normal(self, expression: Expression) -> Expression:
+        """Rewrite until no rule applies (the budget ends a loop)."""
+        ring = self.ring
+        if not self.rules and not any(letter.kind in VALUED for letter in ring.letters):
+            return expression
+        pending = {frame: dict(poly) for frame, poly in expression.items()}
+        done: Expression = {}
+        while pending:
+            frame, poly = pending.popitem()
+            for monomial, coefficient in poly.items():
+                ring.budget.spend(4)
+                rewritten = self._step(frame, monomial)
+                if rewritten is None:
+                    ring.accumulate(done, {frame: {monomial: coefficient}})
+                else:
+                    ring.accumulate(pending, rewritten, coefficient)
+        return ring.bounded(done)
+
+    def is_zero(self, expression: Expression) -> bool:
+        return not self.remainder(expression)
+
+    def remainder(self, expression: Expression) -> Expression:
+        """The normal form after clearing denominators; empty exactly when zero was shown.
+
+        An atom sqrt(u) or 1/u is never 0 where the statement speaks, so the whole expression may be multiplied
+        by it (when its indices are free: inside a sum it is a different factor in each summand).
+        """
+        ring = self.ring
+        current = self.normal(expression)
+        for letter in range(len(ring.letters) - 1, 0, -1):  # arguments have smaller numbers than their atoms
+            if ring.letters[letter].kind in ("sqrt", "inv"):
+                for indices in self._instances(current, letter):
+                    current = self._cleared(current, letter, indices)
+        return current
+
+    # -- denominators --------------------------------------------------------------------------------------
+
+    def _instances(self, expression: Expression, letter: int) -> set[tuple[Index, ...]]:
+        if letter in self.ring.slots:
+            return {()}
+        return {
+            idx for frame in expression for number, idx, _ in frame if number == letter and all(i[0] < 0 for i in idx)
+        }
+
+    def _cleared(self, expression: Expression, letter: int, indices: tuple[Index, ...]) -> Expression:
+        ring, known = self.ring, self.ring.letters[letter]
+        assert known.argument is not None
+        powers = self._by_power(expression, letter, indices)
+        u = ring.at(known.argument, known.shape, indices)
+        total: Expression = {}
+        if known.kind == "sqrt":
+            low = min(0, min(powers, default=0))
+            if low == 0:
+                return expression
+            for power, part in powers.items():
+                ring.accumulate(total, ring.multiply(part, ring.factor(letter, indices, power - low) if power > low else ONE))
+        else:
+            high = max(0, max(powers, default=0))
+            if high == 0:
+                return expression
+            for power, part in powers.items():
+                ring.accumulate(total, ring.multiply(part, ring.power(u, high - power)))
+        return self.normal(total)
+
+    def _by_power(self, expression: Expression, letter: int, indices: tuple[Index, ...]) -> dict[int, Expression]:
+        """expression = sum over e of parts[e] * letter[indices]^e."""
+        ring = self.ring
+        parts: dict[int, Expression] = {}
+        for frame, poly in expression.items():
+            if indices:
+                power = sum(e for number, idx, e in frame if (number, idx) == (letter, indices))
+                rest = tuple(f for f in frame if f[:2] != (letter, indices))
+                ring.accumulate(parts.setdefault(power, {}), {rest: poly})
+            else:
+                slot = ring.slots[letter]
+                for monomial, coefficient in poly.items():
+                    power = dict(unpack(monomial)).get(slot, 0)
+                    lowered = {monomial - ring.packed(letter, power): coefficient}
+                    ring.accumulate(parts.setdefault(power, {}), {frame: lowered})
+        return parts
+
+    # -- one step ------------------------------------------------------------------------------------------
+
+    def _step(self, frame: Frame, monomial: int) -> Expression | None:
+        """An expression equal to the term, or None where nothing applies."""
+        ring = self.ring
+        pairs = unpack(monomial)
+        for letter, indices, exponent in [*frame, *((ring.scalars[slot], (), e) for slot, e in pairs)]:
+            known = ring.letters[letter]
+            if known.kind in VALUED:
+                value = self._value(letter, exponent)
+                if value is not None:
+                    opened, labels = ring.opened(frame)
+                    names = dict(zip(dummies(frame), labels, strict=True))
+                    here = tuple(names.get(i, i) for i in indices)
+                    others = [f for f in opened if f[:2] != (letter, here)]
+                    kept = monomial - (0 if indices else ring.packed(letter, exponent))
+                    product = ring.multiply(ring.term(others, (), {kept: 1}), ring.at(value, known.shape, here))
+                    return ring.closed(product, labels)
+        for rule in self.rules:
+            replaced = self._apply(rule, frame, monomial, dict(pairs))
+            if replaced is not None:
+                return replaced
+        return None
+
+    def _value(self, letter: int, exponent: int) -> Expression | None:
+        """A power of an atom in lower powers, over its places; None where nothing is known."""
+        ring, known = self.ring, self.ring.letters[letter]
+        u = known.argument
+        assert u is not None
+        half, odd = divmod(exponent, 2)
+        y = ring.at_places(letter)
+        if known.kind == "step" and ring.binary_gates and exponent > 1:
+            return y
+        if known.kind == "sign" and exponent not in (0, 1):
+            return y if odd else ONE
+        if known.kind == "sqrt" and exponent > 1:
+            return ring.multiply(ring.power(u, half), y if odd else ONE)
+        if known.kind == "inv" and exponent < 0:
+            return ring.power(u, -exponent)
+        if known.kind == "cos" and exponent > 1:
+            sine = ring.atom("sin", u, known.shape, known.name)
+            square = ring.add(ONE, ring.scale(ring.multiply(sine, sine), -1))
+            return ring.multiply(ring.power(square, half), y if odd else ONE)
+        return None
+
+    def _apply(self, rule: Rule, frame: Frame, monomial: int, scalars: dict[int, int]) -> Expression | None:
+        if any(scalars.get(slot, 0) < e for slot, e in rule.scalars):
+            return None
+        for left, binding in self._matches(rule.frame, list(frame), {}):
+            spent = {binding[i] for _, idx, _ in rule.frame for i in idx if i[0] >= 0}
+            if any(i in spent for _, idx, _ in left for i in idx):
+                continue
+            ring = self.ring
+            names = {}
+            for dummy in dummies(frame):
+                if dummy not in spent:
+                    names[dummy] = ring.fresh(dummy[2])
+            others = [(letter, tuple(names.get(i, i) for i in idx), e) for letter, idx, e in left]
+            kept = monomial - sum(e << (WIDTH * slot) for slot, e in rule.scalars)
+            axes = {i: names.get(image, image) for i, image in binding.items() if i[0] < 0}
+            product = ring.multiply(ring.term(others, (), {kept: 1}), ring.rename(rule.rest, axes))
+            return ring.closed(product, names.values())
+        return None
+
+    def _matches(self, pattern: Frame, left: list[Factor], binding: Binding) -> Iterator[tuple[list[Factor], Binding]]:
+        """Every way to find the pattern among the factors: what is left of them, and what each index met.
+
+        Two factors of the pattern may share one factor of the term, if its exponent is large enough.
+        """
+        self.ring.budget.spend(4 * len(left))
+        if not pattern:
+            yield left, binding
+            return
+        (letter, wanted, exponent), *others = pattern
+        for position, (number, indices, available) in enumerate(left):
+            if number == letter and available >= exponent:
+                extended = _bind(wanted, indices, binding)
+                if extended is not None:
+                    remains = [(number, indices, available - exponent)] if available > exponent else []
+                    yield from self._matches(
+                        tuple(others), [*left[:position], *remains, *left[position + 1 :]], extended
+                    )
+
+
+def orthogonality(ring: Calculus, letter: int) -> list[Rule]:
+    """M M' = I and M' M = I (the second follows, M being square)."""
+    size = ring.letters[letter].shape[0]
+    a, c, b = free("@a", size), free("@c", size), (0, "", size)
+    identity = ring.factor(DELTA, (a, c))
+    return [
+        Rule(((letter, (a, b), 1), (letter, (c, b), 1)), (), identity),
+        Rule(((letter, (b, a), 1), (letter, (b, c), 1)), (), identity),
+    ]
+
+
+def _fixed(index: Index) -> bool:
+    """Whether a free index names one entry, instead of standing for all of them."""
+    return index[1].startswith("!")
+
+
+def _bind(wanted: tuple[Index, ...], indices: tuple[Index, ...], binding: Binding) -> Binding | None:
+    extended = dict(binding)
+    for index, image in zip(wanted, indices, strict=True):
+        if index[2] != image[2] or extended.setdefault(index, image) != image:
+            return None
+        if (index[0] >= 0 and image[0] < 0) or (_fixed(index) and index != image):
+            return None
+    summed = [image for index, image in extended.items() if index[0] >= 0]
+    axes = {image for index, image in extended.items() if index[0] < 0}
+    if len(set(summed)) != len(summed) or axes.intersection(summed):
+        return None
+    return extended
