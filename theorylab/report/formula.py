@@ -19,7 +19,29 @@ MAX_NESTING = 40
 WIDE = 36.0
 """Widest piece, in em, that is not cut again inside its brackets."""
 
+TALLEST = 60.0
+"""No formula is higher than this, in em; a higher drawing is a fault of the drawing."""
+
 _UNITS_PER_EM = 24.0
+_BIG_OPERATOR = r"(\\(?:sum|prod|coprod|big(?:cup|cap|sqcup|vee|wedge|odot|oplus|otimes|uplus)))(?![A-Za-z])"
+_REWRITES = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        # a big operator with a script at its side is measured wrongly inside \left ... \right; one with limits is not
+        (_BIG_OPERATOR + r"(?:\s*\\(?:no)?limits)?(?=\s*[_^])", r"\1\\limits"),
+        # the star is drawn as a star, and \mathop swallows its argument
+        (r"\\operatorname\*?\s*\{arg(?:\\[,:; !])?\s*(min|max)\}|\\arg(min|max)(?![A-Za-z])", r"\\arg\\\1\2 "),
+        (r"\\operatorname\*", r"\\operatorname"),
+        (r"\\mathop(?![A-Za-z])", ""),
+        # a named operator gets no space on its left, and on its right only before some symbols
+        (r"(?<=[\w})\]])\s*\\operatorname", r"\\,\\operatorname"),
+        (r"(\\operatorname\{[^{}]*\})\s*(?=[A-Za-z0-9]|\\(?!left|[bB]ig)[A-Za-z])", r"\1\\,"),
+        # and turns italic if it holds a space
+        (r"\\operatorname(?=\{[^{}]*\\)", r"\\mathrm"),
+        # a font command takes only an argument in braces
+        (r"\\(math(?:bf|bb|cal|sf|rm|it|tt|frak|scr)|boldsymbol)\s+([A-Za-z0-9])(?![A-Za-z0-9])", r"\\\1{\2}"),
+    )
+)
 _KEPT = {
     "symbol": ("id", "viewBox"),
     "use": ("href", "x", "y", "width", "height"),
@@ -51,22 +73,29 @@ def outlines(tex: str) -> tuple[Outline, ...] | None:
         return None
     result: list[Outline] = []
     for piece in tex_source.pieces(tex):
-        outline = _outline(piece.tex, piece.starts_line)
-        parts = (outline,)
-        if outline is None or outline.width > WIDE:
-            parts = _cut_brackets(piece) or parts
-        if None in parts:
+        parts = _parts(piece)
+        if parts is None:
             return None
-        result.extend(part for part in parts if part is not None)
+        result.extend(parts)
     return tuple(result)
 
 
-def _cut_brackets(piece: tex_source.Piece) -> tuple[Outline | None, ...] | None:
-    smaller = tex_source.pieces(tex_source.without_sized_delimiters(piece.tex), inside=True)
-    if len(smaller) == 1:
-        return None
-    parts = tuple(_outline(part.tex, piece.starts_line and i == 0) for i, part in enumerate(smaller))
-    return None if None in parts else parts
+def _parts(piece: tex_source.Piece) -> tuple[Outline, ...] | None:
+    """The piece as it is or, too wide, cut inside its brackets and then between its factors, if that can be set."""
+    whole = _outline(piece.tex, piece.starts_line)
+    if whole is not None and whole.width <= WIDE:
+        return (whole,)
+    best = None if whole is None else (whole,)
+    plain = tex_source.without_sized_delimiters(piece.tex)
+    for factors in (False, True):
+        cut = tex_source.pieces(plain, inside=True, factors=factors)
+        parts = [_outline(part.tex, piece.starts_line and i == 0) for i, part in enumerate(cut)]
+        drawn = tuple(part for part in parts if part is not None)
+        if len(drawn) == len(parts):
+            best = drawn
+            if max(part.width for part in drawn) <= WIDE:
+                break
+    return best
 
 
 @lru_cache(maxsize=4096)
@@ -79,16 +108,18 @@ def _outline(tex: str, starts_line: bool) -> Outline | None:
         return None
     try:
         with _own_settings():
-            formula = ziamath.Latex(tex, size=_UNITS_PER_EM)
+            formula = ziamath.Latex(_drawable(tex), size=_UNITS_PER_EM)
             drawing, below = formula.svgxml(), -formula.getyofst()
             unknown = any((node.text or "").startswith("\\") for node in formula.mathml.iter())
     except Exception:  # whatever goes wrong inside ziamath or its parser: the reader then sees the TeX itself
         return None
-    if unknown:
-        return None
     width, height = float(drawing.attrib["width"]), float(drawing.attrib["height"])
+    if unknown or height > TALLEST * _UNITS_PER_EM:
+        return None
     symbols = tuple(
-        (_identifier(symbol.attrib["id"]), _markup(symbol)) for symbol in drawing.iter("symbol") if "id" in symbol.attrib
+        (_identifier(symbol.attrib["id"]), _markup(symbol))
+        for symbol in drawing.iter("symbol")
+        if "id" in symbol.attrib
     )
     body = "".join(_markup(child) for child in drawing if child.tag != "symbol")
     margin = formula.margin
@@ -102,6 +133,13 @@ def _outline(tex: str, starts_line: bool) -> Outline | None:
         symbols=symbols,
         starts_line=starts_line,
     )
+
+
+def _drawable(tex: str) -> str:
+    """The formula in the words that ziamath draws as TeX would."""
+    for pattern, replacement in _REWRITES:
+        tex = pattern.sub(replacement, tex)
+    return tex
 
 
 @contextmanager

@@ -16,11 +16,10 @@ Outcome = Literal["for", "against", "open"]
 
 @dataclass(frozen=True)
 class Paragraph:
-    """Running text. The role sets the tone: a reason is what a reader must not miss, a note is an aside."""
+    """Running text."""
 
     kind: ClassVar[str] = "paragraph"
     text: str
-    role: Literal["text", "reason", "note"] = "text"
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,14 @@ class Equation:
 
     kind: ClassVar[str] = "equation"
     tex: str
+
+
+@dataclass(frozen=True)
+class Equations:
+    """Several short formulas, side by side where there is room."""
+
+    kind: ClassVar[str] = "equations"
+    formulas: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,7 @@ class Plot:
     figure: Figure
 
 
-Block = Paragraph | Equation | Derivation | Bullets | Facts | Listing | Plot
+Block = Paragraph | Equation | Equations | Derivation | Bullets | Facts | Listing | Plot
 
 
 @dataclass(frozen=True)
@@ -116,6 +123,7 @@ class Banner:
     source: str
     kind_of_claim: str
     control_of: str | None
+    reason: str
 
 
 @dataclass(frozen=True)

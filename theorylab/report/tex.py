@@ -20,6 +20,8 @@ _PRODUCTS = frozenset(r"\cdot \times \circ \otimes \odot *".split())
 _OPENING = frozenset(r"( [ \lbrace \{ \lVert \langle \lfloor \lceil".split())
 _CLOSING = frozenset(r") ] \rbrace \} \rVert \rangle \rfloor \rceil".split())
 _NO_OPERAND = _RELATIONS | _OPERATORS | _PRODUCTS | _SPACES | _OPENING | {"", ",", ":", ";", "^", "_", "/", "{}"}
+_INSEPARABLE = frozenset(r"\limits \nolimits \right \end".split())
+_TAKES_ARGUMENT = frozenset(r"\frac \tfrac \dfrac \binom \overset \underset \stackrel".split())
 _GREEK = frozenset(
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi "
     "omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega".split()
@@ -34,12 +36,12 @@ class Piece:
     starts_line: bool = False
 
 
-def pieces(tex: str, *, inside: bool = False) -> tuple[Piece, ...]:
+def pieces(tex: str, *, inside: bool = False, factors: bool = False) -> tuple[Piece, ...]:
     """Cut a formula before each relation, sum sign and wide space that stands outside all groups.
 
     Joined with no space the pieces are the formula again, up to `{}` (which keeps the spacing of a sign
     that starts a piece), row marks and alignment marks. With `inside`, round and square brackets count as ordinary
-    symbols, so that a long bracket may break as well.
+    symbols, so that a long bracket may break as well; with `factors`, so may a long product.
     """
     result: list[Piece] = []
     current: list[str] = []
@@ -54,12 +56,12 @@ def pieces(tex: str, *, inside: bool = False) -> tuple[Piece, ...]:
         current.clear()
         starts_line = starts_line or next_starts_line
 
-    previous = ""
+    previous = before_previous = ""
     for token, depth, brackets in _tokens(tex):
         outside = depth == 0 and (inside or brackets == 0)
         if outside and token == r"\\":
             close(next_starts_line=True)
-            previous = ""
+            previous = before_previous = ""
             continue
         if outside and token == "&":
             continue
@@ -68,13 +70,22 @@ def pieces(tex: str, *, inside: bool = False) -> tuple[Piece, ...]:
         if outside and current and (binary or relation):
             close()
             current.append("{}")
+        elif outside and factors and _starts_factor(token, previous, before_previous):
+            close()
         current.append(token)
         if outside and token in _SPACES:
             close()
-        if token.strip():
-            previous = token
+        if token != " ":
+            before_previous, previous = previous, token
     close()
     return tuple(result) or (Piece(tex.strip()),)
+
+
+def _starts_factor(token: str, previous: str, before_previous: str) -> bool:
+    if not (token.isalpha() or (token.startswith("\\") and token[1:].isalpha() and token not in _INSEPARABLE)):
+        return False
+    closed = previous in ("}", ")", "]", "'") or previous.isalnum()
+    return closed and before_previous not in _TAKES_ARGUMENT
 
 
 def without_sized_delimiters(tex: str) -> str:
