@@ -160,6 +160,18 @@ def check_folder(folder: Path) -> None:
         )
 
 
+def check_device(device: str | None) -> None:
+    """Raise InputError where `device` is a GPU that torch does not find."""
+    if device is None or device == "cpu":
+        return
+    import torch
+
+    count = torch.cuda.device_count()
+    if int(device.partition(":")[2] or 0) >= count:
+        found = f"{count} CUDA device(s)" if count else "no CUDA device"
+        raise InputError(f"--device is {device!r}, but torch finds {found}, expected cpu or a device that is there")
+
+
 def installed_versions() -> dict[str, str]:
     """Versions of Python and of the packages that a verdict depends on, without importing them."""
     versions = {"python": platform.python_version()}

@@ -314,9 +314,10 @@ def _judge_all(
     options: dict[str, Any],
     folder: Path,
 ) -> Outcome:
-    from theorylab.batch import check_folder, run_batch
+    from theorylab.batch import check_device, check_folder, run_batch
 
     check_folder(folder)
+    check_device(options["device"])
     from theorylab.progress import monitor
     from theorylab.targets import resolve_all
 

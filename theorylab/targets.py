@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from theorylab import catalog
-from theorylab.catalog.collect import collect
+from theorylab.catalog.collect import claims_in, collect
 from theorylab.claims import Claim
 from theorylab.errors import InputError, InternalError
 
@@ -69,6 +69,8 @@ def as_input_error(error: BaseException, place: str) -> InputError:
     """An error that a user's file caused, as one sentence with its place."""
     if isinstance(error, InputError):
         return InputError(f"{place}: {error}")
+    if isinstance(error, SystemExit):
+        return InputError(f"{place}: the file ends the process, expected a file that states claims")
     message = error.msg if isinstance(error, SyntaxError) else str(error)
     kind = type(error).__name__
     return InputError(f"{place}: {kind}: {message}" if message else f"{place}: {kind}")
@@ -112,12 +114,13 @@ def _resolve_file(file: str, name: str | None) -> list[tuple[str, Claim]]:
         hint = f"; the closest is {close[0]!r}" if close else ""
         raise InputError(f"{file} has no name {name!r}, expected the name of a claim{hint}")
     value = vars(module)[name]
-    named = collect({name.lstrip("_"): value}, stem)
-    if not named:
+    reached = [claim for _, claim in claims_in(value, name)]
+    if not reached:
         raise InputError(
             f"{file}:{name} is a value of type {type(value).__name__}, expected a claim such as tl.Invariant(...)"
         )
-    return list(named.items())
+    public = [(claim_id, claim) for claim_id, claim in claims.items() if any(claim is other for other in reached)]
+    return public or list(collect({name.lstrip("_"): value}, stem).items())
 
 
 _modules: dict[str, ModuleType] = {}

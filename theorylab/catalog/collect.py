@@ -23,7 +23,7 @@ def collect(namespace: Mapping[str, Any], prefix: str) -> dict[str, Claim]:
     for variable, value in namespace.items():
         if variable.startswith("_"):
             continue
-        for place, claim in _claims_in(value, variable, ()):
+        for place, claim in claims_in(value, variable):
             if any(claim is other for other in found.values()):
                 continue
             claim_id = f"{prefix}/{slug(claim.name or place)}"
@@ -35,6 +35,8 @@ def collect(namespace: Mapping[str, Any], prefix: str) -> dict[str, Claim]:
             found[claim_id], places[claim_id] = claim, place
     for claim_id, claim in found.items():
         claim.named(claim_id)
+        if claim.control_of is not None and (control_of := f"{prefix}/{slug(claim.control_of)}") in found:
+            claim.control_of = control_of
     return found
 
 
@@ -54,10 +56,11 @@ def build_index() -> list[Entry]:
     ]
 
 
-def _claims_in(value: Any, place: str, above: tuple[int, ...]) -> Iterator[tuple[str, Claim]]:
+def claims_in(value: Any, place: str, above: tuple[int, ...] = ()) -> Iterator[tuple[str, Claim]]:
+    """The claims in a value, each with its place in it: `controls[0]`; `above` are the containers around it."""
     if isinstance(value, Claim):
         yield place, value
     elif isinstance(value, list | tuple | dict) and id(value) not in above:
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for key, item in items:
-            yield from _claims_in(item, f"{place}[{key}]", (*above, id(value)))
+            yield from claims_in(item, f"{place}[{key}]", (*above, id(value)))

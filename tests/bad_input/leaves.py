@@ -1,0 +1,5 @@
+"""A file that leaves the process."""
+
+import sys
+
+sys.exit(0)

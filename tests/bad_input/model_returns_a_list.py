@@ -1,0 +1,11 @@
+"""The model returns no array."""
+
+import theorylab as tl
+
+
+@tl.model(w="d")
+def linear(p, x):
+    return [p.w @ x]
+
+
+law = tl.Invariant(tl.GradientFlow(linear), lambda p: p.w)

@@ -1,0 +1,11 @@
+"""The quantity reads a parameter that was not declared."""
+
+import theorylab as tl
+
+
+@tl.model(w="d")
+def linear(p, x):
+    return p.w @ x
+
+
+law = tl.Invariant(tl.GradientFlow(linear), lambda p: p.v**2)
