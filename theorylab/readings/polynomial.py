@@ -29,11 +29,25 @@ _SHIFT = 10_000_000
 _CLOSED = -1_000_000  # and closed again below this
 
 MAX_TIES = 5040
-MAX_TERMS = 400_000
 MAX_REWRITES = 200_000
 
 binary_gates: ContextVar[bool] = ContextVar("binary_gates", default=True)
 """Whether a gate is 0 or 1 everywhere, so that its square is itself (false for a convention such as relu'(0) = 1/2)."""
+
+
+class Budget:
+    """How many products of terms may still be formed; a formula that needs more is too large to expand."""
+
+    def __init__(self, products: int) -> None:
+        self.left = products
+
+    def spend(self, products: int) -> None:
+        self.left -= products
+        if self.left < 0:
+            raise UnsupportedReading("the formula is too large to expand")
+
+
+budget: ContextVar[Budget | None] = ContextVar("budget", default=None)
 
 
 class Symbol:
@@ -131,8 +145,8 @@ class Polynomial:
         return self + -other
 
     def __mul__(self, other: Polynomial) -> Polynomial:
-        if len(self.terms) * len(other.terms) > MAX_TERMS:
-            raise UnsupportedReading(f"a product of {len(self.terms)} by {len(other.terms)} terms is too large to expand")
+        if (limit := budget.get()) is not None:
+            limit.spend(len(self.terms) * len(other.terms))
         terms: dict[Monomial, Coefficient] = {}
         for m1, c1 in self.terms.items():
             shift = dummy_count(m1)

@@ -1,0 +1,1 @@
+"""The exact engine: Lie derivatives, normal forms and derivations."""

@@ -1,0 +1,142 @@
+"""A statement in one exact reading: its letters, its case, its state and its field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+from theorylab.errors import InputError
+from theorylab.flow import Flow
+from theorylab.readings import exact, indexed
+from theorylab.readings import polynomial as po
+from theorylab.readings.array import Array, Size, is_number
+from theorylab.readings.exact import Exact
+from theorylab.readings.indexed import Indexed
+from theorylab.readings.letters import Dims, maker
+from theorylab.readings.namespace import Case, Namespace, call
+from theorylab.readings.polynomial import Polynomial
+from theorylab.setting import Setting, Variable
+
+
+@dataclass(frozen=True)
+class Component:
+    """One polynomial of an array: the whole array with its axes as indices, or one entry at given sizes."""
+
+    entry: Polynomial
+    axes: tuple[tuple[int, Size], ...]
+    index: tuple[int, ...] | None = None
+
+
+class World:
+    """The letters and arrays of a statement: for all sizes (dims=None), or at given sizes.
+
+    `p` are the parameters as letters (the full state is `state`), `case` holds the other letters with hypotheses
+    enforced; `relations` are the hypotheses that this reading could not enforce.
+    """
+
+    def __init__(self, subject: Setting | Flow, dims: Dims | None) -> None:
+        self.subject, self.dims = subject, dims
+        self.flow = subject if isinstance(subject, Flow) else None
+        self.setting = subject if isinstance(subject, Setting) else subject.setting
+        self.engine: Any = indexed if dims is None else exact
+        make = maker(dims)
+        self.signs: dict[str, str] = {}
+        if self.flow is not None:
+            free = self.flow.variables(dims)
+            shapes = {n: (v.shape, v.sign) for n, v in free.items()}
+        else:
+            shapes = {n: (v.sizes, v.sign) for n, v in self.setting.variables.items() if not v.defined}
+        values: dict[str, Array] = {}
+        for name, (shape, sign) in shapes.items():
+            self.signs[name] = sign
+            values[name] = make(name, shape, sign)
+        initial: dict[str, Array] = {}
+        for name, variable in (self.flow.initial() if self.flow is not None else {}).items():
+            initial[name] = self._initial(make, name, variable)
+        self.case: Case = self.setting.case(values, initial)
+        self.relations: list[tuple[Any, Array]] = self.setting.relations(self.case)
+        state: dict[str, Array] = {}
+        if self.flow is not None:
+            state = {n: make(n, shape, "any") for n, shape in self.flow.state.items()}
+            state |= {f"integral.{n}": make(f"integral.{n}", self._integral_shape(n, state), "any") for n in self.flow.integrals}
+        self.state = state
+
+    def _initial(self, make: Any, name: str, variable: Variable) -> Array:
+        draw = variable.draw
+        if draw is not None and getattr(draw, "kind", "") == "constant":
+            value = Fraction(draw.a)  # type: ignore[union-attr]
+            if self.dims is None:
+                return Indexed(po.constant(value), variable.sizes)
+            return make(f"init.{name}", variable.sizes, "any") * 0 + value
+        self.signs[f"init.{name}"] = variable.sign
+        return make(f"init.{name}", variable.sizes, variable.sign)
+
+    def _integral_shape(self, name: str, state: Mapping[str, Array]) -> tuple[Size, ...]:
+        assert self.flow is not None
+        integrand = self.flow.integrals[name]
+        zero = {f"integral.{n}": next(iter(state.values())).sum() * 0 for n in self.flow.integrals}
+        value = call(integrand, *self.flow.view({**state, **zero}, self.case))
+        return tuple(value.shape) if isinstance(value, Array) else ()
+
+    @cached_property
+    def view(self) -> tuple[Namespace, Case]:
+        """(p, c) at an arbitrary state."""
+        assert self.flow is not None
+        return self.flow.view(self.state, self.case)
+
+    @cached_property
+    def velocity(self) -> dict[str, Array]:
+        """The derivative of every state array along the flow."""
+        assert self.flow is not None
+        return {n: self.lift(v, self.state[n]) for n, v in self.flow.velocity(self.state, self.case).items()}
+
+    def lift(self, value: Any, like: Array) -> Array:
+        """A value as an array of this reading with the shape of `like`."""
+        array = like * 0 + value
+        if array.shape != like.shape:
+            raise InputError(f"an array of shape {getattr(value, 'shape', ())} stands where {like.shape} was expected")
+        return array
+
+    def evaluate(self, formula: Any) -> Array:
+        """A formula of (p), (p, c) at an arbitrary state, or of (c) for a setting."""
+        if self.flow is None:
+            value = formula(self.case) if callable(formula) else formula
+        else:
+            value = call(formula, *self.view)
+        return self.array(value)
+
+    def array(self, value: Any) -> Array:
+        kind = Indexed if self.dims is None else Exact
+        if isinstance(value, kind):
+            return value
+        if isinstance(value, Array) and (constants := value.constants()) is not None:
+            return kind.constant(constants)
+        if is_number(value):
+            return kind.constant(value)
+        raise InputError(f"a quantity is {type(value).__name__}; expected a scalar or an array of the parameters")
+
+    def at_start(self, formula: Any) -> Array:
+        """A formula at the start of the run."""
+        assert self.flow is not None
+        return self.array(call(formula, *self.flow.start(self.case)))
+
+    def lie(self, value: Array) -> Array:
+        """The derivative of an array along the flow."""
+        return self.engine.directional([value], self.velocity)[0]
+
+    def components(self, value: Array) -> list[Component]:
+        """The array as polynomials: one with indices for all sizes, one an entry at given sizes."""
+        if isinstance(value, Indexed):
+            return [Component(value.entry, tuple(value.axes()))]
+        assert isinstance(value, Exact)
+        import numpy as np
+
+        from theorylab.derive.flatten import polynomials
+
+        indices = list(np.ndindex(value.shape))
+        return [Component(p, (), i) for p, i in zip(polynomials(value.entries(), self.signs), indices, strict=True)]
+
+
