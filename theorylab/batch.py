@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from theorylab import store
 from theorylab.claims import Claim
 from theorylab.errors import InputError, InternalError
+from theorylab.report import report
 from theorylab.targets import as_input_error, blame
 from theorylab.verdict import Verdict
 
@@ -103,7 +104,7 @@ def run_batch(
     where `folder` cannot be written.
     """
     check_folder(folder)
-    earlier = _certificates_of_record(folder)
+    earlier = _certificates_of_earlier_run(folder)
     verdicts: list[Verdict] = []
     failures: list[Failure] = []
     times: dict[str, float] = {}
@@ -127,24 +128,14 @@ def run_batch(
             continue
         times[claim_id] = time.perf_counter() - start
         verdicts.append(verdict)
-        run = store.Run(tuple(verdicts), seed, command, settings, versions, times, hardware)
-        store.save(run, folder)
-        if verdict.certificate is not None:
-            verdicts[-1] = verdict.replace(certificate=str(folder / store.certificate_path(claim_id)))
-        monitor.decided(verdicts[-1])
+        store.save(store.Run(tuple(verdicts), seed, command, settings, versions, times, hardware), folder)
+        monitor.decided(verdict)
     if not verdicts:
         return Outcome((), tuple(failures), None)
-    for stale in earlier - _certificates_of_record(folder):
+    run = store.load(folder)
+    for stale in earlier - _certificates(run):
         stale.unlink(missing_ok=True)
-    return Outcome(tuple(verdicts), tuple(failures), write_report(verdicts, folder / "report.html"))
-
-
-def write_report(verdicts: Sequence[Verdict], path: Path) -> Path:
-    """Write the report at `path`, and beside an HTML report its JSON twin."""
-    from theorylab.report import report
-
-    report(verdicts, path)
-    return path
+    return Outcome(run.verdicts, tuple(failures), report(run.verdicts, folder / "report.html", run=run))
 
 
 def check_folder(folder: Path) -> None:
@@ -183,9 +174,12 @@ def installed_versions() -> dict[str, str]:
     return versions
 
 
-def _certificates_of_record(folder: Path) -> set[Path]:
+def _certificates_of_earlier_run(folder: Path) -> set[Path]:
     try:
-        run = store.load(folder)
+        return _certificates(store.load(folder))
     except InputError:
         return set()
+
+
+def _certificates(run: store.Run) -> set[Path]:
     return {Path(verdict.certificate) for verdict in run.verdicts if verdict.certificate is not None}
