@@ -175,7 +175,8 @@ class Ring:
         return {monomial: whole(c) for monomial, c in product.items() if c}
 
     def power(self, base: Expression, exponent: int) -> Expression:
-        bits = max((c.numerator.bit_length() + c.denominator.bit_length() for p in base.values() for c in p.values()), default=0)
+        coefficients = [c for poly in base.values() for c in poly.values()]
+        bits = max((c.numerator.bit_length() + c.denominator.bit_length() for c in coefficients), default=0)
         if exponent > DEGREE or bits * exponent > 200_000:
             raise Rejected("limit", "a power is too large")
         result: Expression = {(): {0: 1}}

@@ -139,9 +139,7 @@ class Calculus(Ring):
             return {}
         raise Rejected("statement", f"the argument of {function} in {source} is identically 0")
 
-    def _split(
-        self, u: Expression, test: Callable[[int], bool], step: int
-    ) -> tuple[Expression, Expression]:
+    def _split(self, u: Expression, test: Callable[[int], bool], step: int) -> tuple[Expression, Expression]:
         """u = rest * common^step, with `common` the largest monomial in letters that pass the test."""
         common: dict[tuple[int, tuple[Index, ...]], int] | None = None
         for frame, poly in u.items():
@@ -269,9 +267,8 @@ class Substitution:
         for frame, poly in expression.items():
             groups: dict[tuple[tuple[int, int], ...], dict[int, Coefficient]] = {}
             for monomial, coefficient in poly.items():
-                gone = tuple(
-                    (ring.scalars[slot], e) for slot, e in unpack(monomial) if self.image(ring.scalars[slot]) is not None
-                )
+                present = [(ring.scalars[slot], e) for slot, e in unpack(monomial)]
+                gone = tuple((letter, e) for letter, e in present if self.image(letter) is not None)
                 kept = monomial - sum(ring.packed(letter, e) for letter, e in gone)
                 groups.setdefault(gone, {})[kept] = coefficient
             opened, labels = ring.opened(frame)

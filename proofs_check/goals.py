@@ -16,7 +16,7 @@ from typing import Any
 
 from .algebra import DELTA, Expression, free, place
 from .atoms import ONE, Derivation, Substitution, inside, occurring
-from .document import Rejected, boolean, fields, integer, listing, mapping, name, show
+from .document import Rejected, boolean, fields, integer, mapping, name, show
 from .nonnegative import check_nonnegative
 from .reduce import Reducer, Rule, rule_from
 from .statement import Axes, Flow, Statement
@@ -30,6 +30,31 @@ KEYS = {
 }
 
 
+def goal_fields(raw: Any) -> tuple[str, str, dict[str, Any]]:
+    """The name, the kind and the fields of a goal."""
+    spec = mapping(raw, "a goal")
+    known = name(spec.get("name"), "the name of a goal")
+    kind = spec.get("kind")
+    if not isinstance(kind, str) or kind not in KEYS:
+        raise Rejected("statement", f"goal {known!r} has the kind {show(kind)}, expected one of {', '.join(KEYS)}")
+    required, optional = KEYS[kind]
+    return known, kind, fields(spec, f"goal {known!r}", ("name", "kind", *required), optional)
+
+
+def subject(statement: Statement, known: str, spec: dict[str, Any]) -> tuple[Axes, Expression]:
+    """The axes of a goal and its expression."""
+    axes = statement.axes(spec["axes"], lambda position, label, size: free(label, size))
+    return axes, statement.expression(spec["expr"], axes, f"goal {known!r}")
+
+
+def evolution(statement: Statement, known: str, spec: dict[str, Any], axes: Axes) -> tuple[str, Expression]:
+    """The sense of a goal "evolves", and minus its rate."""
+    if spec["sense"] not in ("==", "<=", ">="):
+        raise Rejected("statement", f"goal {known!r} has the sense {show(spec['sense'])}, expected ==, <= or >=")
+    rate = statement.expression(spec["rate"], axes, f"the rate of goal {known!r}")
+    return spec["sense"], statement.ring.scale(rate, -1)
+
+
 class Goals:
     """Checks the goals of a statement in order; raises Rejected at the first that does not hold."""
 
@@ -40,60 +65,58 @@ class Goals:
         self.names: list[str] = []
 
     def check(self, raw: Any) -> None:
-        spec = mapping(raw, "a goal")
-        known = name(spec.get("name"), "the name of a goal")
-        kind = spec.get("kind")
-        if kind not in KEYS:
-            raise Rejected("statement", f"goal {known!r} has the kind {show(kind)}, expected one of {', '.join(KEYS)}")
+        known, kind, spec = goal_fields(raw)
         if known in self.names or known in self.statement.relation_axes:
             raise Rejected("statement", f"the name {known!r} is given twice")
-        required, optional = KEYS[kind]
-        fields(spec, f"goal {known!r}", ("name", "kind", *required), optional)
         if kind == "conjugate":
             self._conjugate(known, spec)
         else:
-            axes = self.statement.axes(spec["axes"], lambda position, label, size: free(label, size))
-            expression = self.statement.expression(spec["expr"], axes, f"goal {known!r}")
+            axes, expression = subject(self.statement, known, spec)
             getattr(self, f"_{kind}")(known, spec, axes, expression)
         self.names.append(known)
 
     # -- the kinds -----------------------------------------------------------------------------------------
 
     def _zero(self, known: str, spec: dict[str, Any], axes: Axes, expression: Expression) -> None:
-        self._vanishes("zero", known, expression, None if spec.get("flow") is None else self._number(spec["flow"]))
+        self._vanishes("zero", known, expression, self._optional_flow(spec))
 
     def _conserved(self, known: str, spec: dict[str, Any], axes: Axes, expression: Expression) -> None:
-        number = self._number(spec["flow"])
-        self._vanishes("conserved", known, self.derivative(number, known, expression), number)
+        number = self.flow_number(spec["flow"])
+        self._vanishes("conserved", known, self._derivative(number, known, expression), number)
         self._assume(known, number, axes, expression)
 
     def _evolves(self, known: str, spec: dict[str, Any], axes: Axes, expression: Expression) -> None:
-        number = self._number(spec["flow"])
-        excess = self.excess(number, known, spec, axes, expression)
-        if spec["sense"] == "==":
+        number = self.flow_number(spec["flow"])
+        sense, rate = evolution(self.statement, known, spec, axes)
+        excess = self.statement.ring.add(self._derivative(number, known, expression), rate)
+        if sense == "==":
             self._vanishes("evolves", known, excess, number)
         else:
             flow = self.statement.flows[number]
             excess = self.statement.expanded(flow, excess)
-            signed = self.statement.ring.scale(excess, -1 if spec["sense"] == "<=" else 1)
+            signed = self.statement.ring.scale(excess, -1 if sense == "<=" else 1)
             self._is_nonnegative(known, signed, axes, False, number)
 
     def _nonnegative(self, known: str, spec: dict[str, Any], axes: Axes, expression: Expression) -> None:
-        number = None if spec.get("flow") is None else self._number(spec["flow"])
+        number = self._optional_flow(spec)
         self._is_nonnegative(known, expression, axes, boolean(spec["strict"], "strict"), number)
 
     def _conjugate(self, known: str, spec: dict[str, Any]) -> None:
-        """field_b(map(p)) * time = D map(p) . field_a(p), for every state letter of b."""
+        for difference in self.mismatch(known, spec).values():
+            self._vanishes("conjugate", known, difference, None)
+
+    def mismatch(self, known: str, spec: dict[str, Any]) -> dict[int, Expression]:
+        """field_b(map(p)) * time - D map(p) . field_a(p), for every state letter of b."""
         statement, ring = self.statement, self.statement.ring
-        a = statement.flows[self._number(spec["flow"])]
-        b = statement.flows[self._number(spec["to"])]
+        a = statement.flows[self.flow_number(spec["flow"])]
+        b = statement.flows[self.flow_number(spec["to"])]
         time = statement.expression(spec.get("time", [["1", []]]), {}, f"the time of goal {known!r}")
         self._check_time(known, time, a)
         images: dict[int, Expression] = {}
         for letter, body in mapping(spec["map"], f"the map of goal {known!r}").items():
             number = statement.letters.get(letter)
             if number is None or number not in b.rates:
-                raise Rejected("statement", f"the map of goal {known!r} gives {show(letter)}, which flow b does not move")
+                raise Rejected("statement", f"goal {known!r} maps {show(letter)}, which flow b does not move")
             images[number] = statement.body(body, f"the image of {letter!r}")
             if statement.shapes[body] != statement.shapes[letter]:
                 raise Rejected("statement", f"in goal {known!r} the shapes of {letter!r} and {body!r} differ")
@@ -107,13 +130,14 @@ class Goals:
         carry = Substitution(ring, dict(images))
         self._check_loss(known, a, b, carry)
         derive = Derivation(ring, a.rates, a.unknown | b.unknown)
+        found: dict[int, Expression] = {}
         for letter, rate in b.rates.items():
             target = statement.expanded(b, rate)
             if inside(ring, target) & (a.rates.keys() - b.rates.keys()):
                 raise Rejected("statement", f"in goal {known!r} flow b contains a letter that moves in flow a only")
             pushed = statement.expanded(a, derive(images[letter]))
-            difference = ring.add(ring.multiply(carry(target), time), ring.scale(pushed, -1))
-            self._vanishes("conjugate", known, difference, None)
+            found[letter] = ring.add(ring.multiply(carry(target), time), ring.scale(pushed, -1))
+        return found
 
     def _check_time(self, known: str, time: Expression, a: Flow) -> None:
         """A change of time is a positive factor that depends on the point of flow a."""
@@ -138,28 +162,22 @@ class Goals:
 
     # -- what they share -----------------------------------------------------------------------------------
 
-    def derivative(self, number: int, known: str, expression: Expression) -> Expression:
-        """The derivative of a continuous quantity along a flow."""
+    def _derivative(self, number: int, known: str, expression: Expression) -> Expression:
+        """The derivative along a flow of a quantity that does not jump."""
         for letter in inside(self.statement.ring, expression):
             self._check_jump(known, expression, letter)
         return self.statement.along(self.statement.flows[number], expression)
-
-    def excess(self, number: int, known: str, spec: dict[str, Any], axes: Axes, expression: Expression) -> Expression:
-        """derivative - rate, of a goal of kind "evolves"."""
-        if spec["sense"] not in ("==", "<=", ">="):
-            raise Rejected("statement", f"goal {known!r} has the sense {show(spec['sense'])}, expected ==, <= or >=")
-        rate = self.statement.expression(spec["rate"], axes, f"the rate of goal {known!r}")
-        return self.statement.ring.add(
-            self.derivative(number, known, expression), self.statement.ring.scale(rate, -1)
-        )
 
     def reducer(self, number: int | None) -> Reducer:
         """What may be used: the hypotheses, and what is conserved along the flow."""
         extra = [] if number is None else self.conserved.get(number, [])
         return Reducer(self.statement.ring, [*self.statement.hypotheses, *extra])
 
-    def _number(self, raw: Any) -> int:
+    def flow_number(self, raw: Any) -> int:
         return integer(raw, "the number of a flow", 0, len(self.statement.flows) - 1)
+
+    def _optional_flow(self, spec: dict[str, Any]) -> int | None:
+        return None if spec.get("flow") is None else self.flow_number(spec["flow"])
 
     def _vanishes(self, rule: str, known: str, expression: Expression, number: int | None) -> None:
         """Zero, first with a defined dLoss/df as a free letter (faster, and more general), then with its definition."""
@@ -171,9 +189,7 @@ class Goals:
             count = sum(len(poly) for poly in left.values())
             raise Rejected(rule, f"goal {known!r}: {count} terms are left, one is {self.shown(left)}")
 
-    def _is_nonnegative(
-        self, known: str, expression: Expression, axes: Axes, strict: bool, number: int | None
-    ) -> None:
+    def _is_nonnegative(self, known: str, expression: Expression, axes: Axes, strict: bool, number: int | None) -> None:
         if known not in self.pieces:
             raise Rejected("nonnegative", f"goal {known!r} has no proof")
         check_nonnegative(self.statement, self.reducer(number), known, expression, axes, strict, self.pieces[known])
@@ -211,7 +227,7 @@ class Goals:
             rates: dict[int, Expression] = {number: {} for number in occurring(ring, part)}
             jump = Derivation(ring, {**rates, letter: rate})(part)
             if jump and not any(self._divides(u, lead, jump) for lead in _terms(u)):
-                raise Rejected("conserved", f"goal {known!r} speaks of a quantity that jumps at the gate {spec.name!r}")
+                raise Rejected("conserved", f"goal {known!r}: the quantity jumps at the gate {spec.name!r}")
 
     def _divides(self, u: Expression, lead: Expression, jump: Expression) -> bool:
         try:

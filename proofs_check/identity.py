@@ -22,4 +22,4 @@ def check(document: dict[str, Any], budget: Budget) -> Checked:
     for known, _ in statement.later_rewrites:
         if known not in goals.names:
             raise Rejected("relation", f"a rewrite uses {known!r}, which is neither a relation nor a goal")
-    return Checked(statement.scope, tuple(goals.names), tuple(statement.ring.domain))
+    return Checked(statement.scope(), tuple(goals.names), tuple(statement.ring.domain))

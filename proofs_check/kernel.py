@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import identity
+from . import counterexample, identity
 from .document import Budget, Rejected, parse, show, statement_hash
 from .outcome import Checked, Outcome
 
 RULES: dict[str, Callable[[dict[str, Any], Budget], Checked]] = {
     "indexed-identity": identity.check,
+    "exact-counterexample": counterexample.check,
 }
 
 
@@ -26,11 +27,12 @@ def check(data: bytes) -> Outcome:
         if document["scope"] != checked.scope:
             raise Rejected("scope", f"the document says {show(document['scope'])}, proved is {checked.scope!r}")
     except Rejected as rejection:
-        return Outcome(False, str(rejection), str(document.get("claim", "")))
+        reason = str(rejection)
     except (RecursionError, MemoryError):
-        return Outcome(False, "limit: the document needs more memory than a certificate may", str(document.get("claim", "")))
+        reason = "limit: the document needs more memory than a certificate may"
     except Exception as error:  # a rule that stumbles has proved nothing
-        return Outcome(False, f"internal: {type(error).__name__}: {str(error)[:200]}", str(document.get("claim", "")))
-    return Outcome(
-        True, "", document["claim"], checked.scope, statement_hash(document), checked.goals, checked.domain
-    )
+        reason = f"internal: {type(error).__name__}: {str(error)[:200]}"
+    else:
+        claim, hashed = document["claim"], statement_hash(document)
+        return Outcome(True, "", claim, checked.scope, hashed, checked.goals, checked.domain)
+    return Outcome(False, reason, str(document.get("claim", "")))

@@ -110,7 +110,8 @@ class Reducer:
             if low == 0:
                 return expression
             for power, part in powers.items():
-                ring.accumulate(total, ring.multiply(part, ring.factor(letter, indices, power - low) if power > low else ONE))
+                raised = ring.factor(letter, indices, power - low) if power > low else ONE
+                ring.accumulate(total, ring.multiply(part, raised))
         else:
             high = max(0, max(powers, default=0))
             if high == 0:
@@ -148,7 +149,8 @@ class Reducer:
                 value = self._value(letter, exponent)
                 if value is not None:
                     opened, labels = ring.opened(frame)
-                    names = dict(zip(dummies(frame), labels, strict=True))
+                    names: Binding = {}
+                    names.update(zip(dummies(frame), labels, strict=True))
                     here = tuple(names.get(i, i) for i in indices)
                     others = [f for f in opened if f[:2] != (letter, here)]
                     kept = monomial - (0 if indices else ring.packed(letter, exponent))

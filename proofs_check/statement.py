@@ -6,7 +6,7 @@ that the statement names. Nothing that a derivation engine found is trusted.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,7 @@ from .reduce import Reducer, Rule, orthogonality, rule_from
 
 Axes = dict[str, Index]
 REQUIRED = ("letters", "goals")
+SIGNS = ("any", "nonzero", "positive", "nonnegative")
 OPTIONAL = ("sizes", "define", "gates", "step_at_zero", "flows", "relations")
 
 
@@ -79,10 +80,13 @@ class Statement:
             if sign != "any":
                 self.ring.domain[f"{self.ring.letters[letter].name} is {sign} throughout"] = None
 
-    @property
-    def scope(self) -> str:
-        """The sizes that are numbers, or "all sizes"; "no sizes" for a statement about scalars only."""
-        fixed = [f"{size}={number}" for size, number in sorted(self.numbers.items())]
+    def scope(self, chosen: Mapping[str, int] | None = None) -> str:
+        """The sizes that are numbers, or "all sizes"; "no sizes" for a statement about scalars only.
+
+        `chosen` are the sizes at which a counterexample lives.
+        """
+        numbers = {**self.numbers, **{size: str(number) for size, number in (chosen or {}).items()}}
+        fixed = [f"{size}={number}" for size, number in sorted(numbers.items())]
         bare = {size for size in self.used_sizes if size.isdigit()} - set(self.numbers.values())
         fixed += sorted(bare, key=int)
         if fixed:
@@ -113,7 +117,7 @@ class Statement:
     def _declare(self, letter: str, raw: Any) -> None:
         name(letter, "a letter")
         spec = fields(raw, f"letter {letter!r}", ("shape",), ("sign",))
-        sign = _choice(spec.get("sign", "any"), f"the sign of {letter!r}", ("any", "nonzero", "positive", "nonnegative"))
+        sign = _choice(spec.get("sign", "any"), f"the sign of {letter!r}", SIGNS)
         shape = tuple(self.size(size) for size in listing(spec["shape"], f"the shape of {letter!r}"))
         if letter == "delta":
             raise Rejected("statement", "'delta' is Kronecker's delta and no letter")
@@ -201,7 +205,7 @@ class Statement:
         return ring.closed(ring.multiply(product, ring.term(plain, (), {0: 1})), summed)
 
     def _indices(self, parts: list[tuple[str, list[str], int]], axes: Axes, what: str) -> Axes:
-        """The index of each label of a term. An index that is no axis is summed over its range, which the shapes fix."""
+        """The index of each label of a term: an axis, or a private one that is to be summed over its range."""
         sizes = {label: index[2] for label, index in axes.items()}
         deltas: list[list[str]] = []
         for known, labels, _ in parts:
@@ -215,7 +219,7 @@ class Statement:
                 raise Rejected("statement", f"{what} gives {known!r} {len(labels)} indices, expected {len(shape)}")
             for label, size in zip(labels, shape, strict=True):
                 if sizes.setdefault(label, size) != size:
-                    raise Rejected("statement", f"in {what} the index {label!r} runs over {sizes[label]} and over {size}")
+                    raise Rejected("statement", f"in {what} the index {label!r} runs over {sizes[label]} and {size}")
         for _ in deltas:  # a delta passes a size on, at most once through each
             for first, second in deltas:
                 size = sizes.get(first, sizes.get(second))
@@ -230,7 +234,7 @@ class Statement:
     def _count(self, known: str, exponent: int) -> Expression:
         size = self.size(known[1:])
         if size.isdigit():
-            whole = {(): {0: int(size)}}
+            whole: Expression = {(): {0: int(size)}}
             return self.ring.power(whole if exponent > 0 else self.ring.reciprocal(whole, (), known), abs(exponent))
         return self.ring.factor(self.ring.size(size), (), exponent)
 
@@ -253,7 +257,9 @@ class Statement:
     def _relations(self, rewrites: list[Any]) -> list[Rule]:
         """The rules for the hypotheses. They speak of constants: no letter that moves may occur in them."""
         self.relation_axes: dict[str, Axes] = {}
-        relations: dict[str, Expression] = {}
+        self.relations: dict[str, Expression] = {}
+        relations = self.relations
+        self.orthogonal: list[int] = []
         rules: list[Rule] = []
         for spec in listing(self.raw.get("relations", []), "relations"):
             known = name(mapping(spec, "a relation").get("name"), "the name of a relation")
@@ -268,6 +274,7 @@ class Statement:
                 if len(shape) != 2 or shape[0] != shape[1]:
                     raise Rejected("statement", f"{what} calls a letter orthogonal that is not square")
                 moving = {letter} & self.state
+                self.orthogonal.append(letter)
                 rules += orthogonality(self.ring, letter)
             else:
                 fields(spec, what, ("name", "axes", "expr"))
@@ -280,7 +287,7 @@ class Statement:
                     raise Rejected("relation", f"{what} is about sizes only")
             if moving:
                 shown = sorted(self.ring.letters[letter].name for letter in moving)
-                raise Rejected("relation", f"{what} contains {shown[0]!r}, which moves: a hypothesis is about constants")
+                raise Rejected("relation", f"{what} contains {shown[0]!r}, which moves: hypotheses are about constants")
         self.later_rewrites: list[tuple[str, Any]] = []
         for raw in rewrites:
             rewrite = fields(raw, "a rewrite", ("relation", "lead"))
@@ -379,7 +386,8 @@ class Statement:
                 return
             if coefficient > 0 and all(self.ring.positive(number) for number, _ in powers):
                 return
-            if len(powers) == 1 and powers[0][1] > 0 and coefficient > 0 and self.ring.letters[powers[0][0]].sign == sign:
+            same = all(e > 0 and self.ring.letters[number].sign == sign for number, e in powers)
+            if coefficient > 0 and same:
                 return
         raise Rejected("statement", f"{what} is not seen to be {sign}")
 
@@ -399,4 +407,3 @@ def _choice(value: Any, what: str, allowed: tuple[str, ...]) -> str:
     if value not in allowed:
         raise Rejected("statement", f"{what} is {show(value)}, expected one of {', '.join(allowed)}")
     return value
-
