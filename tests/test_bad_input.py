@@ -81,7 +81,7 @@ STATEMENTS = {
     "model_without_flow": ["line 11", "Model", "flow"],
     "no_claim": ["no claim", "tl.Invariant"],
     "non_finite_data": ["line 11", "nan", "finite"],
-    "not_array_api": ["line 10", "numpy", "ops"],
+    "not_array_api": ["line 10", "ops"],
     "one_name_for_two_claims": ["first", "second", "one_name_for_two_claims/law"],
     "quantity_is_a_list": ["list", "array"],
     "quantity_is_text": ["str", "array"],
@@ -94,10 +94,10 @@ STATEMENTS = {
     "undeclared_model": ["line 10", "function", "tl.model"],
     "unknown_assumption": ["line 12", "balanced start"],
     "unknown_option": ["line 11", "'expected'", "expect"],
-    "unknown_parameter": ["line 8", "W3", "W1"],
-    "unknown_parameter_in_quantity": ["line 11", "v", "w"],
-    "wrong_shapes": ["line 12", "shape"],
-    "wrong_shapes_in_model": ["two_layer", "size"],
+    "unknown_parameter": ["line 8", "'W3'", "W1"],
+    "unknown_parameter_in_quantity": ["line 11", "'v'", "w"],
+    "wrong_shapes": ["line 12", "shapes", "do not match"],
+    "wrong_shapes_in_model": ["two_layer", "equal inner sizes"],
 }
 
 TRUE_LAW = """

@@ -3,7 +3,7 @@
 import theorylab as tl
 
 
-@tl.model(w="d")
+@tl.model(w="2")
 def linear(p, x):
     return p.w @ x
 

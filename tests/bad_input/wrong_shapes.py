@@ -5,11 +5,11 @@ import theorylab as tl
 
 @tl.model(W1="k d", W2="m k")
 def two_layer(p, x):
-    return p.W1 @ (p.W2 @ x)
+    return p.W2 @ (p.W1 @ x)
 
 
 def quantity(p):
-    return p.W1 @ p.W2 @ p.W1 + p.W2
+    return p.W1 @ p.W1.mT + p.W2
 
 
 law = tl.Invariant(tl.GradientFlow(two_layer), quantity)
