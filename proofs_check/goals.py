@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .algebra import DELTA, Expression, free, place
-from .atoms import ONE, Derivation, Substitution, inside, occurring
+from .algebra import Expression, free
+from .atoms import Derivation, Substitution, inside, occurring, one_entry
 from .document import Rejected, boolean, fields, integer, mapping, name, show
 from .nonnegative import check_nonnegative
 from .reduce import Reducer, Rule, rule_from
@@ -62,6 +62,7 @@ class Goals:
         self.statement = statement
         self.pieces = mapping(proof.get("nonnegative", {}), "the proofs of nonnegativity")
         self.conserved: dict[int, list[Rule]] = {}
+        self.relations: dict[int, dict[str, Expression]] = {}
         self.names: list[str] = []
 
     def check(self, raw: Any) -> None:
@@ -197,16 +198,21 @@ class Goals:
     def _assume(self, known: str, number: int, axes: Axes, expression: Expression) -> None:
         """Q(state) - Q(initial) = 0 from now on, if the flow says where it starts."""
         statement, flow = self.statement, self.statement.flows[number]
-        leads = [lead for relation, lead in statement.later_rewrites if relation == known]
         moving = inside(statement.ring, expression) & flow.rates.keys()
-        if not leads:
+        if not any(known in names for names, _, _ in statement.later_rewrites):
             return
         if not moving <= flow.initial.keys():
             raise Rejected("relation", f"{known!r} is used as a hypothesis, but flow {number} lacks initial values")
         at_start = Substitution(statement.ring, dict(flow.initial))(expression)
-        relation = statement.ring.add(expression, statement.ring.scale(at_start, -1))
-        for lead in leads:
-            self.conserved.setdefault(number, []).append(statement.rule(known, relation, axes, lead))
+        proved = self.relations.setdefault(number, {})
+        proved[known] = statement.ring.add(expression, statement.ring.scale(at_start, -1))
+        for names, multipliers, lead in statement.later_rewrites:
+            if known in names and all(other in proved for other in names):
+                relation: Expression = {}  # a combination of expressions that are 0 is 0
+                for other, multiplier in zip(names, multipliers, strict=True):
+                    factor = statement.expression(multiplier, axes, f"a multiplier of {other!r}")
+                    statement.ring.accumulate(relation, statement.ring.multiply(factor, proved[other]))
+                self.conserved.setdefault(number, []).append(statement.rule(known, relation, axes, lead))
 
     def _check_jump(self, known: str, expression: Expression, letter: int) -> None:
         """A quantity may contain a gate step(u) or sign(u) only so that it does not jump where u = 0.
@@ -218,9 +224,7 @@ class Goals:
         if spec.kind not in ("step", "sign") or spec.argument is None:
             return
         entry = tuple(free(f"!{p}", size) for p, size in enumerate(spec.shape))
-        rate = ONE
-        for position, index in enumerate(entry):
-            rate = ring.multiply(rate, ring.factor(DELTA, (place(position, index[2]), index)))
+        rate = one_entry(ring, entry)
         u = ring.at(spec.argument, spec.shape, entry)
         arguments = [ring.letters[n].argument for n in inside(ring, expression)]
         for part in [expression, *(argument for argument in arguments if argument)]:

@@ -19,7 +19,7 @@ def check(document: dict[str, Any], budget: Budget) -> Checked:
         goals.check(goal)
     if not goals.names:
         raise Rejected("statement", "there is no goal")
-    for known, _ in statement.later_rewrites:
+    for known in {name for names, _, _ in statement.later_rewrites for name in names}:
         if known not in goals.names:
             raise Rejected("relation", f"a rewrite uses {known!r}, which is neither a relation nor a goal")
     return Checked(statement.scope(), tuple(goals.names), tuple(statement.ring.domain))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from .algebra import DELTA, WIDTH, Expression, Factor, Frame, Index, dummies, free, unpack
+from .algebra import DELTA, WIDTH, Expression, Factor, Frame, Index, dummies, free, renamed, unpack
 from .atoms import ONE, Calculus
 from .document import Rejected
 
@@ -83,11 +83,13 @@ class Reducer:
         by it (when its indices are free: inside a sum it is a different factor in each summand).
         """
         ring = self.ring
-        current = self.normal(expression)
-        for letter in range(len(ring.letters) - 1, 0, -1):  # arguments have smaller numbers than their atoms
-            if ring.letters[letter].kind in ("sqrt", "inv"):
-                for indices in self._instances(current, letter):
-                    current = self._cleared(current, letter, indices)
+        current, before = self.normal(expression), None
+        while current != before:  # a hypothesis may bring a denominator back
+            before = current
+            for letter in range(len(ring.letters) - 1, 0, -1):  # arguments have smaller numbers than their atoms
+                if ring.letters[letter].kind in ("sqrt", "inv"):
+                    for indices in self._instances(current, letter):
+                        current = self._cleared(current, letter, indices)
         return current
 
     # -- denominators --------------------------------------------------------------------------------------
@@ -149,9 +151,8 @@ class Reducer:
                 value = self._value(letter, exponent)
                 if value is not None:
                     opened, labels = ring.opened(frame)
-                    names: Binding = {}
-                    names.update(zip(dummies(frame), labels, strict=True))
-                    here = tuple(names.get(i, i) for i in indices)
+                    names = dict(zip(dummies(frame), labels, strict=True))
+                    ((_, here, _),) = renamed([(letter, indices, exponent)], names)
                     others = [f for f in opened if f[:2] != (letter, here)]
                     kept = monomial - (0 if indices else ring.packed(letter, exponent))
                     product = ring.multiply(ring.term(others, (), {kept: 1}), ring.at(value, known.shape, here))
@@ -195,7 +196,7 @@ class Reducer:
             for dummy in dummies(frame):
                 if dummy not in spent:
                     names[dummy] = ring.fresh(dummy[2])
-            others = [(letter, tuple(names.get(i, i) for i in idx), e) for letter, idx, e in left]
+            others = renamed(left, names)
             kept = monomial - sum(e << (WIDTH * slot) for slot, e in rule.scalars)
             axes = {i: names.get(image, image) for i, image in binding.items() if i[0] < 0}
             product = ring.multiply(ring.term(others, (), {kept: 1}), ring.rename(rule.rest, axes))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .algebra import DELTA, Expression, Factor, Index, Letter, free, place
-from .atoms import FUNCTIONS, Calculus, Derivation, Substitution, gradient, inside
+from .atoms import FUNCTIONS, Calculus, Derivation, Substitution, gradients, inside
 from .document import (
     MAX_EXPONENT,
     Budget,
@@ -247,6 +247,8 @@ class Statement:
             for key in ("state", "explicit"):
                 for letter in mapping(mapping(spec, "a flow").get(key, {}), key):
                     found.add(self._letter(letter, f"a letter of {key}"))
+            for letter in mapping(spec.get("velocity", {}), "velocity").values():
+                found.add(self._letter(letter, "a velocity"))
         return frozenset(found)
 
     def _letter(self, raw: Any, what: str) -> int:
@@ -288,14 +290,19 @@ class Statement:
             if moving:
                 shown = sorted(self.ring.letters[letter].name for letter in moving)
                 raise Rejected("relation", f"{what} contains {shown[0]!r}, which moves: hypotheses are about constants")
-        self.later_rewrites: list[tuple[str, Any]] = []
+        self.later_rewrites: list[tuple[tuple[str, ...], list[Any], Any]] = []  # of relations between goals
         for raw in rewrites:
-            rewrite = fields(raw, "a rewrite", ("relation", "lead"))
-            known = text(rewrite["relation"], "the relation of a rewrite")
+            rewrite = fields(raw, "a rewrite", ("lead",), ("relation", "combination"))
+            if "combination" in rewrite:
+                parts = [listing(part, "a part of a combination", 2) for part in listing(rewrite["combination"], "parts")]
+                names = tuple(text(part[1], "the relation of a part") for part in parts)
+                self.later_rewrites.append((names, [part[0] for part in parts], rewrite["lead"]))
+                continue
+            known = text(rewrite.get("relation"), "the relation of a rewrite")
             if known in relations:
                 rules.append(self.rule(known, relations[known], self.relation_axes[known], rewrite["lead"]))
             else:
-                self.later_rewrites.append((known, rewrite["lead"]))
+                self.later_rewrites.append(((known,), [[["1", []]]], rewrite["lead"]))
         return rules
 
     def rule(self, known: str, relation: Expression, axes: Axes, lead: Any) -> Rule:
@@ -306,7 +313,7 @@ class Statement:
 
     def _flow(self, raw: Any, number: int) -> Flow:
         what = f"flow {number}"
-        optional = ("outputs", "objective", "decay", "explicit", "initial")
+        optional = ("outputs", "objective", "decay", "explicit", "initial", "velocity", "friction")
         spec = fields(raw, what, ("state",), optional)
         ring = self.ring
         loss: Expression = {}
@@ -341,13 +348,27 @@ class Statement:
         if unknown & self.state:
             raise Rejected("statement", f"in {what} a letter that moves stands for dLoss/df")
         decay = self.expression(spec.get("decay", []), {}, f"the decay of {what}")
+        friction = self.expression(spec.get("friction", []), {}, f"the friction of {what}")
+        velocities = mapping(spec.get("velocity", {}), f"the velocities of {what}")
+        if not velocities.keys() <= mapping(spec["state"], f"the state of {what}").keys():
+            raise Rejected("statement", f"{what} gives a velocity to a letter that is not in its state")
         rates: dict[int, Expression] = {}
-        for known, rate in mapping(spec["state"], f"the state of {what}").items():
-            letter = self._letter(known, f"a state letter of {what}")
+        descents = gradients(ring, loss, [self._letter(known, f"a state letter of {what}") for known in spec["state"]])
+        for (known, rate), (letter, descent) in zip(spec["state"].items(), descents.items(), strict=True):
             speed = self.expression(rate, {}, f"the rate of {known!r}")
-            descent = ring.multiply(speed, gradient(ring, loss, letter))
             shrink = ring.multiply(decay, ring.at_places(letter))
-            rates[letter] = ring.bounded(ring.scale(ring.add(descent, shrink), -1))
+            force = ring.bounded(ring.scale(ring.add(ring.multiply(speed, descent), shrink), -1))
+            if known in velocities:
+                # Second order: W' = V and V' = -friction V + force.
+                velocity = self._letter(velocities[known], f"the velocity of {known!r}")
+                if velocity in rates or self.ring.letters[velocity].shape != self.ring.letters[letter].shape:
+                    raise Rejected("statement", f"in {what} the velocity of {known!r} is not a letter of its own shape")
+                drag = ring.multiply(friction, ring.at_places(velocity))
+                rates[velocity] = ring.bounded(ring.add(force, ring.scale(drag, -1)))
+                force = ring.at_places(velocity)
+            if letter in rates:
+                raise Rejected("statement", f"in {what} the letter {known!r} has two equations")
+            rates[letter] = force
         for known, value in mapping(spec.get("explicit", {}), f"the explicit part of {what}").items():
             letter = self._letter(known, f"an explicit letter of {what}")
             if letter in rates:

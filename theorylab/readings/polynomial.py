@@ -540,15 +540,16 @@ def partial(p: Polynomial, by: Symbol, labels: Sequence[int]) -> Polynomial:
 
 
 def substitute(p: Polynomial, value: Callable[[Symbol], Polynomial | None]) -> Polynomial:
-    """Replace letters by polynomials with the letter's axes, also inside arguments of atoms."""
+    """Replace symbols by polynomials with their axes, letters also inside arguments of atoms."""
     cache: dict[Symbol, Polynomial] = {}
 
     def of_symbol(s: Symbol) -> Polynomial:
         if s not in cache:
-            own = Polynomial({((s, tuple(range(len(s.sizes))), 1),): 1})
-            if s.argument is None:
-                given = value(s)
-                cache[s] = own if given is None else given
+            given = value(s)
+            if given is not None:
+                cache[s] = given
+            elif s.argument is None:
+                cache[s] = Polynomial({((s, tuple(range(len(s.sizes))), 1),): 1})
             elif s.function == "inv":
                 cache[s] = reciprocal(of(s.argument))
             else:
@@ -577,12 +578,16 @@ def substitute(p: Polynomial, value: Callable[[Symbol], Polynomial | None]) -> P
 
 
 class Rule:
-    """A rewrite rule lead -> replacement, from a relation that is zero."""
+    """A rewrite rule lead -> replacement, from a relation that is zero.
 
-    __slots__ = ("lead", "name", "replacement")
+    `parts` are the multipliers of the given relations (by name) whose combination was solved for the lead.
+    """
 
-    def __init__(self, name: str, lead: Monomial, replacement: Polynomial) -> None:
+    __slots__ = ("lead", "name", "parts", "replacement")
+
+    def __init__(self, name: str, lead: Monomial, replacement: Polynomial, parts: Mapping[str, Polynomial] | None = None) -> None:
         self.name, self.lead, self.replacement = name, lead, replacement
+        self.parts = dict(parts or {name: ONE})
 
 
 def match(lead: Monomial, m: Monomial) -> tuple[dict[int, int], list[Factor]] | None:
@@ -648,6 +653,8 @@ def rewrite(p: Polynomial, rules: Sequence[Rule]) -> Polynomial:
 
 def normal_form(p: Polynomial, rules: Sequence[Rule] = ()) -> Polynomial:
     """A polynomial that is zero only where p is, with roots reduced and denominators cleared; 0 proves p = 0."""
+    if rules:
+        p = _rewrite_atoms(p, rules)
     for _ in range(64):
         q = rewrite(p, rules)
         q = _reduce_roots(q)
@@ -656,6 +663,16 @@ def normal_form(p: Polynomial, rules: Sequence[Rule] = ()) -> Polynomial:
             return q
         p = q
     raise UnsupportedReading("the normal form does not settle")
+
+
+def _rewrite_atoms(p: Polynomial, rules: Sequence[Rule]) -> Polynomial:
+    """Bring the arguments of atoms to normal form first, so that equal atoms are recognised."""
+    cache: dict[Symbol, Polynomial] = {}
+    for s in p.atoms():
+        assert s.argument is not None
+        inner = substitute(s.argument, cache.get)
+        cache[s] = atom(s.function or "", rewrite(inner, rules))
+    return substitute(p, cache.get) if cache else p
 
 
 def _reduce_roots(p: Polynomial) -> Polynomial:

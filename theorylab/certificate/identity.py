@@ -1,0 +1,284 @@
+"""Identity certificates: goals in a world, written as letters, definitions, flows and goals.
+
+The statement holds the model's outputs, the rates and the quantities, never a derived field: the checker derives that
+itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from theorylab.claims.base import Conjugates, Conserved, Evolves, Goal, NonNegative, Zero
+from theorylab.derive.prove import Attempt, part_name
+from theorylab.derive.relations import orthogonal_letter
+from theorylab.derive.world import Component, World
+from theorylab.flow import FirstOrder, Flow
+from theorylab.readings import polynomial as po
+from theorylab.readings.array import Array, is_number
+from theorylab.readings.namespace import Case, call
+from theorylab.readings.polynomial import Polynomial, Symbol
+
+Json = Any
+
+
+def plain(name: str) -> str:
+    """A name as the checker wants it: printable, and it starts with a letter or an underscore."""
+    return name if name[:1].isalpha() or name[:1] == "_" else f"_{name}"
+
+
+class Writer:
+    """Collects the letters and definitions of one statement."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.letters: dict[str, dict[str, Json]] = {}
+        self.define: list[dict[str, Json]] = []
+        self.names: dict[Symbol, str] = {}
+        self.counts: dict[str, int] = {}
+        self.rewrites: list[dict[str, Json]] = []
+        self.relations: list[dict[str, Json]] = []
+        self.premises: dict[str, None] = {}
+
+    # -- expressions ---------------------------------------------------------------------------------------
+
+    def symbol(self, s: Symbol) -> str:
+        if s.name == "delta" or s.name.startswith("#"):
+            return s.name
+        if s not in self.names:
+            if s.argument is None:
+                self.names[s] = plain(s.name)
+                self.letters[self.names[s]] = {"shape": [str(z) for z in s.sizes], "sign": s.sign}
+            else:
+                argument = self.expression(s.argument)
+                if s.function == "log":
+                    self.divisible(s.argument)
+                name = self.fresh(s.function or "atom")
+                self.names[s] = name
+                axes = [[f"i{a}", str(size)] for a, size in enumerate(s.sizes)]
+                self.define.append({"name": name, "axes": axes, "fn": s.function, "arg": argument})
+        return self.names[s]
+
+    def divisible(self, p: Polynomial) -> None:
+        """log(u) has the derivative u'/u: the letters of a one-term u must not vanish."""
+        if len(p.terms) == 1:
+            for s, _, _ in next(iter(p.terms)):
+                if s.argument is None and s.sign == "any":
+                    self.letters[self.symbol(s)]["sign"] = "nonzero"
+
+    def fresh(self, stem: str) -> str:
+        self.counts[stem] = self.counts.get(stem, 0) + 1
+        return f"{stem}.{self.counts[stem]}"
+
+    def expression(self, p: Polynomial) -> list[Json]:
+        return [self.term(m, c) for m, c in sorted(p.terms.items(), key=lambda item: repr(item[0]))]
+
+    def term(self, m: po.Monomial, c: po.Coefficient) -> list[Json]:
+        factors = []
+        for s, idx, e in m:
+            name = self.symbol(s)
+            if e < 0 and s.argument is None and not s.nonzero:
+                self.letters[name]["sign"] = "nonzero"
+            factors.append([name, [f"i{i}" if i >= 0 else f"s{-i}" for i in idx], e])
+        return [str(Fraction(c)), factors]
+
+    def definition(self, stem: str, component: Component) -> str:
+        """A letter itself, or a new definition with the component's axes in order."""
+        order = {a: n for n, (a, _) in enumerate(component.axes)}
+        entry = component.entry.relabel(order)
+        sizes = [size for _, size in component.axes]
+        if len(entry.terms) == 1:
+            ((m, c),) = entry.terms.items()
+            if c == 1 and len(m) == 1 and m[0][2] == 1 and m[0][1] == tuple(range(len(sizes))) and m[0][0].argument is None:
+                return self.symbol(m[0][0])
+        name = self.fresh(stem)
+        expression = self.expression(entry)
+        self.define.append({"name": name, "axes": [[f"i{n}", str(size)] for n, size in enumerate(sizes)], "expr": expression})
+        return name
+
+    def axes(self, component: Component) -> list[list[str]]:
+        return [[f"i{a}", str(size)] for a, size in component.axes]
+
+    def scalar(self, value: Any) -> list[Json]:
+        (component,) = self.world.components(self.world.array(value))
+        return self.expression(component.entry)
+
+    # -- flows ---------------------------------------------------------------------------------------------
+
+    def flow(self, flow: Flow, state: Mapping[str, Array], case: Case, with_start: bool) -> dict[str, Json]:
+        """A flow by its outputs, or by its right-hand side where it is no plain gradient flow."""
+        p, c = flow.view(state, case)
+        parts = {n: self.world.components(a) for n, a in state.items()}
+        spec: dict[str, Json] = {"state": {}}
+        explicit: dict[str, str] = {}
+        if isinstance(flow, FirstOrder) and flow.metric is None:
+            weights = self.world.components(self.world.array(flow.residual(p, c)))
+            outputs = self.world.components(self.world.array(flow.outputs(p, c)))
+            spec["outputs"] = [
+                [self.output(f), self.definition("slope", r)] for f, r in zip(outputs, weights, strict=True) if f.entry
+            ]
+            for name in flow.state:
+                rate = flow.rate(name, p, c)
+                for component in parts[name]:
+                    spec["state"][self.definition("state", component)] = self.scalar(rate)
+            decay = flow.weight_decay
+            if not (is_number(decay) and not decay):
+                spec["decay"] = self.scalar(call(decay, p, c) if callable(decay) and _takes_both(decay) else decay(c) if callable(decay) else decay)
+        else:
+            for name, value in flow.field(p, c).items():
+                self.right_side(explicit, parts[name], self.world.lift(value, state[name]))
+        for name, integrand in flow.integrals.items():
+            key = f"integral.{name}"
+            self.right_side(explicit, parts[key], self.world.lift(call(integrand, p, c), state[key]))
+        if explicit:
+            spec["explicit"] = explicit
+        if with_start:
+            spec["initial"] = {}
+            for name, array in state.items():
+                start = case["init"][name] if name in flow.state else array * 0
+                values = self.world.components(self.world.lift(start, array))
+                for letter, value in zip(parts[name], values, strict=True):
+                    spec["initial"][self.definition("state", letter)] = self.start(letter, value)
+        return spec
+
+    def output(self, component: Component) -> str:
+        """An output is a definition even where it is a bare letter, so that shapes stay in step."""
+        return self.definition("output", component)
+
+    def right_side(self, explicit: dict[str, str], letters: Sequence[Component], value: Array) -> None:
+        for letter, part in zip(letters, self.world.components(value), strict=True):
+            explicit[self.definition("state", letter)] = self.definition("velocity", Component(part.entry, letter.axes, part.index))
+
+    def start(self, letter: Component, value: Component) -> str:
+        return self.definition("start", Component(value.entry, letter.axes, value.index))
+
+    # -- hypotheses ----------------------------------------------------------------------------------------
+
+    def hypotheses(self, rules: Sequence[po.Rule]) -> None:
+        """The relations that were not enforced, with the rules that use them."""
+        for assumption, residual in self.world.relations:
+            for n, component in enumerate(self.world.components(self.world.array(residual))):
+                if not component.entry:
+                    continue
+                name = plain(assumption.name) if component.index is None else f"{plain(assumption.name)}.{n}"
+                letter = orthogonal_letter(component.entry)
+                if letter is not None:
+                    self.relations.append({"name": name, "orthogonal": self.symbol(letter)})
+                    continue
+                self.relations.append({"name": name, "axes": self.axes(component), "expr": self.expression(component.entry)})
+                for rule in rules:
+                    if rule.name == assumption.name and rule.lead in component.entry.terms:
+                        self.rewrites.append({"relation": name, "lead": self.term(rule.lead, 1)})
+
+    def conserved(self, name: str, rules: Sequence[po.Rule]) -> None:
+        """The rule that was solved from the conserved goal of this name."""
+        for rule in rules:
+            if rule.name == name:
+                parts = [[self.expression(p), part] for part, p in rule.parts.items() if p]
+                self.rewrites.append({"combination": parts, "lead": self.term(rule.lead, 1)})
+
+
+def _takes_both(function: Any) -> bool:
+    from theorylab.readings.namespace import arity
+
+    return arity(function) == 2
+
+
+def statement(attempts: Sequence[Attempt]) -> tuple[dict[str, Json], dict[str, Json], str]:
+    """Statement, proof and scope of a list of goals about one subject."""
+    world = attempts[0].world
+    writer = Writer(world)
+    rules = attempts[-1].rules
+    writer.hypotheses(rules)
+    flows: list[dict[str, Json]] = []
+    if world.flow is not None:
+        flows.append(writer.flow(world.flow, world.state, world.case, with_start=len(attempts) > 1))
+    goals: list[dict[str, Json]] = []
+    nonnegative: dict[str, Json] = {}
+    for number, attempt in enumerate(attempts):
+        for spec in _goals(writer, attempt, number, flows, rules):
+            goals.append(spec)
+            if spec["name"] in attempt.pieces:
+                nonnegative[spec["name"]] = {"pieces": attempt.pieces[spec["name"]](writer)}
+    body: dict[str, Json] = {"letters": writer.letters, "define": writer.define, "goals": goals}
+    if flows:
+        body["flows"] = flows
+        gates = world.flow.gates if world.flow is not None else 0
+        body["gates"] = "binary" if gates in (0, 1) else "any"
+    else:
+        body["gates"] = "binary"
+    if world.dims is not None:
+        body["sizes"] = dict(world.dims)
+    if writer.relations:
+        body["relations"] = writer.relations
+    proof: dict[str, Json] = {}
+    if writer.rewrites:
+        proof["rewrites"] = writer.rewrites
+    if nonnegative:
+        proof["nonnegative"] = nonnegative
+    return body, proof, scope(body)
+
+
+def _goals(
+    writer: Writer, attempt: Attempt, number: int, flows: list[dict[str, Json]], rules: Sequence[po.Rule]
+) -> list[dict[str, Json]]:
+    goal, world = attempt.goal, attempt.world
+    if isinstance(goal, Conjugates):
+        return [_conjugate(writer, goal, world, flows, f"goal_{number}")]
+    value = world.evaluate(goal.formula)  # type: ignore[attr-defined]
+    rate = world.array(world.evaluate(goal.rate)) if isinstance(goal, Evolves) else None
+    if rate is not None:
+        rate = world.lift(rate, value)
+    rates: Sequence[Component | None] = world.components(rate) if rate is not None else [None] * _count(world, value)
+    result = []
+    for component, pace in zip(world.components(value), rates, strict=True):
+        name = part_name(number, component)
+        spec: dict[str, Json] = {"name": name, "expr": writer.expression(component.entry), "axes": writer.axes(component)}
+        match goal:
+            case Conserved():
+                spec |= {"kind": "conserved", "flow": 0}
+                writer.conserved(name, rules)
+            case Evolves():
+                assert pace is not None
+                spec |= {"kind": "evolves", "flow": 0, "rate": writer.expression(pace.entry), "sense": goal.sense}
+            case NonNegative():
+                spec |= {"kind": "nonnegative", "strict": goal.strict}
+            case Zero():
+                spec |= {"kind": "zero"}
+                if flows:
+                    spec["flow"] = 0
+        result.append(spec)
+    return result
+
+
+def _count(world: World, value: Array) -> int:
+    return len(world.components(value))
+
+
+def _conjugate(writer: Writer, goal: Conjugates, world: World, flows: list[dict[str, Json]], name: str) -> dict[str, Json]:
+    p, c = world.view
+    flows.append(writer.flow(goal.to, {n: world.state[n] for n in goal.to.state}, world.case, with_start=False))
+    image = call(goal.map, p, c)
+    mapping: dict[str, str] = {}
+    for n in goal.to.state:
+        for letter, part in zip(world.components(world.state[n]), world.components(world.lift(image[n], world.state[n])), strict=True):
+            mapping[writer.definition("state", letter)] = writer.definition("image", Component(part.entry, letter.axes, part.index))
+    time = goal.time(c) if callable(goal.time) else goal.time
+    spec: dict[str, Json] = {"name": name, "kind": "conjugate", "flow": 0, "to": 1, "map": mapping}
+    if not (is_number(time) and time == 1):
+        spec["time"] = writer.scalar(time)
+    return spec
+
+
+def scope(body: Mapping[str, Json]) -> str:
+    """The sizes that are numbers, as the checker computes them."""
+    fixed = [f"{name}={value}" for name, value in sorted(body.get("sizes", {}).items())]
+    used = {size for spec in body["letters"].values() for size in spec["shape"]}
+    bare = {s for s in used if s.isdigit()} - {str(v) for v in body.get("sizes", {}).values()}
+    fixed += sorted(bare, key=int)
+    if fixed:
+        return ", ".join(fixed)
+    return "all sizes" if used else "no sizes"
+
+
