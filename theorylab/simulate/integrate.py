@@ -72,10 +72,9 @@ def integrate(
         times=arguments.save_times(save, starts),
         observe=observe,
         first_step=first_step,
+        max_steps=max_steps,
     )
-    for _ in range(max_steps):
-        if not len(run.active):
-            break
+    while len(run.active) and run.attempts < max_steps:
         run.step()
     run.stop(torch.full_like(run.active.rows, Status.MAX_STEPS))
     return run.solution()
@@ -98,6 +97,7 @@ class _Run:
         times: Tensor,
         observe: Observe | None,
         first_step: float | None,
+        max_steps: int,
     ) -> None:
         self.method = method
         self.stepper = Stepper(method, field, y.device)
@@ -105,6 +105,7 @@ class _Run:
         # The local error of a method whose estimate has order q is proportional to h^(q+1).
         self.order = method.embedded_order + 1
         self.attempts = 0
+        self.max_steps = max_steps
 
         rows = torch.arange(len(y), device=y.device)
         f = evaluate(field, starts, y, rows)
@@ -128,6 +129,8 @@ class _Run:
             accepted=torch.zeros_like(rows),
             rejected=torch.zeros_like(rows, dtype=torch.bool),
             scaled=torch.full_like(starts, 1e-4),
+            jumps=torch.zeros_like(rows),
+            mark=starts,
             radius=y.new_zeros((len(y), control.MEMORY)),
             error=torch.zeros_like(starts),
             extra=torch.zeros_like(rows),
@@ -174,7 +177,14 @@ class _Run:
             active.drift = torch.maximum(active.drift, change.abs())
 
         failure = torch.where(finite, Status.STEP_TOO_SMALL, Status.NON_FINITE)
-        code = torch.where(active.h < control.smallest_step(active.t), failure, _RUNNING)
+        code = torch.full_like(active.rows, _RUNNING)
+        window = self.attempts % control.WINDOW
+        if window == 0 or window >= control.WINDOW - control.WATCHED:
+            active.jumps = active.jumps + control.jumps(attempt)
+        if window == 0:
+            code = torch.where(self._chatters(), Status.CHATTERING, code)
+            active.jumps, active.mark = torch.zeros_like(active.jumps), active.t
+        code = torch.where(active.h < control.smallest_step(active.t), failure, code)
         code = torch.where(accept & final, Status.T_END, code)
         if self.until is not None:
             met = self.until(active.t, active.y, active.f, active.rows)
@@ -218,6 +228,12 @@ class _Run:
         active.scaled = torch.where(accept, scaled.clamp(min=1e-4), active.scaled)
         active.accepted = active.accepted + accept
         active.rejected = ~accept
+
+    def _chatters(self) -> Tensor:
+        """Whether the field jumped in most of the attempts watched and the end is out of reach at this pace, (b,)."""
+        active = self.active
+        reach = (active.t - active.mark) * ((self.max_steps - self.attempts) / control.WINDOW)
+        return (active.jumps > control.WATCHED // 2) & (active.t + reach < active.t_end)
 
     def _save(self, attempt: Attempt, h: Tensor, arrived: Tensor) -> None:
         """Keep the states at the save times that the rows pass on their way from t to `arrived`."""

@@ -49,6 +49,11 @@ class Refinement:
         return done.all(0) & (statuses == statuses[0]).all(0)
 
     @property
+    def followed(self) -> Tensor:
+        """(B,) bool: no run failed. How far a run went does not matter to a drift."""
+        return ~torch.stack([run.failed for run in self.runs]).any(0)
+
+    @property
     def differences(self) -> Tensor:
         """(T - 1, B) Euclidean distances of the end states of successive runs: estimates of the looser run's error."""
         states = torch.stack([run.y for run in self.runs])
@@ -69,18 +74,17 @@ class Refinement:
             shown = torch.ones_like(steps[-1])
         return torch.cat([steps, (steps[-1] * shown)[None]])
 
-    def worst(self, scale: Tensor | float = 1.0) -> Tensor:
-        """(T,) largest drift / scale over the trials that finished and over the quantities.
+    def worst(self, scale: Tensor | float = 1.0, rows: Tensor | None = None) -> Tensor:
+        """(T,) largest drift / scale over the quantities and the trials `rows`, those that were followed if None.
 
         `scale`, a number, (B, 1) or (B, q), is the size of the terms that make up the quantity.
         """
         if self.drift is None:
             raise InputError("worst() was asked of a refinement without observe=; expected an observed quantity")
-        relative = (self.drift / torch.as_tensor(scale, dtype=self.drift.dtype, device=self.drift.device))[
-            :, self.finished
-        ]
+        chosen = self.followed if rows is None else rows
+        relative = (self.drift / torch.as_tensor(scale, dtype=self.drift.dtype, device=self.drift.device))[:, chosen]
         if not relative.numel():
-            raise InputError(f"worst() was asked of {len(self.finished)} trials of which none finished; expected one")
+            raise InputError("worst() was asked of no trial and quantity; expected at least one that was followed")
         return relative.flatten(1).amax(1)
 
     def curve(self, scale: Tensor | float = 1.0) -> tuple[tuple[float, ...], tuple[float, ...]]:

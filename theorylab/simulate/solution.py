@@ -59,6 +59,11 @@ class Solution:
         """(B,) bool: the trajectory met the stopping rule or the end time."""
         return (self.status == Status.CONVERGED) | (self.status == Status.T_END)
 
+    @property
+    def failed(self) -> Tensor:
+        """(B,) bool: the solution got lost, and the last state means little."""
+        return (self.status == Status.STEP_TOO_SMALL) | (self.status == Status.NON_FINITE)
+
     def counts(self) -> dict[str, int]:
         """How many trajectories have each status, by name."""
         return {status.label: count for status, count in sorted(Counter(self.statuses).items())}

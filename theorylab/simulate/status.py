@@ -13,6 +13,7 @@ class Status(IntEnum):
     MAX_STEPS = 2
     STEP_TOO_SMALL = 3
     NON_FINITE = 4
+    CHATTERING = 5
 
     @property
     def label(self) -> str:
@@ -28,14 +29,20 @@ class Status(IntEnum):
         """Whether the trajectory did what was asked: it met the stopping rule or the end time."""
         return self in (Status.CONVERGED, Status.T_END)
 
+    @property
+    def failed(self) -> bool:
+        """Whether the solution itself got lost, so that the last state means little."""
+        return self in (Status.STEP_TOO_SMALL, Status.NON_FINITE)
+
 
 _ADVICE = {
     Status.CONVERGED: "The stopping rule was met at the time given.",
     Status.T_END: "The end time was reached; if a limit was wanted, the stopping rule was not met by then.",
-    Status.MAX_STEPS: "The step limit came first: raise max_steps, loosen rtol, or suspect stiffness or a kink "
-    "on which the solution slides.",
+    Status.MAX_STEPS: "The step limit came first: raise max_steps, loosen rtol, or suspect stiffness.",
     Status.STEP_TOO_SMALL: "No step above the resolution of time met the tolerance: the solution blows up, or the "
     "field jumps against itself, or rtol is below what float64 can do.",
     Status.NON_FINITE: "The field was not finite however small the step: check the domain of the formulas and the "
     "size of the initial values.",
+    Status.CHATTERING: "The field jumped in most steps, and at their pace the end is more than max_steps away, as "
+    "where the true solution slides along a kink: what was computed up to the time given holds.",
 }

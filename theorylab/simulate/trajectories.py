@@ -19,6 +19,8 @@ class Active:
     accepted    number of accepted steps
     rejected    whether the last attempt was rejected
     scaled      scaled error of the last accepted step
+    jumps       number of watched attempts in which the field jumped
+    mark        time at the start of the window of attempts
     radius      (b, n) the last estimates of the spectral radius
     error       sum of the local errors so far
     extra       evaluations for dense output
@@ -36,6 +38,8 @@ class Active:
     accepted: Tensor
     rejected: Tensor
     scaled: Tensor
+    jumps: Tensor
+    mark: Tensor
     radius: Tensor
     error: Tensor
     extra: Tensor
