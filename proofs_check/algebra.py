@@ -202,7 +202,7 @@ class Ring:
             return expression
         total: Expression = {}
         for frame, poly in expression.items():
-            moved = tuple((letter, tuple(names.get(i, i) for i in idx), e) for letter, idx, e in frame)
+            moved = renamed(frame, names)
             self.accumulate(total, self.term(moved, dummies(moved), poly))
         return total
 
@@ -218,7 +218,7 @@ class Ring:
     def opened(self, frame: Frame) -> tuple[Frame, tuple[Index, ...]]:
         """The frame with its dummies made free under private labels, to be summed again by `closed`."""
         names = {dummy: self.fresh(dummy[2]) for dummy in dummies(frame)}
-        moved = tuple((letter, tuple(names.get(i, i) for i in idx), e) for letter, idx, e in frame)
+        moved = renamed(frame, names)
         return moved, tuple(names.values())
 
     def closed(self, expression: Expression, labels: Iterable[Index]) -> Expression:
@@ -231,7 +231,7 @@ class Ring:
             old = dummies(frame)
             start = len(old) and 1 + max(i[0] for i in old)
             names = {label: (start + k, "", label[2]) for k, label in enumerate(labels)}
-            moved = tuple((letter, tuple(names.get(i, i) for i in idx), e) for letter, idx, e in frame)
+            moved = renamed(frame, names)
             self.accumulate(total, self.term(moved, (*old, *names.values()), poly))
         return total
 
@@ -278,7 +278,7 @@ class Ring:
     def _labelled(self, factors: list[Factor]) -> Frame:
         """The least frame over all numberings of the dummies that a colour refinement does not tell apart."""
         found = sorted({i for _, idx, _ in factors for i in idx if i[0] >= 0})
-        return self._least(factors, {i: hash_free(i) for i in found})
+        return self._least(factors, {i: first_colour(i) for i in found})
 
     def _least(self, factors: list[Factor], colours: dict[Index, tuple[int, str]]) -> Frame:
         self.budget.spend(16 * len(factors) * (1 + len(colours)))
@@ -289,7 +289,7 @@ class Ring:
         tied = min((colour for colour, members in classes.items() if len(members) > 1), default=None)
         if tied is None:
             names = {i: (n, "", i[2]) for n, i in enumerate(sorted(colours, key=colours.__getitem__))}
-            return tuple(sorted((letter, tuple(names.get(i, i) for i in idx), e) for letter, idx, e in factors))
+            return tuple(sorted(renamed(factors, names)))
         # Individualise each member of the first tied class in turn, and keep the least outcome.
         return min(self._least(factors, {**colours, member: (tied[0], tied[1] + "!")}) for member in classes[tied])
 
@@ -298,7 +298,11 @@ def dummies(frame: Iterable[Factor]) -> tuple[Index, ...]:
     return tuple(dict.fromkeys(i for _, idx, _ in frame for i in idx if i[0] >= 0))
 
 
-def hash_free(index: Index) -> tuple[int, str]:
+def renamed(factors: Iterable[Factor], names: Mapping[Index, Index]) -> Frame:
+    return tuple((letter, tuple(names.get(i, i) for i in indices), e) for letter, indices, e in factors)
+
+
+def first_colour(index: Index) -> tuple[int, str]:
     """The first colour of an index: its size for a dummy, its label for a free one."""
     return (0, index[2]) if index[0] >= 0 else (-1, index[1])
 
@@ -309,7 +313,7 @@ def _refined(factors: list[Factor], colours: dict[Index, tuple[int, str]]) -> di
     while True:
         seen: dict[Index, list[object]] = {i: [] for i in colours}
         for letter, idx, exponent in factors:
-            around = tuple(colours.get(i) or hash_free(i) for i in idx)
+            around = tuple(colours.get(i) or first_colour(i) for i in idx)
             for position, index in enumerate(idx):
                 if index[0] >= 0:
                     seen[index].append((letter, exponent, position, around))
@@ -349,7 +353,7 @@ def _contract(factors: list[Factor], summed: list[Index]) -> tuple[list[Factor],
 
 
 def _replaced(factors: list[Factor], old: Index, new: Index) -> list[Factor]:
-    return [(letter, tuple(new if i == old else i for i in idx), e) for letter, idx, e in factors]
+    return list(renamed(factors, {old: new}))
 
 
 def _components(factors: list[Factor]) -> list[list[Factor]]:

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable
 from fractions import Fraction
 from math import gcd, isqrt, lcm
 
-from .algebra import Expression, Factor, Frame, Index, Letter, Ring, free, place, unpack
+from .algebra import DELTA, Expression, Factor, Frame, Index, Letter, Poly, Ring, free, place, unpack
 from .document import MAX_EXPONENT, Budget, Coefficient, Rejected, whole
 
 FUNCTIONS = ("step", "sign", "sqrt", "inv", "exp", "log", "tanh", "sin", "cos", "arcsinh")
@@ -165,6 +165,9 @@ class Calculus(Ring):
         return product
 
 
+Part = tuple[Frame, Poly, dict[int, Poly]]
+
+
 class Derivation:
     """A derivation of the ring, given by the rates of some letters; it passes through atoms by the chain rule.
 
@@ -214,18 +217,16 @@ class Derivation:
         return ring.multiply(outer, inner)
 
     def __call__(self, expression: Expression) -> Expression:
+        return self.of(partials(self.ring, expression))
+
+    def of(self, parts: list[Part]) -> Expression:
+        """The derivative of an expression whose partial derivatives are known."""
         ring = self.ring
         total: Expression = {}
-        for frame, poly in expression.items():
-            partials: dict[int, dict[int, Coefficient]] = {}
-            for monomial, coefficient in poly.items():
-                for slot, exponent in unpack(monomial):
-                    letter = ring.scalars[slot]
-                    if self.rate(letter):
-                        lowered = monomial - ring.packed(letter)
-                        partials.setdefault(letter, {})[lowered] = whole(coefficient * exponent)
-            for letter, partial in partials.items():
-                ring.accumulate(total, ring.multiply({frame: partial}, self.rate(letter)))
+        for frame, poly, lowered in parts:
+            for letter, partial in lowered.items():
+                if self.rate(letter):
+                    ring.accumulate(total, ring.multiply({frame: partial}, self.rate(letter)))
             if not any(self.rate(letter) for letter, _, _ in frame):
                 continue
             # The dummies are shared between the factor that is differentiated and the others: open them first.
@@ -290,15 +291,37 @@ class Substitution:
         return ring.power(ring.at(body, shape, indices), abs(exponent))
 
 
-def gradient(ring: Calculus, expression: Expression, letter: int) -> Expression:
-    """The derivative of a scalar expression in each entry of a letter, over the places of that letter."""
-    shape = ring.letters[letter].shape
-    targets = tuple(free(f"^{position}", size) for position, size in enumerate(shape))
+def partials(ring: Ring, expression: Expression) -> list[Part]:
+    """Each frame with its polynomial, and the partial derivatives of that in the letters without indices."""
+    parts: list[Part] = []
+    for frame, poly in expression.items():
+        lowered: dict[int, Poly] = {}
+        ring.budget.spend(4 * len(poly))
+        for monomial, coefficient in poly.items():
+            for slot, exponent in unpack(monomial):
+                letter = ring.scalars[slot]
+                lowered.setdefault(letter, {})[monomial - ring.packed(letter)] = whole(coefficient * exponent)
+        parts.append((frame, poly, lowered))
+    return parts
+
+
+def gradients(ring: Calculus, expression: Expression, letters: Iterable[int]) -> dict[int, Expression]:
+    """The derivative of a scalar expression in each entry of some letters, over the places of each letter."""
+    parts = partials(ring, expression)
+    found: dict[int, Expression] = {}
+    for letter in letters:
+        entry = tuple(free(f"^{position}", size) for position, size in enumerate(ring.letters[letter].shape))
+        derived = Derivation(ring, {letter: one_entry(ring, entry)}).of(parts)
+        found[letter] = ring.rename(derived, {index: place(p, index[2]) for p, index in enumerate(entry)})
+    return found
+
+
+def one_entry(ring: Ring, entry: tuple[Index, ...]) -> Expression:
+    """The array over places that is 1 at one entry and 0 elsewhere: the rate of a letter that moves there only."""
     rate = ONE
-    for position, size in enumerate(shape):
-        rate = ring.multiply(rate, ring.factor(0, (place(position, size), targets[position])))
-    derived = Derivation(ring, {letter: rate})(expression)
-    return ring.rename(derived, {target: place(p, target[2]) for p, target in enumerate(targets)})
+    for position, index in enumerate(entry):
+        rate = ring.multiply(rate, ring.factor(DELTA, (place(position, index[2]), index)))
+    return rate
 
 
 def occurring(ring: Ring, expression: Expression) -> set[int]:
