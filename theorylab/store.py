@@ -137,7 +137,7 @@ def certificate_path(claim_id: str, name: str = "the verdict") -> PurePosixPath:
             f"{name} has the claim id {_show(claim_id)}, expected names joined by '/', "
             f"none of them empty or starting with '.', of {MAX_ID} characters at most"
         )
-    encoded = [quote(segment, safe=" +-._=,@()", errors="replace") for segment in segments]
+    encoded = [quote(segment, safe=" +-._=,@()", errors="surrogatepass") for segment in segments]
     if max(map(len, encoded)) > MAX_FILE_NAME:
         raise InputError(f"{name} has the claim id {_show(claim_id)}, which is too long for a file name")
     return PurePosixPath("certificates", *encoded[:-1], encoded[-1] + ".json")

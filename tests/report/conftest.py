@@ -7,6 +7,10 @@ import pytest
 from theorylab.store import Run
 from theorylab.verdict import Counterexample, Evidence, Figure, Series, Step, Verdict
 
+LINEAR_RATE = (
+    r"-W_1 X R^\top W_2 - W_2^\top R X^\top W_1^\top "
+    r"+ W_2^\top R X^\top W_1^\top + W_1 X R^\top W_2"
+)
 TOLERANCES = (1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10)
 
 
@@ -39,7 +43,7 @@ def linear() -> Verdict:
         scope="all sizes",
         kind="Invariant",
         title="Adjacent linear layers stay balanced",
-        statement="For every loss, all data and layers of any width at any depth, the difference of Gram matrices is constant.",
+        statement="For every loss, all data, any width and any depth, the difference of Gram matrices is constant.",
         statement_tex=r"\frac{d}{dt}\left(W_2^\top W_2 - W_1 W_1^\top\right) = 0",
         source="Du, Hu, Lee 2018, Theorem 2.2",
         premises=("the loss is differentiable", "the layers share no parameters with other layers"),
@@ -62,11 +66,11 @@ def linear() -> Verdict:
                     Step(
                         "gradient flow, with R the derivative of the loss by the output",
                         r"\dot W_2^\top W_2 + W_2^\top \dot W_2 - \dot W_1 W_1^\top - W_1 \dot W_1^\top",
-                        r"-W_1 X R^\top W_2 - W_2^\top R X^\top W_1^\top + W_2^\top R X^\top W_1^\top + W_1 X R^\top W_2",
+                        LINEAR_RATE,
                     ),
                     Step(
                         "terms cancel in pairs",
-                        r"-W_1 X R^\top W_2 - W_2^\top R X^\top W_1^\top + W_2^\top R X^\top W_1^\top + W_1 X R^\top W_2",
+                        LINEAR_RATE,
                         "0",
                     ),
                 ),

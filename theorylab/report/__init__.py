@@ -19,7 +19,8 @@ def report(
 ) -> Path:
     """Write a report on `verdicts` to `path` and return it; the suffix chooses the format: .html .pdf .md .tex.
 
-    Beside an HTML report lies its JSON twin, the same stem with the suffix .json. `run` adds seed, settings, versions
+    Beside an HTML report lies its JSON twin, the same stem with the suffix .json; beside a Markdown report its figures,
+    in a folder of the same stem. `run` adds seed, settings, versions
     and the command that repeats it. The same verdicts give the same bytes. Raises InputError for an unknown suffix, for
     anything but verdicts, and where the file cannot be written.
     """
@@ -28,12 +29,13 @@ def report(
     if write is None:
         expected = ", ".join(_writers())
         raise InputError(f"the report {str(path)!r} has the suffix {path.suffix!r}, expected one of {expected}")
-    write(build(verdicts, run, folder=path.parent, title=title), path)
+    chosen = [verdicts] if isinstance(verdicts, Verdict) else verdicts
+    write(build(chosen, run, folder=path.parent, title=title), path)
     return path
 
 
 def _writers() -> dict[str, Callable[[Document, Path], None]]:
-    return {".html": _html}
+    return {".html": _html, ".pdf": _pdf, ".md": _markdown, ".tex": _latex}
 
 
 def _html(document: Document, path: Path) -> None:
@@ -44,6 +46,29 @@ def _html(document: Document, path: Path) -> None:
         )
     from theorylab.report import html
 
+    data = canonical_json(document.twin)
     page = html.render(document).encode("utf-8")
-    write_atomic(twin, canonical_json(document.twin))
+    write_atomic(twin, data)
     write_atomic(path, page)
+
+
+def _pdf(document: Document, path: Path) -> None:
+    from theorylab.report import pdf
+
+    write_atomic(path, pdf.render(document))
+
+
+def _markdown(document: Document, path: Path) -> None:
+    from theorylab.report import markdown
+
+    folder = path.parent / f"{path.stem}-figures"
+    text, figures = markdown.render(document, folder.name)
+    for name, drawing in figures.items():
+        write_atomic(folder / name, drawing.encode("utf-8"))
+    write_atomic(path, text.encode("utf-8"))
+
+
+def _latex(document: Document, path: Path) -> None:
+    from theorylab.report import latex
+
+    write_atomic(path, latex.render(document).encode("utf-8"))

@@ -79,9 +79,9 @@ def build(
 
 
 def _verdicts(verdicts: Iterable[Verdict]) -> list[Verdict]:
-    if isinstance(verdicts, Verdict):
-        return [verdicts]
-    chosen = list(verdicts) if isinstance(verdicts, Iterable) else [verdicts]
+    if not isinstance(verdicts, Iterable):
+        raise InputError(f"verdicts is {type(verdicts).__name__}, expected Verdicts from theorylab.verify")
+    chosen = list(verdicts)
     for position, item in enumerate(chosen):
         if not isinstance(item, Verdict):
             raise InputError(f"verdicts[{position}] is {type(item).__name__}, expected a Verdict from theorylab.verify")
@@ -167,7 +167,7 @@ class _Writer:
     def claim(self, position: int) -> Section:
         verdict = self.verdicts[position]
         anchor = self.anchors[position]
-        findings = [self._finding(verdict, item, f"{anchor}-{n}") for n, item in enumerate(verdict.evidence, 1)]
+        findings = [self._finding(verdict, item, f"{anchor}--{n}") for n, item in enumerate(verdict.evidence, 1)]
         argument = [f for f, item in zip(findings, verdict.evidence, strict=True) if item.kind in OWN_FINDING]
         others = [f for f, item in zip(findings, verdict.evidence, strict=True) if item.kind not in OWN_FINDING]
         witness = [] if verdict.counterexample is None else [_counterexample(verdict.counterexample, anchor)]
@@ -220,7 +220,7 @@ class _Writer:
         blocks: list[Block] = [Facts(tuple(rows))] if rows else []
         if verdict.reproduce:
             blocks.append(Listing("Reproduce", printable(verdict.reproduce)))
-        return Section("Certificate and settings", f"{anchor}-record", "record", tuple(blocks))
+        return Section("Certificate and settings", f"{anchor}--record", "record", tuple(blocks))
 
 
 def _statement(verdict: Verdict) -> list[Block]:
@@ -261,7 +261,7 @@ def _counterexample(witness: Counterexample, anchor: str) -> Section:
     ]
     if rows:
         blocks.append(Facts(tuple(rows)))
-    return Section("Counterexample", f"{anchor}-counterexample", "counterexample", tuple(blocks))
+    return Section("Counterexample", f"{anchor}--counterexample", "counterexample", tuple(blocks))
 
 
 def _finite(figure: Figure) -> Figure:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from xml.etree import ElementTree
 
-import ziamath
+from ziamath.config import config
+from ziamath.zmath import Latex
 
 from theorylab.report import tex as tex_source
 
@@ -83,9 +84,11 @@ def outlines(tex: str) -> tuple[Outline, ...] | None:
 def _parts(piece: tex_source.Piece) -> tuple[Outline, ...] | None:
     """The piece as it is or, too wide, cut inside its brackets and then between its factors, if that can be set."""
     whole = _outline(piece.tex, piece.starts_line)
-    if whole is not None and whole.width <= WIDE:
-        return (whole,)
+    if whole is None and len(piece.tex) <= MAX_PIECE:
+        return None
     best = None if whole is None else (whole,)
+    if whole is not None and whole.width <= WIDE:
+        return best
     plain = tex_source.without_sized_delimiters(piece.tex)
     for factors in (False, True):
         cut = tex_source.pieces(plain, inside=True, factors=factors)
@@ -108,7 +111,7 @@ def _outline(tex: str, starts_line: bool) -> Outline | None:
         return None
     try:
         with _own_settings():
-            formula = ziamath.Latex(_drawable(tex), size=_UNITS_PER_EM)
+            formula = Latex(_drawable(tex), size=_UNITS_PER_EM)
             drawing, below = formula.svgxml(), -formula.getyofst()
             unknown = any((node.text or "").startswith("\\") for node in formula.mathml.iter())
     except Exception:  # whatever goes wrong inside ziamath or its parser: the reader then sees the TeX itself
@@ -145,7 +148,6 @@ def _drawable(tex: str) -> str:
 @contextmanager
 def _own_settings() -> Iterator[None]:
     """ziamath keeps its settings in one global object; a caller's notebook gets its own back."""
-    config = ziamath.config
     before = config.svg2, config.precision, config.math.color
     config.svg2, config.precision, config.math.color = True, 2, "currentColor"
     try:

@@ -1,4 +1,4 @@
-"""The report as one HTML page that loads nothing: formulas and plots are SVG, the style is inline, there is no script."""
+"""The report as one HTML page that loads nothing: formulas and plots are SVG, the style is inline, without scripts."""
 
 from __future__ import annotations
 
@@ -59,6 +59,7 @@ def render(document: Document) -> str:
         tier_meaning=wording.TIER_MEANING,
         outcome_symbol=wording.OUTCOME_SYMBOL,
         outcome_words=wording.OUTCOME_WORDS,
+        expectation_words=wording.expectation,
         shown_points=SHOWN_POINTS,
         zip=lambda left, right: zip(left, right, strict=True),
     )

@@ -98,7 +98,7 @@ def draw(figure: Figure, name: str, palette: Mapping[str, str]) -> Drawing:
     with matplotlib.rc_context(), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a missing glyph is drawn as a box, which the reader sees
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_STYLE)
+        matplotlib.rcParams.update(_STYLE)  # pyright: ignore[reportCallIssue, reportArgumentType]
         canvas = Canvas(figsize=(WIDTH, HEIGHT), layout="constrained")
         FigureCanvasSVG(canvas)
         canvas.patch.set_alpha(0)

@@ -7,24 +7,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-_TOKEN = re.compile(r"\\[A-Za-z]+\*?|\\.|[{}]|\s+|[^\\{}\s]", re.DOTALL)
+_TOKEN = re.compile(r"\\[A-Za-z]+\*?|\\.|[{}]|\s+|[^\\{}\s]|\\", re.DOTALL)
 
-_RELATIONS = frozenset(
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_RELATIONS = _words(
     r"= < > \le \leq \ge \geq \ne \neq \equiv \approx \sim \simeq \cong \propto \to \rightarrow \longrightarrow "
     r"\Rightarrow \Longrightarrow \Leftrightarrow \iff \implies \mapsto \longmapsto \in \subset \subseteq \ll \gg "
-    r"\prec \preceq \succ \succeq \coloneqq \mid \leadsto \rightsquigarrow".split()
+    r"\prec \preceq \succ \succeq \coloneqq \mid \leadsto \rightsquigarrow"
 )
-_OPERATORS = frozenset(r"+ - \pm \mp \cup \cap \oplus \wedge \vee \land \lor".split())
-_SPACES = frozenset(r"\quad \qquad".split())
-_PRODUCTS = frozenset(r"\cdot \times \circ \otimes \odot *".split())
-_OPENING = frozenset(r"( [ \lbrace \{ \lVert \langle \lfloor \lceil".split())
-_CLOSING = frozenset(r") ] \rbrace \} \rVert \rangle \rfloor \rceil".split())
+_OPERATORS = _words(r"+ - \pm \mp \cup \cap \oplus \wedge \vee \land \lor")
+_SPACES = _words(r"\quad \qquad")
+_PRODUCTS = _words(r"\cdot \times \circ \otimes \odot *")
+_OPENING = _words(r"( [ \lbrace \{ \lVert \langle \lfloor \lceil")
+_CLOSING = _words(r") ] \rbrace \} \rVert \rangle \rfloor \rceil")
 _NO_OPERAND = _RELATIONS | _OPERATORS | _PRODUCTS | _SPACES | _OPENING | {"", ",", ":", ";", "^", "_", "/", "{}"}
-_INSEPARABLE = frozenset(r"\limits \nolimits \right \end".split())
-_TAKES_ARGUMENT = frozenset(r"\frac \tfrac \dfrac \binom \overset \underset \stackrel".split())
-_GREEK = frozenset(
+_INSEPARABLE = _words(r"\limits \nolimits \right \end")
+_TAKES_ARGUMENT = _words(r"\frac \tfrac \dfrac \binom \overset \underset \stackrel")
+_GREEK = _words(
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi "
-    "omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega".split()
+    "omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega"
 )
 
 
@@ -65,9 +70,9 @@ def pieces(tex: str, *, inside: bool = False, factors: bool = False) -> tuple[Pi
             continue
         if outside and token == "&":
             continue
-        binary = token in _OPERATORS and previous not in _NO_OPERAND
+        binary = token in _OPERATORS and (previous not in _NO_OPERAND or before_previous in ("^", "_"))
         relation = token in _RELATIONS and previous not in _RELATIONS | {r"\not", ":", "^", "_"}
-        if outside and current and (binary or relation):
+        if outside and (binary or relation):
             close()
             current.append("{}")
         elif outside and factors and _starts_factor(token, previous, before_previous):
@@ -107,7 +112,7 @@ def name(text: str) -> str:
 
 
 def value(data: Any, *, limit: int = 8) -> str | None:
-    """The TeX of a number, vector or matrix of numbers as text; None where it is something else or has a longer axis."""
+    """The TeX of a number, vector or matrix given as text; None for anything else, or where an axis is longer."""
     if not isinstance(data, list):
         return _scalar(data)
     if not data or len(data) > limit:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 
+from theorylab.report.model import Badge
 from theorylab.verdict import Status, Tier
 
 STATUS_SYMBOL: dict[Status, str] = {"proved": "∎", "supported": "≈", "refuted": "×", "inconclusive": "?"}
@@ -62,6 +63,13 @@ def number(value: float | int | str | bool, *, grouped: bool = True) -> str:
     mantissa = mantissa.rstrip("0").rstrip(".").replace("-", "−")
     power = "10" + str(int(exponent)).translate(_SUPERSCRIPT)
     return {"1": power, "−1": "−" + power}.get(mantissa, f"{mantissa}\u202f×\u202f{power}")
+
+
+def expectation(badge: Badge) -> str:
+    """What the claim announced, and whether it came."""
+    if badge.expected is None:
+        return "–" if badge.as_expected else "not met"
+    return badge.expected if badge.as_expected else f"{badge.expected}, not met"
 
 
 def label(name: str) -> str:
