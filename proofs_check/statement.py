@@ -294,7 +294,9 @@ class Statement:
         for raw in rewrites:
             rewrite = fields(raw, "a rewrite", ("lead",), ("relation", "combination"))
             if "combination" in rewrite:
-                parts = [listing(part, "a part of a combination", 2) for part in listing(rewrite["combination"], "parts")]
+                parts = [
+                    listing(part, "a part of a combination", 2) for part in listing(rewrite["combination"], "parts")
+                ]
                 names = tuple(text(part[1], "the relation of a part") for part in parts)
                 self.later_rewrites.append((names, [part[0] for part in parts], rewrite["lead"]))
                 continue
