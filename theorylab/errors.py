@@ -7,6 +7,10 @@ class InputError(ValueError):
     """Bad input: one sentence that names what was given and what was expected (exit code 2)."""
 
 
+class ShapeError(InputError):
+    """Arrays whose shapes do not fit together."""
+
+
 class InternalError(RuntimeError):
     """Two readings or two engines disagree: an error of theorylab itself, shown in full, never averaged away."""
 

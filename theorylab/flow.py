@@ -157,7 +157,7 @@ class FirstOrder(Flow):
     def inputs(self, c: Case) -> tuple[Any, Any]:
         """The data (x, y) of a case; y is None for the unknown loss with arbitrary data."""
         if self.data is None:
-            return c["x"], c["y"] if "y" in c or self.loss is not None else None
+            return c["x"], c["y"] if "y" in c else None
         pair = self.data(c) if callable(self.data) else self.data
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise InputError(f"data gives {type(pair).__name__}; expected a pair (x, y)")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from theorylab.errors import InputError, UnsupportedReading
+from theorylab.errors import InputError, ShapeError, UnsupportedReading
 from theorylab.readings.array import Array
 from theorylab.readings.letters import maker
 from theorylab.readings.namespace import Case, Namespace
@@ -100,13 +100,15 @@ class Model:
                 except UnsupportedReading:
                     break
                 except InputError as error:
+                    if not isinstance(error, ShapeError):
+                        raise
                     failure = failure or error
                 else:
                     return (size, SAMPLES)
         raise InputError(
             f"model {self.name!r} accepts no input of shape (size, n) for any of its sizes; expected a formula that does, "
             f"or a declared sample shape such as x='T d' ({failure})"
-        )
+        ) from failure
 
 
 def model(*, x: str | None = None, **shapes: str) -> Callable[[Callable[..., Any]], Model]:

@@ -12,10 +12,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from numbers import Rational
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
-from theorylab.errors import InputError
+from theorylab.errors import InputError, ShapeError
 
+REFLECTED = {
+    "add": "__radd__", "subtract": "__rsub__", "multiply": "__rmul__", "divide": "__rtruediv__", "matmul": "__rmatmul__",
+    "power": "__rpow__",
+}  # fmt: skip
 Axis = int | Sequence[int] | None
 Size = int | str
 
@@ -32,7 +36,7 @@ def number(value: Any) -> Fraction:
         if math.isfinite(value) and (value * FLOAT_DENOMINATOR).is_integer():
             return Fraction(value)
         simple = Fraction(value).limit_denominator(1000) if math.isfinite(value) else None
-        hint = f"write Fraction({simple.numerator}, {simple.denominator})" if simple is not None else "a finite number"
+        hint = f"an exact one: write Fraction({simple.numerator}, {simple.denominator})" if simple is not None else "a finite number"
         raise InputError(f"a formula contains the float {value!r}, which would poison exact algebra; expected {hint}")
     raise InputError(f"a formula contains {type(value).__name__} {value!r}; expected an array, an int or a Fraction")
 
@@ -45,7 +49,6 @@ class Array(ABC):
     """One trial's array. Subclasses give the primitives; everything else is built here, once."""
 
     __slots__ = ()
-    __array_ufunc__: ClassVar[None] = None
     __hash__ = object.__hash__
 
     @property
@@ -90,14 +93,14 @@ class Array(ABC):
     def mT(self) -> Self:
         """The transpose of the last two axes."""
         if self.ndim < 2:
-            raise InputError(f".mT needs at least two axes, got shape {self.shape}")
+            raise ShapeError(f".mT needs at least two axes, got shape {self.shape}")
         return self._swap(-1, -2)
 
     @property
     def T(self) -> Self:
         """The transpose of a matrix; as in the array API, only for two axes."""
         if self.ndim != 2:
-            raise InputError(f".T needs exactly two axes, got shape {self.shape}; use .mT")
+            raise ShapeError(f".T needs exactly two axes, got shape {self.shape}; use .mT")
         return self._swap(0, 1)
 
     def constants(self) -> Any:
@@ -183,11 +186,11 @@ class Array(ABC):
 
     def _product(self, other: Self) -> Self:
         if self.ndim == 0 or other.ndim == 0:
-            raise InputError(f"@ needs arrays with at least one axis, got shapes {self.shape} and {other.shape}; use *")
+            raise ShapeError(f"@ needs arrays with at least one axis, got shapes {self.shape} and {other.shape}; use *")
         left = self[None, :] if self.ndim == 1 else self
         right = other[:, None] if other.ndim == 1 else other
         if left.shape[-1] != right.shape[-2]:
-            raise InputError(f"@ got shapes {self.shape} and {other.shape}; expected equal inner sizes")
+            raise ShapeError(f"@ got shapes {self.shape} and {other.shape}; expected equal inner sizes")
         product = left._matmul(right)
         if other.ndim == 1:
             product = product[..., 0]
@@ -214,7 +217,7 @@ class Array(ABC):
             return tuple(range(self.ndim))
         given = (axis,) if isinstance(axis, int) else tuple(axis)
         if any(not -self.ndim <= a < self.ndim for a in given):
-            raise InputError(f"axis {axis} is out of range for shape {self.shape}")
+            raise ShapeError(f"axis {axis} is out of range for shape {self.shape}")
         return tuple(sorted({a % self.ndim for a in given}))
 
     def _expand_key(self, key: Any) -> list[Any]:
@@ -222,7 +225,7 @@ class Array(ABC):
         entries = list(key) if isinstance(key, tuple) else [key]
         used = sum(entry is not None and entry is not Ellipsis for entry in entries)
         if used > self.ndim:
-            raise InputError(f"index {key!r} has more entries than the shape {self.shape} has axes")
+            raise ShapeError(f"index {key!r} has more entries than the shape {self.shape} has axes")
         fill = [slice(None)] * (self.ndim - used)
         if any(entry is Ellipsis for entry in entries):
             at = next(i for i, entry in enumerate(entries) if entry is Ellipsis)
@@ -248,6 +251,13 @@ class Array(ABC):
 
     def __int__(self) -> int:
         return self._refuse("int(...) of an array")
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """Operators with a numpy array on the left; any other numpy function is refused."""
+        reflected = REFLECTED.get(ufunc.__name__) if method == "__call__" and len(inputs) == 2 and inputs[1] is self else None
+        if reflected is None or kwargs:
+            return self._refuse(f"numpy.{ufunc.__name__}")
+        return getattr(self, reflected)(inputs[0])
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         self._refuse("a numpy function or an array conversion")
@@ -278,6 +288,6 @@ def broadcast(left: tuple[Size, ...], right: tuple[Size, ...]) -> tuple[Size, ..
     shape: list[Size] = []
     for a, b in zip(*padded, strict=True):
         if a != b and a != 1 and b != 1:
-            raise InputError(f"shapes {left} and {right} do not match; expected equal sizes or 1 on each axis")
+            raise ShapeError(f"shapes {left} and {right} do not match; expected equal sizes or 1 on each axis")
         shape.append(b if a == 1 else a)
     return tuple(shape)

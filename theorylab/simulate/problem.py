@@ -1,0 +1,223 @@
+"""A flow at given sizes as an ensemble: cases drawn and enforced, parameters flattened, formulas mapped over trials."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from theorylab.draw import Draw
+from theorylab.errors import InputError
+from theorylab.flow import Flow
+from theorylab.readings.letters import Dims, resolve
+from theorylab.readings.namespace import Case, Namespace, call
+from theorylab.readings.numeric import Numeric, step_at_zero
+from theorylab.readings.numeric import device as device_variable
+from theorylab.setting import Assumption, Setting
+from theorylab.simulate.random import generator
+
+ATTEMPTS = 64
+ATTEMPT_STRIDE = 1 << 40
+
+
+def variable_shapes(subject: Setting | Flow, dims: Dims) -> dict[str, tuple[tuple[int, ...], Draw]]:
+    """Shape and distribution of every free variable: the setting's, data, and initial parameters as "init.W"."""
+    if isinstance(subject, Setting):
+        free = {n: (v.sizes, v.distribution) for n, v in subject.variables.items() if not v.defined}
+        return {n: (resolve(shape, dims), draw) for n, (shape, draw) in free.items()}
+    found = {n: (resolve(v.shape, dims), v.draw) for n, v in subject.variables(dims).items()}
+    for name, variable in subject.initial().items():
+        found[f"init.{name}"] = (resolve(variable.sizes, dims), variable.distribution)
+    return found
+
+
+def draw_cases(subject: Setting | Flow, dims: Dims, trials: int, seed: int) -> dict[str, np.ndarray]:
+    """Raw values of the free variables, float64 (trials, ...), before hypotheses are enforced.
+
+    Trial i depends on (seed, i) alone. Cases that break an inequality among the hypotheses are drawn again.
+    """
+    shapes = variable_shapes(subject, dims)
+    raw = _draw(shapes, seed, range(trials))
+    setting = subject if isinstance(subject, Setting) else subject.setting
+    margins = [a for a in setting.assumptions if a.positive and a.holds is not None and a.enforce is None]
+    for attempt in range(1, ATTEMPTS + 1):
+        bad = _violated(subject, dims, raw, margins)
+        if not len(bad):
+            return raw
+        again = _draw(shapes, seed, [int(i) + attempt * ATTEMPT_STRIDE for i in bad])
+        for name, values in raw.items():
+            values[bad] = again[name]
+    raise InputError(f"no case satisfies {', '.join(repr(a.name) for a in margins)} in {ATTEMPTS} attempts; expected an enforce=... for it")
+
+
+def _draw(shapes: Mapping[str, tuple[tuple[int, ...], Draw]], seed: int, trials: Sequence[int]) -> dict[str, np.ndarray]:
+    rows: dict[str, list[np.ndarray]] = {name: [] for name in shapes}
+    for trial in trials:
+        stream = generator(seed, trial)
+        for name, (shape, draw) in shapes.items():
+            rows[name].append(draw.sample(stream, shape))
+    return {name: np.stack(values) for name, values in rows.items()}
+
+
+def _violated(subject: Setting | Flow, dims: Dims, raw: Mapping[str, np.ndarray], margins: Sequence[Assumption]) -> np.ndarray:
+    if not margins:
+        return np.zeros(0, int)
+    cases = Cases(subject, dims, raw)
+    bad = np.zeros(cases.trials, bool)
+    for a in margins:
+        assert a.holds is not None
+        margin = cases.of_case(a.holds).reshape(cases.trials, -1)
+        bad |= ~(margin > 0).all(1).cpu().numpy()
+    return np.flatnonzero(bad)
+
+
+@contextmanager
+def _reading(gates: float, where: str) -> Iterator[None]:
+    tokens = step_at_zero.set(gates), device_variable.set(where)
+    try:
+        yield
+    finally:
+        step_at_zero.reset(tokens[0])
+        device_variable.reset(tokens[1])
+
+
+class Cases:
+    """Values of all variables for every trial, with the hypotheses enforced."""
+
+    def __init__(self, subject: Setting | Flow, dims: Dims, raw: Mapping[str, Any], device: str | None = None) -> None:
+        self.subject, self.dims = subject, dims
+        self.device = device or "cpu"
+        self.setting = subject if isinstance(subject, Setting) else subject.setting
+        self.gates = 0.0 if isinstance(subject, Setting) else _gate(subject.gates)
+        tensors = {n: torch.as_tensor(v, dtype=torch.float64, device=self.device) for n, v in raw.items()}
+        if not tensors:
+            raise InputError("the statement has no variable to draw; expected parameters or a setting with variables")
+        self.trials = len(next(iter(tensors.values())))
+        with _reading(self.gates, self.device):
+            self.values: dict[str, Tensor] = torch.func.vmap(self._enforced)(tensors)
+
+    def _enforced(self, raw: dict[str, Tensor]) -> dict[str, Tensor]:
+        values = {n: Numeric(t) for n, t in raw.items() if not n.startswith("init.")}
+        initial = {n[5:]: Numeric(t) for n, t in raw.items() if n.startswith("init.")}
+        case = self.setting.case(values, initial)
+        flat = {n: _tensor(case[n]) for n in case if n != "init"}
+        return flat | {f"init.{n}": _tensor(v) + torch.zeros_like(raw[f"init.{n}"]) for n, v in case["init"].items()}
+
+    def case(self, one: Mapping[str, Tensor]) -> Case:
+        """The case of one trial, from its tensors."""
+        values: dict[str, Any] = {n: Numeric(t) for n, t in one.items() if not n.startswith(("init.", "end."))}
+        values["init"] = Namespace({n[5:]: Numeric(t) for n, t in one.items() if n.startswith("init.")}, "init parameter")
+        end = {n[4:]: Numeric(t) for n, t in one.items() if n.startswith("end.")}
+        if end:
+            values["end"] = Namespace(end, "end parameter")
+        return Case(values)
+
+    def of_case(self, formula: Callable[[Case], Any]) -> Tensor:
+        """A formula of (c), (trials, ...)."""
+        with _reading(self.gates, self.device):
+            return torch.func.vmap(lambda one: _tensor(formula(self.case(one))))(self.values)
+
+
+class Problem(Cases):
+    """The ensemble of a flow: `field` and `initial` are what `integrate` takes."""
+
+    def __init__(self, flow: Flow, dims: Dims, raw: Mapping[str, Any], device: str | None = None) -> None:
+        super().__init__(flow, dims, raw, device)
+        self.flow = flow
+        self.shapes = {n: tuple(self.values[f"init.{n}"].shape[1:]) for n in flow.state}
+        for name in flow.integrals:
+            self.shapes[f"integral.{name}"] = self._integral_shape(name)
+        self.dimension = sum(int(np.prod(s)) for s in self.shapes.values())
+        self._selected: tuple[Tensor, dict[str, Tensor]] | None = None
+        self.initial = self.flatten({
+            n: self.values[f"init.{n}"] if n in flow.state else torch.zeros(self.trials, *s, dtype=torch.float64, device=self.device)
+            for n, s in self.shapes.items()
+        })  # fmt: skip
+
+    def _integral_shape(self, name: str) -> tuple[int, ...]:
+        def value(one: dict[str, Tensor]) -> Tensor:
+            p, c = self.flow.start(self.case(one))
+            return _tensor(call(self.flow.integrals[name], p, c))
+
+        with _reading(self.gates, self.device):
+            return tuple(torch.func.vmap(value)({n: t[:1] for n, t in self.values.items()}).shape[1:])
+
+    def flatten(self, state: Mapping[str, Tensor]) -> Tensor:
+        return torch.cat([state[n].reshape(len(state[n]), -1) for n in self.shapes], 1)
+
+    def unflatten(self, y: Tensor) -> dict[str, Tensor]:
+        """The state arrays of rows (b, D), or of one row (D,)."""
+        parts, at = {}, 0
+        for name, shape in self.shapes.items():
+            size = int(np.prod(shape))
+            parts[name] = y[..., at : at + size].reshape(*y.shape[:-1], *shape)
+            at += size
+        return parts
+
+    def select(self, rows: Tensor) -> dict[str, Tensor]:
+        """The case tensors of some trials."""
+        if self._selected is None or self._selected[0] is not rows:
+            whole = len(rows) == self.trials
+            self._selected = (rows, dict(self.values) if whole and bool((rows == torch.arange(self.trials, device=rows.device)).all())
+                              else {n: t[rows] for n, t in self.values.items()})  # fmt: skip
+        return self._selected[1]
+
+    def field(self, t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
+        """The velocity of rows, (b, D)."""
+        with _reading(self.gates, self.device):
+            return torch.func.vmap(self._velocity)(t, y, self.select(rows))
+
+    def _velocity(self, t: Tensor, y: Tensor, one: dict[str, Tensor]) -> Tensor:
+        state = {n: Numeric(v) for n, v in self.unflatten(y).items()}
+        rates = self.flow.velocity(state, self.case(one), Numeric(t))
+        parts = [(_tensor(rates[n]) + torch.zeros(s, dtype=y.dtype, device=y.device)).reshape(-1) for n, s in self.shapes.items()]
+        return torch.cat(parts)
+
+    def observe(self, formula: Any, t: Tensor, y: Tensor, rows: Tensor | None = None, ended: bool = False) -> Tensor:
+        """A formula of (p, c) at states (b, D), as (b, q); with `ended`, the states are also c.end."""
+        rows = torch.arange(self.trials, device=y.device) if rows is None else rows
+
+        def one_trial(t: Tensor, y: Tensor, one: dict[str, Tensor]) -> Tensor:
+            arrays = self.unflatten(y)
+            end = {f"end.{n}": arrays[n] for n in self.flow.state} if ended else {}
+            state = {n: Numeric(v) for n, v in arrays.items()}
+            p, c = self.flow.view(state, self.case({**one, **end}), Numeric(t))
+            return _tensor(call(formula, p, c)).reshape(-1)
+
+        with _reading(self.gates, self.device):
+            return torch.func.vmap(one_trial)(t, y, self.select(rows))
+
+    def size_of(self, formula: Any) -> Tensor:
+        """The size of the terms of a formula at the start, (trials, q): |q| + sum over parameters of |p dq/dp|."""
+        zero = torch.zeros(self.trials, dtype=torch.float64, device=self.device)
+        value = self.observe(formula, zero, self.initial)
+
+        def one_trial(t: Tensor, y: Tensor, one: dict[str, Tensor]) -> Tensor:
+            def at(y: Tensor) -> Tensor:
+                state = {n: Numeric(v) for n, v in self.unflatten(y).items()}
+                return _tensor(call(formula, *self.flow.view(state, self.case(one), Numeric(t)))).reshape(-1)
+
+            return (torch.func.jacrev(at)(y) * y).abs().sum(1)  # type: ignore[operator]
+
+        with _reading(self.gates, self.device):
+            terms = torch.func.vmap(one_trial)(zero, self.initial, self.select(torch.arange(self.trials)))
+        return value.abs() + torch.nan_to_num(terms)
+
+
+def _tensor(value: Any) -> Tensor:
+    if isinstance(value, Numeric):
+        return value.data
+    return Numeric.constant(value if not hasattr(value, "constants") else value.constants()).data
+
+
+def _gate(gates: Any) -> float:
+    if callable(gates):
+        raise InputError("gates is a function; expected a number, the derivative of relu at 0")
+    return float(gates)
+
+
