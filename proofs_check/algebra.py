@@ -21,7 +21,9 @@ from .document import Budget, Coefficient, Rejected, whole
 
 WIDTH = 20
 MASK = (1 << WIDTH) - 1
-DEGREE = 1000  # of a stored expression in any one letter; products of a few of them stay far below 2^(WIDTH-1)
+DEGREE = 1000  # of a stored expression in any one letter
+REACH = 100_000  # of an expression on the way; the sum of a few of these stays below 2^(WIDTH-1), so fields never mix
+MAX_BITS = 50_000  # of a coefficient
 
 Index = tuple[int, str, str]  # (-1, label, size) is free; (number, "", size) is a dummy
 Factor = tuple[int, tuple[Index, ...], int]  # letter, indices, exponent
@@ -124,6 +126,8 @@ class Ring:
             kept = total.setdefault(frame, {})
             for monomial, coefficient in poly.items():
                 value = kept.get(monomial, 0) + factor * coefficient
+                if value.__class__ is not int and value.denominator.bit_length() > MAX_BITS:
+                    raise Rejected("limit", "a coefficient is too large")
                 if value:
                     kept[monomial] = value
                 else:
@@ -163,6 +167,8 @@ class Ring:
 
     def _multiply_polys(self, left: Poly, right: Poly) -> Poly:
         self.budget.spend(len(left) * len(right))
+        if _bits(left) + _bits(right) > MAX_BITS:
+            raise Rejected("limit", "a coefficient is too large")
         if len(left) > len(right):
             left, right = right, left
         product: Poly = {}
@@ -175,9 +181,10 @@ class Ring:
         return {monomial: whole(c) for monomial, c in product.items() if c}
 
     def power(self, base: Expression, exponent: int) -> Expression:
-        coefficients = [c for poly in base.values() for c in poly.values()]
-        bits = max((c.numerator.bit_length() + c.denominator.bit_length() for c in coefficients), default=0)
-        if exponent > DEGREE or bits * exponent > 200_000:
+        """base^exponent, for an exponent that is not negative."""
+        if exponent == 1:
+            return base
+        if _degree(base) * exponent > REACH:
             raise Rejected("limit", "a power is too large")
         result: Expression = {(): {0: 1}}
         for _ in range(exponent):
@@ -185,13 +192,10 @@ class Ring:
         return result
 
     def bounded(self, expression: Expression) -> Expression:
-        """`expression` itself, after checking that no exponent is near the width of its field."""
-        for frame, poly in expression.items():
-            self.budget.spend(len(poly))
-            if any(abs(exponent) > DEGREE for _, _, exponent in frame) or any(
-                abs(exponent) > DEGREE for monomial in poly for _, exponent in unpack(monomial)
-            ):
-                raise Rejected("limit", f"an exponent beyond {DEGREE} appears")
+        """`expression` itself, after checking that its exponents leave room for products."""
+        self.budget.spend(sum(map(len, expression.values())))
+        if _degree(expression) > DEGREE:
+            raise Rejected("limit", f"an exponent beyond {DEGREE} appears")
         return expression
 
     # -- indices -------------------------------------------------------------------------------------------
@@ -292,6 +296,17 @@ class Ring:
             return tuple(sorted(renamed(factors, names)))
         # Individualise each member of the first tied class in turn, and keep the least outcome.
         return min(self._least(factors, {**colours, member: (tied[0], tied[1] + "!")}) for member in classes[tied])
+
+
+def _degree(expression: Expression) -> int:
+    """The largest absolute exponent (at least one, so that a power of a constant counts)."""
+    of_frames = max((abs(e) for frame in expression for _, _, e in frame), default=1)
+    of_scalars = max((abs(e) for poly in expression.values() for m in poly for _, e in unpack(m)), default=1)
+    return max(of_frames, of_scalars, 1)
+
+
+def _bits(poly: Poly) -> int:
+    return max(c.numerator.bit_length() + c.denominator.bit_length() for c in poly.values())
 
 
 def dummies(frame: Iterable[Factor]) -> tuple[Index, ...]:

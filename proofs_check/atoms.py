@@ -185,7 +185,7 @@ class Derivation:
             known = self.ring.letters[letter]
             if letter in self.unknown:
                 raise Rejected("statement", f"{known.name} stands for dLoss/df: its own derivative is not known")
-            self.rates[letter] = {} if known.argument is None else self._chain(letter, known)
+            self.rates[letter] = {} if known.argument is None else self.ring.bounded(self._chain(letter, known))
         return self.rates[letter]
 
     def _chain(self, letter: int, known: Letter) -> Expression:
@@ -278,7 +278,7 @@ class Substitution:
             for gone, rest in groups.items():
                 product = ring.term(stays, (), rest)
                 for letter, indices, exponent in [*moves, *((letter, (), e) for letter, e in gone)]:
-                    product = ring.multiply(product, self._raised(letter, indices, exponent))
+                    product = ring.bounded(ring.multiply(product, self._raised(letter, indices, exponent)))
                 ring.accumulate(total, ring.closed(product, labels))
         return ring.bounded(total)
 

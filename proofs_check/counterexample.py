@@ -19,7 +19,7 @@ from .outcome import Checked
 from .statement import Axes, Statement
 
 RULE = "exact-counterexample"
-MAX_BITS = 1_000_000
+MAX_BITS = 100_000
 MAX_POINT = 64  # the largest size of a range
 
 

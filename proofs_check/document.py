@@ -25,6 +25,7 @@ MAX_SECONDS = 120.0
 
 DOCUMENT_KEYS = ("format", "rule", "claim", "scope", "premises", "statement", "proof", "seal")
 RATIONAL = re.compile(r"-?(0|[1-9][0-9]*)(/[1-9][0-9]*)?\Z", re.ASCII)
+PRINTABLE = re.compile(r"[ -~]{0,200}\Z", re.ASCII)
 NAME = re.compile(r"[A-Za-z_][ -~]{0,127}\Z", re.ASCII)
 
 Coefficient = int | Fraction
@@ -97,7 +98,8 @@ def parse(data: bytes) -> dict[str, Any]:
     if document["format"] != FORMAT:
         raise Rejected("parser", f"the format is {show(document['format'])}, expected {FORMAT!r}")
     for key in ("rule", "claim", "scope", "seal"):
-        text(document[key], key)
+        if not PRINTABLE.match(text(document[key], key)):
+            raise Rejected("parser", f"{key} is {show(document[key])}, expected up to 200 printable characters")
     for premise in listing(document["premises"], "premises"):
         text(premise, "a premise")
     if document["seal"] != seal(document):

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from .algebra import DELTA, WIDTH, Expression, Factor, Frame, Index, dummies, free, renamed, unpack
+from .algebra import DELTA, REACH, WIDTH, Expression, Factor, Frame, Index, dummies, free, renamed, unpack
 from .atoms import ONE, Calculus
 from .document import Rejected
 
@@ -145,6 +145,8 @@ class Reducer:
         """An expression equal to the term, or None where nothing applies."""
         ring = self.ring
         pairs = unpack(monomial)
+        if any(abs(e) > REACH for _, e in pairs):
+            raise Rejected("limit", f"rewriting leads to an exponent beyond {REACH}")
         for letter, indices, exponent in [*frame, *((ring.scalars[slot], (), e) for slot, e in pairs)]:
             known = ring.letters[letter]
             if known.kind in VALUED:

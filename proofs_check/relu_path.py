@@ -30,6 +30,8 @@ from .outcome import Checked
 RULE = "relu-path"
 MAX_DEGREE = 256
 MAX_SPLITS = 4096
+MAX_BITS = 1024  # of a number in the document
+MAX_EXIT_BITS = 8192  # of the exit to the power of the degree
 MAX_SIZE = 32
 
 Vector = list[Fraction]
@@ -77,11 +79,12 @@ def check(document: dict[str, Any], budget: Budget) -> Checked:
 def _first_phase(x: Matrix, y: Vector, leaving: list[int], proof: dict[str, Any], budget: Budget) -> Vector:
     """w at the exit, having checked the first phase."""
     d = len(x[0])
-    rate = Fraction(rational(proof["rate"], "the rate"))
-    end = Fraction(rational(proof["exit"], "the exit"))
+    rate, end = _number(proof["rate"], "the rate"), _number(proof["exit"], "the exit")
     if rate <= 0 or not 0 < end < 1:
         raise Rejected(RULE, "the rate has to be positive, and the exit between 0 and 1")
     path = [_polynomial(p, f"coordinate {k} of the path") for k, p in enumerate(listing(proof["path"], "the path", d))]
+    if max(map(len, path)) * max(end.denominator.bit_length(), 1) > MAX_EXIT_BITS:
+        raise Rejected("limit", "the exit has too many digits for a path of this degree")
     if any(_value(p, Fraction(1)) for p in path):
         raise Rejected(RULE, "the path does not start at 0")
     units = [_combine(row, path) for row in x]
@@ -141,23 +144,23 @@ def _falling(x: Matrix, leaving: list[int], staying: list[int], error: Vector, c
 
 def _positive(p: Polynomial, low: Fraction, high: Fraction, budget: Budget) -> bool:
     """Whether p > 0 on [low, high]: all Bernstein coefficients are positive on each of some parts of the interval."""
-    parts = [_bernstein(p, low, high)]
+    parts = [_bernstein(p, low, high, budget)]
     for _ in range(MAX_SPLITS):
         if not parts:
             return True
         coefficients = parts.pop()
-        budget.spend(len(coefficients) ** 2)
         if not coefficients or coefficients[0] <= 0 or coefficients[-1] <= 0:  # these two are values of p
             return False
         if min(coefficients) <= 0:
-            parts += _halves(coefficients)
+            parts += _halves(coefficients, budget)
     return False
 
 
-def _bernstein(p: Polynomial, low: Fraction, high: Fraction) -> Vector:
+def _bernstein(p: Polynomial, low: Fraction, high: Fraction, budget: Budget) -> Vector:
     """Coefficients b_k of p(low + (high - low) t) = sum_k b_k binomial(n, k) t^k (1 - t)^(n - k)."""
     shifted: Polynomial = []
     for c in reversed(p):  # Horner: p(low + width t)
+        budget.spend(8 * len(p))
         shifted = _plus(_plus([low * a for a in shifted], [Fraction(0), *((high - low) * a for a in shifted)]), [c])
     n = len(shifted) - 1
     ratios = [Fraction(1)]
@@ -165,15 +168,17 @@ def _bernstein(p: Polynomial, low: Fraction, high: Fraction) -> Vector:
         ratios.append(ratios[-1] * (n - k) / (k + 1))
     scaled = [c / r for c, r in zip(shifted, ratios, strict=True)]
     for level in range(1, n + 1):  # b_k = sum_i binomial(k, i) scaled_i, by repeated sums
+        budget.spend(8 * n)
         for k in range(n, level - 1, -1):
             scaled[k] += scaled[k - 1]
     return scaled
 
 
-def _halves(b: Vector) -> list[Vector]:
+def _halves(b: Vector, budget: Budget) -> list[Vector]:
     """De Casteljau: the Bernstein coefficients on the two halves of the interval."""
     left, right, current = [b[0]], [b[-1]], b
     while len(current) > 1:
+        budget.spend(8 * len(current))
         current = [(p + q) / 2 for p, q in pairwise(current)]
         left.append(current[0])
         right.append(current[-1])
@@ -243,7 +248,7 @@ def _eliminated(row: Vector, basis: list[tuple[int, Vector]]) -> Vector:
 
 
 def _vector(raw: Any, what: str, length: int) -> Vector:
-    return [Fraction(rational(entry, f"an entry of {what}")) for entry in listing(raw, what, length)]
+    return [_number(entry, f"an entry of {what}") for entry in listing(raw, what, length)]
 
 
 def _matrix(raw: Any, what: str, width: int | None = None) -> Matrix:
@@ -257,4 +262,11 @@ def _polynomial(raw: Any, what: str) -> Polynomial:
     coefficients = listing(raw, what)
     if len(coefficients) > MAX_DEGREE + 1:
         raise Rejected("limit", f"{what} has a degree beyond {MAX_DEGREE}")
-    return [Fraction(rational(c, f"a coefficient of {what}")) for c in coefficients]
+    return [_number(c, f"a coefficient of {what}") for c in coefficients]
+
+
+def _number(raw: Any, what: str) -> Fraction:
+    value = Fraction(rational(raw, what))
+    if max(value.numerator.bit_length(), value.denominator.bit_length()) > MAX_BITS:
+        raise Rejected("limit", f"{what} has more than {MAX_BITS} bits")
+    return value
