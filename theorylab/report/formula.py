@@ -43,6 +43,7 @@ _REWRITES = tuple(
         (r"\\(math(?:bf|bb|cal|sf|rm|it|tt|frak|scr)|boldsymbol)\s+([A-Za-z0-9])(?![A-Za-z0-9])", r"\\\1{\2}"),
     )
 )
+_DEFINES = re.compile(r"\\(?:def|newcommand|newenvironment|DeclareMathOperator)(?![A-Za-z])")
 _KEPT = {
     "symbol": ("id", "viewBox"),
     "use": ("href", "x", "y", "width", "height"),
@@ -107,13 +108,13 @@ def _outline(tex: str, starts_line: bool) -> Outline | None:
     for character in tex:
         depth += (character == "{") - (character == "}")
         deepest = max(deepest, depth)
-    if len(tex) > MAX_PIECE or deepest > MAX_NESTING:
+    if len(tex) > MAX_PIECE or deepest > MAX_NESTING or _DEFINES.search(tex):
         return None
     try:
         with _own_settings():
             formula = Latex(_drawable(tex), size=_UNITS_PER_EM)
             drawing, below = formula.svgxml(), -formula.getyofst()
-            unknown = any((node.text or "").startswith("\\") for node in formula.mathml.iter())
+            unknown = any("\\" in (node.text or "") for node in formula.mathml.iter())
     except Exception:  # whatever goes wrong inside ziamath or its parser: the reader then sees the TeX itself
         return None
     width, height = float(drawing.attrib["width"]), float(drawing.attrib["height"])

@@ -77,7 +77,7 @@ def formula_markup(tex: str, symbols: dict[str, str]) -> Markup:
             markup += "<br>" if part.starts_line else "<wbr>"
         markup += (
             f'<svg width="{part.width}em" height="{part.height}em" viewBox="{part.view}" '
-            f'style="vertical-align:{-part.depth}em">{part.body}</svg>'
+            f'style="vertical-align:{-part.depth}em" aria-hidden="true">{part.body}</svg>'
         )
     reach = ' tabindex="0"' if max(part.width for part in parts) > SCROLLS else ""
     return Markup(f'<div class="formula" role="math" aria-label="{escape(tex)}"{reach}>{markup}</div>')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from theorylab.report import formula, plot, wording
+from theorylab.report.mathematics import is_mathematics
 from theorylab.report.model import (
     Badge,
     Banner,
@@ -39,6 +40,8 @@ _PREAMBLE = r"""\documentclass[11pt]{article}
   \newcommand{\othercharacter}[2]{#2}
 \fi
 \usepackage{amsmath,amssymb,mathtools}
+\providecommand{\lt}{<}
+\providecommand{\gt}{>}
 \usepackage{array,longtable,booktabs,xcolor}
 \usepackage{pgfplots}
 \pgfplotsset{compat=1.16,every axis/.append style={width=0.72\textwidth,height=0.48\textwidth,grid=major,
@@ -101,7 +104,6 @@ _MATH = {
 }  # fmt: skip
 _ESCAPES |= {character: rf"\ensuremath{{{tex}}}" for character, tex in _MATH.items()}
 _BREAKABLE = re.compile(r"(?<=[/.,=_:-])|(?<=[0-9a-f]{8})(?=[0-9a-f]{8})")
-_UNSAFE = re.compile(r"(?<!\\)(?:\\\\)*[%$#]|\^\^")
 
 
 def render(document: Document) -> str:
@@ -134,8 +136,8 @@ def code(words: str) -> str:
 def display(tex: str) -> str:
     """A displayed formula in as many lines as it needs; the TeX itself in a fixed pitch where it is not safe to set.
 
-    Only formulas made of commands that the renderer of formulas knows are passed on, so that TeX from a stored run can
-    neither read files nor leave its display.
+    Only balanced formulas of known commands are passed on, so that TeX from a stored run can neither read files nor
+    leave its display.
     """
     parts = formula.outlines(tex)
     if parts is None or not _is_safe(tex):
@@ -156,11 +158,11 @@ def display(tex: str) -> str:
 
 
 def _inline(tex: str) -> str:
-    return rf"\(\displaystyle {tex}\)" if _is_safe(tex) else code(tex)
+    return rf"\(\displaystyle {' '.join(tex.split())}\)" if _is_safe(tex) else code(tex)
 
 
 def _is_safe(tex: str) -> bool:
-    return not _UNSAFE.search(tex) and formula.outlines(tex) is not None
+    return is_mathematics(tex) and formula.outlines(tex) is not None
 
 
 def _character(character: str) -> str:

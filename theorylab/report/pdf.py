@@ -28,7 +28,17 @@ from theorylab.report.model import (
 def render(document: Document) -> bytes:
     """The PDF, the same bytes for the same document: fonts of the typst package only, no date."""
     template = files("theorylab.report").joinpath("templates", "report.typ").read_bytes()
-    data = {
+    return typst.compile(
+        template,
+        sys_inputs={"report": json.dumps(data(document), sort_keys=True)},
+        ignore_system_fonts=True,
+        format="pdf",
+    )
+
+
+def data(document: Document) -> dict[str, Any]:
+    """What the template reads: plain JSON values, formulas and figures as SVG."""
+    return {
         "title": document.title,
         "summary": document.summary,
         "symbols": wording.STATUS_SYMBOL,
@@ -48,12 +58,6 @@ def render(document: Document) -> bytes:
         "claims": [_section(section) for section in document.claims],
         "record": _section(document.record) if document.record else None,
     }
-    return typst.compile(
-        template,
-        sys_inputs={"report": json.dumps(data, sort_keys=True)},
-        ignore_system_fonts=True,
-        format="pdf",
-    )
 
 
 def _badge(badge: Badge) -> dict[str, Any]:
