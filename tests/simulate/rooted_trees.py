@@ -50,6 +50,6 @@ def stage_weights(a: NDArray[np.float64], tree: Tree) -> NDArray[np.float64]:
     return result
 
 
-def defect(a: NDArray[np.float64], b: NDArray[np.float64], order: int, theta: float = 1.0) -> float:
-    """Largest |b . Phi(tree) - theta^order / gamma(tree)| over the trees of one order."""
-    return max(abs(b @ stage_weights(a, tree) - theta**order / density(tree)) for tree in trees(order))
+def condition(a: NDArray[np.float64], b: NDArray[np.float64], tree: Tree) -> float:
+    """The elementary weight b . Phi(tree), which is 1 / gamma(tree) up to the order of the method."""
+    return float(b @ stage_weights(a, tree))

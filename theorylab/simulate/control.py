@@ -19,12 +19,6 @@ GROW = 10.0
 MEMORY = 4
 STIFF_SHARE = 0.1
 
-# The last WATCHED of every WINDOW attempts are watched for jumps of the field: steps whose error is more than JUMP of
-# the change of the field times h, and so does not fall faster than h.
-WINDOW = 256
-WATCHED = 64
-JUMP = 1e-3
-
 _EPS = torch.finfo(torch.float64).eps
 
 
@@ -70,15 +64,6 @@ def spectral_radius(attempt: Attempt, h: Tensor) -> Tensor:
     """
     change = norm(attempt.stages[-1] - attempt.stages[-2])
     return torch.nan_to_num(change / (norm(attempt.y - attempt.previous) * h), nan=0.0, posinf=0.0)
-
-
-def jumps(attempt: Attempt) -> Tensor:
-    """Whether the field jumps within the step, (b,) bool.
-
-    Where the field is smooth the error of a step is a high power of h, far below the change of h f over the step; where
-    it jumps both are of the size of h times the jump.
-    """
-    return norm(attempt.errors[0]) > JUMP * norm(attempt.stages[-1] - attempt.stages[0])
 
 
 def stiff_error(attempt: Attempt, radius: Tensor) -> Tensor:

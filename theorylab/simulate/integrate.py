@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from theorylab.errors import InputError
-from theorylab.simulate import arguments, control
+from theorylab.simulate import arguments, chatter, control
 from theorylab.simulate.methods import ExplicitRungeKutta, by_name
 from theorylab.simulate.runge_kutta import Attempt, Stepper, evaluate
 from theorylab.simulate.solution import Solution, Stats
@@ -129,7 +129,7 @@ class _Run:
             accepted=torch.zeros_like(rows),
             rejected=torch.zeros_like(rows, dtype=torch.bool),
             scaled=torch.full_like(starts, 1e-4),
-            jumps=torch.zeros_like(rows),
+            rough=torch.zeros_like(rows),
             mark=starts,
             radius=y.new_zeros((len(y), control.MEMORY)),
             error=torch.zeros_like(starts),
@@ -166,6 +166,12 @@ class _Run:
         finite = torch.isfinite(scaled) & torch.isfinite(attempt.f).all(1)
         accept = finite & (scaled <= 1)
         arrived = torch.where(final, active.t_end, active.t + h)
+        code = torch.full_like(active.rows, _RUNNING)
+        if chatter.is_watched(self.attempts):
+            active.rough = active.rough + chatter.is_rough(attempt)
+        if self.attempts % chatter.WINDOW == 0:
+            code[self._chattering(attempt)] = Status.CHATTERING
+            active.rough, active.mark = torch.zeros_like(active.rough), active.t
         if len(self.times):
             self._save(attempt, h, torch.where(accept, arrived, active.t))
         factor = control.step_factor(scaled, active.scaled, accept, active.rejected, self.order)
@@ -177,13 +183,6 @@ class _Run:
             active.drift = torch.maximum(active.drift, change.abs())
 
         failure = torch.where(finite, Status.STEP_TOO_SMALL, Status.NON_FINITE)
-        code = torch.full_like(active.rows, _RUNNING)
-        window = self.attempts % control.WINDOW
-        if window == 0 or window >= control.WINDOW - control.WATCHED:
-            active.jumps = active.jumps + control.jumps(attempt)
-        if window == 0:
-            code = torch.where(self._chatters(), Status.CHATTERING, code)
-            active.jumps, active.mark = torch.zeros_like(active.jumps), active.t
         code = torch.where(active.h < control.smallest_step(active.t), failure, code)
         code = torch.where(accept & final, Status.T_END, code)
         if self.until is not None:
@@ -229,11 +228,18 @@ class _Run:
         active.accepted = active.accepted + accept
         active.rejected = ~accept
 
-    def _chatters(self) -> Tensor:
-        """Whether the field jumped in most of the attempts watched and the end is out of reach at this pace, (b,)."""
+    def _chattering(self, attempt: Attempt) -> Tensor:
+        """Rows that chatter and whose end is out of reach at the pace of the last window."""
         active = self.active
-        reach = (active.t - active.mark) * ((self.max_steps - self.attempts) / control.WINDOW)
-        return (active.jumps > control.WATCHED // 2) & (active.t + reach < active.t_end)
+        reach = (active.t - active.mark) * ((self.max_steps - self.attempts) / chatter.WINDOW)
+        suspects = ((active.rough > chatter.WATCHED // 2) & (active.t + reach < active.t_end)).nonzero()[:, 0]
+        if not len(suspects):
+            return suspects
+        active.extra[suspects] += chatter.EVALUATIONS
+        some = active.select(suspects)
+        a = torch.as_tensor(self.method.a, device=active.y.device)[: self.method.last + 1, : self.method.last + 1]
+        k = attempt.stages[:, suspects]
+        return suspects[chatter.field_jumps(self.stepper.field, a, k, some.t, some.y, some.f, some.rows)]
 
     def _save(self, attempt: Attempt, h: Tensor, arrived: Tensor) -> None:
         """Keep the states at the save times that the rows pass on their way from t to `arrived`."""

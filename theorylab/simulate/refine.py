@@ -55,7 +55,7 @@ class Refinement:
 
     @property
     def differences(self) -> Tensor:
-        """(T - 1, B) Euclidean distances of the end states of successive runs: estimates of the looser run's error."""
+        """(T - 1, B) Euclidean distances of the end states of successive runs."""
         states = torch.stack([run.y for run in self.runs])
         return torch.linalg.vector_norm(states[1:] - states[:-1], dim=2)
 
@@ -63,16 +63,17 @@ class Refinement:
     def own_error(self) -> Tensor:
         """(T, B) estimated Euclidean errors of the end states.
 
-        A run is compared with the next one. The error of the last is its difference from the one before, reduced by the
-        factor that the differences have shown (1 with two runs, and never less than 1): Richardson's argument, without
-        trust in the nominal order.
+        Every run is compared with the tightest. The error of that one is its difference from the one before, reduced by
+        the factor that the last two differences have shown, if any: Richardson's argument, without trust in the nominal
+        order.
         """
+        states = torch.stack([run.y for run in self.runs])
+        distances = torch.linalg.vector_norm(states[:-1] - states[-1], dim=2)
         steps = self.differences
+        shown = torch.ones_like(steps[-1])
         if len(steps) > 1:
             shown = (steps[-1] / steps[-2].clamp(min=torch.finfo(steps.dtype).tiny)).clamp(max=1.0)
-        else:
-            shown = torch.ones_like(steps[-1])
-        return torch.cat([steps, (steps[-1] * shown)[None]])
+        return torch.cat([distances, (steps[-1] * shown)[None]])
 
     def worst(self, scale: Tensor | float = 1.0, rows: Tensor | None = None) -> Tensor:
         """(T,) largest drift / scale over the quantities and the trials `rows`, those that were followed if None.

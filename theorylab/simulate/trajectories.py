@@ -19,7 +19,7 @@ class Active:
     accepted    number of accepted steps
     rejected    whether the last attempt was rejected
     scaled      scaled error of the last accepted step
-    jumps       number of watched attempts in which the field jumped
+    rough       number of rough steps among the attempts watched
     mark        time at the start of the window of attempts
     radius      (b, n) the last estimates of the spectral radius
     error       sum of the local errors so far
@@ -38,7 +38,7 @@ class Active:
     accepted: Tensor
     rejected: Tensor
     scaled: Tensor
-    jumps: Tensor
+    rough: Tensor
     mark: Tensor
     radius: Tensor
     error: Tensor
