@@ -99,7 +99,8 @@ HOSTILE = (
 
 
 @pytest.mark.parametrize(
-    "prefix", ["", "# ", "- ", "+ ", "1. ", "1) ", "===", "---", "> ", "| ", "    ", "~~~ ", "``` "]
+    "prefix",
+    ["", "# ", "- ", "+ ", "1. ", "1) ", "===", "---", "> ", "| ", "    ", "~~~ ", "``` ", "<script ", "<!-- ", "<?x "],
 )
 def test_text_stays_text_in_markdown(prefix: str) -> None:
     html = MarkdownIt("gfm-like", {"linkify": False, "html": True}).render(markdown.text(prefix + HOSTILE))

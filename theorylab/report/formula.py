@@ -114,7 +114,7 @@ def _outline(tex: str, starts_line: bool) -> Outline | None:
         with _own_settings():
             formula = Latex(_drawable(tex), size=_UNITS_PER_EM)
             drawing, below = formula.svgxml(), -formula.getyofst()
-            unknown = any("\\" in (node.text or "") for node in formula.mathml.iter())
+            unknown = any(re.search(r"\\.", node.text or "") for node in formula.mathml.iter())
     except Exception:  # whatever goes wrong inside ziamath or its parser: the reader then sees the TeX itself
         return None
     width, height = float(drawing.attrib["width"]), float(drawing.attrib["height"])

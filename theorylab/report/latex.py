@@ -199,7 +199,7 @@ def _verdict(badge: Badge) -> str:
 
 def _section(section: Section, depth: int) -> list[str]:
     command = ("section", "subsection", "subsubsection", "paragraph", "subparagraph")[min(depth, 4)]
-    title = text(section.title)
+    title = text(wording.heading(section))
     if section.outcome:
         title += f" ({wording.OUTCOME_WORDS[section.outcome]})"
     end = r"\mbox{}\par" if command.endswith("paragraph") else ""

@@ -86,7 +86,7 @@ class _Writer:
         self.drawings = drawings
 
     def section(self, section: Section, level: int) -> list[str]:
-        heading = f"{'#' * min(level, 6)} {text(section.title)}"
+        heading = f"{'#' * min(level, 6)} {text(wording.heading(section))}"
         if section.outcome:
             heading += f" ({wording.OUTCOME_WORDS[section.outcome]})"
         lines = ["", heading, ""]

@@ -67,7 +67,7 @@ def _badge(badge: Badge) -> dict[str, Any]:
 def _section(section: Section) -> dict[str, Any]:
     banner = section.banner
     return {
-        "title": section.title,
+        "title": wording.heading(section),
         "role": section.role,
         "outcome": section.outcome,
         "banner": banner

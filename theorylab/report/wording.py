@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from theorylab.report.model import Badge
+from theorylab.report.model import Badge, Section
 from theorylab.verdict import Status, Tier
 
 STATUS_SYMBOL: dict[Status, str] = {"proved": "∎", "supported": "≈", "refuted": "×", "inconclusive": "?"}
@@ -63,6 +63,11 @@ def number(value: float | int | str | bool, *, grouped: bool = True) -> str:
     mantissa = mantissa.rstrip("0").rstrip(".").replace("-", "−")
     power = "10" + str(int(exponent)).translate(_SUPERSCRIPT)
     return {"1": power, "−1": "−" + power}.get(mantissa, f"{mantissa}\u202f×\u202f{power}")
+
+
+def heading(section: Section) -> str:
+    """The title of a section, with the word control where it is one: the title alone could pass for a claim."""
+    return f"Control: {section.title}" if section.role == "control" else section.title
 
 
 def expectation(badge: Badge) -> str:
