@@ -65,11 +65,9 @@ def build(
     for root in tree.roots:
         rows = groups.setdefault(_group(chosen[root].id), [])
         rows.extend(writer.row(position) for position in tree.walk(root))
-    statuses = Counter(verdict.status for verdict in chosen)
     return Document(
         title=printable(title),
         summary=_summary(chosen, tree),
-        tally=tuple((status, statuses[status]) for status in _STATUSES if statuses[status]),
         surprises=sum(not verdict.as_expected for verdict in chosen),
         groups=tuple(Group(printable(name), tuple(rows)) for name, rows in groups.items()),
         claims=tuple(writer.claim(root) for root in tree.roots),

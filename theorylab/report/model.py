@@ -135,7 +135,7 @@ class Section:
 
     title: str
     anchor: str
-    role: Literal["claim", "control", "finding", "counterexample", "group", "record"]
+    role: Literal["claim", "control", "finding", "counterexample", "record"]
     blocks: tuple[Block, ...] = ()
     sections: tuple[Section, ...] = ()
     banner: Banner | None = None
@@ -168,7 +168,6 @@ class Document:
 
     title: str
     summary: str
-    tally: tuple[tuple[Status, int], ...]
     surprises: int
     groups: tuple[Group, ...]
     claims: tuple[Section, ...]
