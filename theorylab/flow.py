@@ -74,7 +74,7 @@ class Flow:
     def sizes(self) -> set[str]:
         """Every symbolic size in the statement."""
         own = {s for shape in self.state.values() for s in shape if isinstance(s, str)}
-        return own | self.setting.sizes()
+        return own | self.setting.sizes
 
     def variables(self, dims: Dims | None) -> dict[str, Free]:
         """The free variables beside the initial parameters."""

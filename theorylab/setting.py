@@ -140,7 +140,9 @@ class Setting:
         extra = [a for a in other.assumptions if a.name not in {b.name for b in self.assumptions}]
         return Setting(*self.assumptions, *extra, init={**self.init, **other.init}, **{**self.variables, **other.variables})
 
+    @property
     def sizes(self) -> set[str]:
+        """Every symbolic size of the variables."""
         return {s for v in self.variables.values() for s in v.sizes if isinstance(s, str)}
 
     def initial(self, name: str, shape: Shape) -> Variable:

@@ -52,10 +52,14 @@ def draw_cases(subject: Setting | Flow, dims: Dims, trials: int, seed: int) -> d
         again = _draw(shapes, seed, [int(i) + attempt * ATTEMPT_STRIDE for i in bad])
         for name, values in raw.items():
             values[bad] = again[name]
-    raise InputError(f"no case satisfies {', '.join(repr(a.name) for a in margins)} in {ATTEMPTS} attempts; expected an enforce=... for it")
+    raise InputError(
+        f"no case satisfies {', '.join(repr(a.name) for a in margins)} in {ATTEMPTS} attempts; expected an enforce=... for it"
+    )
 
 
-def _draw(shapes: Mapping[str, tuple[tuple[int, ...], Draw]], seed: int, trials: Sequence[int]) -> dict[str, np.ndarray]:
+def _draw(
+    shapes: Mapping[str, tuple[tuple[int, ...], Draw]], seed: int, trials: Sequence[int]
+) -> dict[str, np.ndarray]:
     rows: dict[str, list[np.ndarray]] = {name: [] for name in shapes}
     for trial in trials:
         stream = generator(seed, trial)
@@ -64,7 +68,9 @@ def _draw(shapes: Mapping[str, tuple[tuple[int, ...], Draw]], seed: int, trials:
     return {name: np.stack(values) for name, values in rows.items()}
 
 
-def _violated(subject: Setting | Flow, dims: Dims, raw: Mapping[str, np.ndarray], margins: Sequence[Assumption]) -> np.ndarray:
+def _violated(
+    subject: Setting | Flow, dims: Dims, raw: Mapping[str, np.ndarray], margins: Sequence[Assumption]
+) -> np.ndarray:
     if not margins:
         return np.zeros(0, int)
     cases = Cases(subject, dims, raw)
@@ -111,7 +117,9 @@ class Cases:
     def case(self, one: Mapping[str, Tensor]) -> Case:
         """The case of one trial, from its tensors."""
         values: dict[str, Any] = {n: Numeric(t) for n, t in one.items() if not n.startswith(("init.", "end."))}
-        values["init"] = Namespace({n[5:]: Numeric(t) for n, t in one.items() if n.startswith("init.")}, "init parameter")
+        values["init"] = Namespace(
+            {n[5:]: Numeric(t) for n, t in one.items() if n.startswith("init.")}, "init parameter"
+        )
         end = {n[4:]: Numeric(t) for n, t in one.items() if n.startswith("end.")}
         if end:
             values["end"] = Namespace(end, "end parameter")
@@ -155,7 +163,7 @@ class Problem(Cases):
         parts, at = {}, 0
         for name, shape in self.shapes.items():
             size = int(np.prod(shape))
-            parts[name] = y[..., at : at + size].reshape(*y.shape[:-1], *shape)
+            parts[name] = y[..., at : at + size].reshape((*y.shape[:-1], *shape))
             at += size
         return parts
 
@@ -175,7 +183,10 @@ class Problem(Cases):
     def _velocity(self, t: Tensor, y: Tensor, one: dict[str, Tensor]) -> Tensor:
         state = {n: Numeric(v) for n, v in self.unflatten(y).items()}
         rates = self.flow.velocity(state, self.case(one), Numeric(t))
-        parts = [(_tensor(rates[n]) + torch.zeros(s, dtype=y.dtype, device=y.device)).reshape(-1) for n, s in self.shapes.items()]
+        parts = [
+            (_tensor(rates[n]) + torch.zeros(s, dtype=y.dtype, device=y.device)).reshape(-1)
+            for n, s in self.shapes.items()
+        ]
         return torch.cat(parts)
 
     def observe(self, formula: Any, t: Tensor, y: Tensor, rows: Tensor | None = None, ended: bool = False) -> Tensor:
@@ -219,5 +230,3 @@ def _gate(gates: Any) -> float:
     if callable(gates):
         raise InputError("gates is a function; expected a number, the derivative of relu at 0")
     return float(gates)
-
-

@@ -1,0 +1,75 @@
+"""The readings of one statement compared at random points, before anything is proved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from theorylab.errors import InternalError, UnsupportedReading
+from theorylab.falsify.evaluate import screened
+from theorylab.flow import Flow
+from theorylab.readings.exact import Exact, entry_name
+from theorylab.readings.letters import Dims
+from theorylab.setting import Setting
+from theorylab.simulate.problem import Cases, Problem, draw_cases
+
+POINTS = 8
+ALLOWED = 1e-9
+
+
+def compare(subject: Setting | Flow, formulas: Sequence[Any], dims: Dims, seed: int) -> float | None:
+    """The largest relative difference between the exact and the numeric reading of the field and the formulas.
+
+    None where the statement has no exact reading at these sizes. Raises InternalError where they differ.
+    """
+    from theorylab.derive.world import World
+
+    try:
+        world = World(subject, dims)
+        arrays = [world.lift(v, world.state[n]) for n, v in world.velocity.items()] if isinstance(subject, Flow) else []
+        labels = [f"the velocity of {n}" for n in world.state] if isinstance(subject, Flow) else []
+        for formula in formulas:
+            arrays.append(world.evaluate(formula))
+            labels.append("the quantity")
+    except UnsupportedReading:
+        return None
+    raw = draw_cases(subject, dims, POINTS, seed)
+    columns = {k: v for name, values in raw.items() for k, v in _columns(name, values).items()}
+    if isinstance(subject, Flow):
+        problem = Problem(subject, dims, raw)
+        y = Problem(subject, dims, draw_cases(subject, dims, POINTS, seed + 1)).initial
+        integrals = [n for n in problem.shapes if n.startswith("integral.")]
+        if integrals:
+            parts = problem.unflatten(y)
+            y = problem.flatten({n: v + 0.25 if n in integrals else v for n, v in parts.items()})
+        for name, values in problem.unflatten(y).items():
+            columns |= _columns(name, values.numpy())
+        zero = torch.zeros(POINTS, dtype=torch.float64)
+        field = problem.field(zero, y, torch.arange(POINTS))
+        numeric = [v.reshape(POINTS, -1) for v in problem.unflatten(field).values()]
+        numeric += [problem.observe(f, zero, y) for f in formulas]
+        gates: float | None = problem.gates
+    else:
+        cases = Cases(subject, dims, raw)
+        numeric = [cases.of_case(f).reshape(POINTS, -1) for f in formulas]
+        gates = 0.0
+    worst = 0.0
+    for label, array, values in zip(labels, arrays, numeric, strict=True):
+        assert isinstance(array, Exact)
+        exact, bound, _ = screened(array.entries(), columns, POINTS, gates)
+        both = np.isfinite(exact) & np.isfinite(values.numpy())
+        gap = np.where(both, np.abs(exact - values.numpy()), 0.0)
+        size = np.where(both, 1.0 + np.abs(exact) + 1e6 * bound, 1.0)
+        relative = float((gap / size).max(initial=0.0))
+        if relative > ALLOWED:
+            raise InternalError(f"the exact and the numeric reading of {label} differ by {relative:.1e}; expected at most {ALLOWED:.0e}")
+        worst = max(worst, relative)
+    return worst
+
+
+def _columns(name: str, values: np.ndarray) -> dict[str, np.ndarray]:
+    flat = values.reshape(len(values), -1)
+    return {entry_name(name, index): flat[:, n] for n, index in enumerate(np.ndindex(values.shape[1:]))}

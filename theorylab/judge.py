@@ -1,0 +1,63 @@
+"""From evidence to status, tier and scope: the rules, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from theorylab.claims.base import Claim
+from theorylab.errors import InternalError
+from theorylab.falsify.search import Hunt
+from theorylab.simulate.observe import Observation
+from theorylab.verdict import Evidence, Status, Tier
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What became of the attempt to prove a claim. Only `accepted`, the checker's word, leads to "proved"."""
+
+    accepted: bool
+    evidence: tuple[Evidence, ...]
+    reason: str
+    scope: str = ""
+    premises: tuple[str, ...] = ()
+    path: Path | None = None
+    hash: str = ""
+
+
+@dataclass(frozen=True)
+class Decision:
+    status: Status
+    tier: Tier | None
+    scope: str
+    premises: tuple[str, ...]
+    reason: str = ""
+
+
+def sizes_text(sizes: Mapping[str, int]) -> str:
+    return ", ".join(f"{n}={v}" for n, v in sorted(sizes.items())) or "no sizes"
+
+
+def judge(claim: Claim, proof: Proof, found: Hunt, observations: Sequence[Observation], sizes: Mapping[str, int]) -> Decision:
+    """Decide. A proof that a witness or a run contradicts is an internal error."""
+    stated = tuple(dict.fromkeys([*(a.name for a in claim.setting.assumptions), *claim.premises]))
+    against = [o for o in observations if o.agrees is False]
+    if proof.accepted:
+        if found.counterexample is not None:
+            raise InternalError(f"{claim.id} is proved, and yet a counterexample was found: {found.counterexample.violation}")
+        if against:
+            raise InternalError(f"{claim.id} is proved, and yet the runs contradict it: {against[0].reason}")
+        return Decision("proved", "kernel", proof.scope, proof.premises)
+    if found.counterexample is not None:
+        return Decision("refuted", found.tier, found.scope, stated)
+    scope = sizes_text(sizes)
+    if against:
+        reason = f"the simulation contradicts the claim ({against[0].reason}), but no witness survived re-checking"
+        return Decision("inconclusive", None, scope, stated, reason)
+    undecided = [o for o in observations if o.agrees is None]
+    if undecided:
+        return Decision("inconclusive", None, scope, stated, undecided[0].reason)
+    if not observations:
+        return Decision("inconclusive", None, scope, stated, f"nothing could be observed, and there is no proof: {proof.reason}")
+    return Decision("supported", "numeric", scope, stated, proof.reason)

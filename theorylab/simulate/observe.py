@@ -1,0 +1,221 @@
+"""What a claim's tests show in an ensemble: residuals beside the integrator's own error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from theorylab.claims.base import Test
+from theorylab.flow import Flow
+from theorylab.readings.letters import Dims
+from theorylab.simulate.integrate import integrate
+from theorylab.simulate.problem import Cases, Problem, draw_cases
+from theorylab.simulate.refine import ROUND_OFF, drift_falls, refine
+from theorylab.simulate.run import with_loss
+from theorylab.simulate.stopping import Converged
+
+EPS = float(torch.finfo(torch.float64).eps)
+LADDER = (1e-6, 1e-8, 1e-10)
+RUN_TRIALS = 32
+OWN_TIMES = 1.5
+MAX_STEPS = 400
+LIMIT_HORIZON = 1_000.0
+LIMIT_STEPS = 40_000
+SHARE_CONVERGED = 0.5
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one test showed.
+
+    agrees: True, False, or None where the runs do not decide (`reason` says why). tolerances and worst: the ladder and
+    the worst relative residual at each. own_error: the integrator's own error at the tightest, relative likewise.
+    """
+
+    test: Test
+    agrees: bool | None
+    reason: str
+    trials: int
+    tolerances: tuple[float, ...] = ()
+    worst: tuple[float, ...] = ()
+    own_error: float = 0.0
+    statuses: Mapping[str, int] = field(default_factory=dict)
+    worst_trial: int = -1
+
+
+def observe(
+    test: Test, dims: Dims, *, trials: int, seed: int, device: str | None = None, settle: Mapping[str, Any] | None = None
+) -> Observation:
+    """Run one test: at random cases or states, along runs, or where runs end."""
+    options = dict(settle or {})
+    if test.where == "case":
+        return _at_cases(test, dims, trials, seed, device)
+    if test.where == "state":
+        return _at_states(test, dims, trials, seed, device)
+    if test.where == "run":
+        return _along_runs(test, dims, min(trials, int(options.pop("trials", RUN_TRIALS))), seed, device, options)
+    return _at_ends(test, dims, min(trials, int(options.pop("trials", RUN_TRIALS))), seed, device, options)
+
+
+# --- cases and states: no integrator, only rounding ----------------------------------------------------------------
+
+
+def _at_cases(test: Test, dims: Dims, trials: int, seed: int, device: str | None) -> Observation:
+    cases = Cases(test.subject, dims, draw_cases(test.subject, dims, trials, seed), device)
+    values = cases.of_case(test.observe).reshape(trials, -1)
+    return _pointwise(test, values)
+
+
+def _at_states(test: Test, dims: Dims, trials: int, seed: int, device: str | None) -> Observation:
+    """States drawn like initial values; the case of the statement keeps its own c.init."""
+    flow: Flow = test.subject
+    problem = Problem(flow, dims, draw_cases(flow, dims, trials, seed), device)
+    other = Problem(flow, dims, draw_cases(flow, dims, trials, seed + 1), device)
+    zero = torch.zeros(trials, dtype=torch.float64, device=problem.device)
+    return _pointwise(test, problem.observe(test.observe, zero, other.initial))
+
+
+def _pointwise(test: Test, values: Tensor) -> Observation:
+    known = torch.isfinite(values).all(1)
+    if not bool(known.any()):
+        return Observation(test, None, "the formula is not finite at any of the cases drawn", len(values))
+    shown = values[known]
+    if test.kind == "zero":
+        size = shown.abs().amax(1)
+        worst = float(size.max())
+        bound = 1e-9
+        agrees = worst <= bound
+        at = int(torch.argmax(size))
+    else:
+        low = shown.amin(1)
+        worst = float(-low.min())
+        bound = 1e-9 * max(1.0, float(shown.abs().max()))
+        agrees = worst <= bound
+        at = int(torch.argmin(low))
+    reason = f"the worst of {len(shown)} cases is {worst:.2e}, with {bound:.0e} allowed for rounding"
+    return Observation(test, agrees, reason, len(shown), worst=(worst,), worst_trial=int(torch.nonzero(known)[at]))
+
+
+# --- runs ----------------------------------------------------------------------------------------------------------
+
+
+def own_times(problem: Problem, times: float = OWN_TIMES) -> Tensor:
+    """A horizon for each trial: how long it takes its parameters to move by about their own size."""
+    rows = torch.arange(problem.trials, device=problem.device)
+    zero = torch.zeros(problem.trials, dtype=torch.float64, device=problem.device)
+    speed = torch.linalg.vector_norm(problem.field(zero, problem.initial, rows), dim=1)
+    size = torch.linalg.vector_norm(problem.initial, dim=1)
+    horizon = times * (size + EPS) / (speed + EPS)
+    typical = horizon[torch.isfinite(horizon)].median() if bool(torch.isfinite(horizon).any()) else torch.tensor(1.0)
+    return torch.where(torch.isfinite(horizon), horizon, typical).clamp(max=100 * float(typical))
+
+
+def _residual(test: Test, problem: Problem) -> Any:
+    def value(t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
+        observed = problem.observe(test.observe, t, y, rows)
+        return observed if test.kind == "zero" else torch.clamp(-observed, min=0.0)
+
+    return value
+
+
+def _scale(test: Test, problem: Problem) -> Tensor:
+    """The size of the observed terms at the start, at least a machine epsilon."""
+    if test.scale is None:
+        return torch.ones(problem.trials, 1, dtype=torch.float64, device=problem.device)
+    size = problem.size_of(test.scale)
+    return size.amax(1, keepdim=True).clamp(min=EPS)
+
+
+def _along_runs(test: Test, dims: Dims, trials: int, seed: int, device: str | None, options: dict[str, Any]) -> Observation:
+    flow = with_loss(test.subject)
+    problem = Problem(flow, dims, draw_cases(flow, dims, trials, seed), device)
+    horizon = test.horizon or options.get("horizon")
+    t_end: Any = float(horizon) if horizon else own_times(problem)
+    residual = _residual(test, problem)
+    zero = torch.zeros(trials, dtype=torch.float64, device=problem.device)
+    rows = torch.arange(trials, device=problem.device)
+    at_start = residual(zero, problem.initial, rows).abs()
+    scale = _scale(test, problem)
+    ladder = tuple(options.get("tolerances", LADDER))
+    runs = refine(
+        problem.field, problem.initial, ladder, observe=residual, t_end=t_end, device=device,
+        max_steps=int(options.get("max_steps", MAX_STEPS)), atol=options.get("atol"),
+    )  # fmt: skip
+    assert runs.drift is not None
+    followed = runs.followed & torch.isfinite(runs.drift).all(0).all(1)
+    statuses = runs.runs[-1].counts()
+    if not bool(followed.any()):
+        return Observation(test, None, f"no run could be followed ({statuses})", trials, statuses=statuses)
+    drift = (runs.drift + at_start)[:, followed] / scale[followed]
+    worst = drift.flatten(1).amax(1)
+    own = float((runs.own_error[-1] / torch.linalg.vector_norm(problem.initial, dim=1).clamp(min=EPS))[followed].max())
+    falls = drift_falls(worst, ladder)
+    steady = drift[-1] >= drift[0] / 5
+    broken = bool((steady & (drift[-1] > 1e4 * max(ladder[-1], ROUND_OFF))).any())
+    agrees = True if bool(falls) else False if broken else None
+    at = int(torch.nonzero(followed)[int(torch.argmax(drift[-1].amax(1)))])
+    figures = ", ".join(f"{w:.1e} at {t:.0e}" for w, t in zip(worst.tolist(), ladder, strict=True))
+    verb = {True: "falls", False: "stays", None: "neither falls nor stays"}[agrees]
+    reason = f"the worst relative residual {verb} with the tolerance: {figures}"
+    return Observation(test, agrees, reason, int(followed.sum()), ladder, tuple(worst.tolist()), own, statuses, at)
+
+
+# --- limits --------------------------------------------------------------------------------------------------------
+
+
+def _at_ends(test: Test, dims: Dims, trials: int, seed: int, device: str | None, options: dict[str, Any]) -> Observation:
+    flow = with_loss(test.subject)
+    problem = Problem(flow, dims, draw_cases(flow, dims, trials, seed), device)
+    ladder = tuple(options.get("tolerances", LADDER))
+    t_end = float(test.horizon or options.get("t_end", LIMIT_HORIZON))
+    gtol = float(options.get("gtol", ladder[-1]))
+    atol = options.get("atol")
+    ends: list[Tensor] = []
+    times: list[Tensor] = []
+    done = torch.ones(trials, dtype=torch.bool, device=problem.device)
+    statuses: Mapping[str, int] = {}
+    for tolerance in ladder:
+        solution = integrate(
+            problem.field, problem.initial, t_end=t_end, rtol=tolerance, atol=tolerance * 1e-3 if atol is None else atol,
+            until=Converged(gtol * tolerance / ladder[-1]), max_steps=int(options.get("max_steps", LIMIT_STEPS)), device=device,
+        )  # fmt: skip
+        ends.append(solution.y)
+        times.append(solution.t)
+        done &= solution.status == 0
+        statuses = solution.counts()
+    count = int(done.sum())
+    if count < SHARE_CONVERGED * trials:
+        reason = f"{count} of {trials} runs converged by t = {t_end:g} ({statuses}); a longer horizon would settle it"
+        return Observation(test, None, reason, count, statuses=statuses)
+    residuals = []
+    for t, y in zip(times, ends, strict=True):
+        value = problem.observe(test.observe, t, y, ended=True)
+        residuals.append(value.abs().amax(1) if test.kind == "zero" else torch.clamp(-value, min=0.0).amax(1))
+    if test.scale is not None:
+        size = problem.observe(test.scale, times[-1], ends[-1], ended=True).abs().amax(1).clamp(min=EPS)
+    else:
+        size = torch.ones(trials, dtype=torch.float64, device=problem.device)
+    relative = torch.stack(residuals)[:, done] / size[done]
+    worst = relative.amax(1)
+    moved = torch.linalg.vector_norm(ends[-1] - ends[-2], dim=1) / torch.linalg.vector_norm(ends[-1], dim=1).clamp(min=EPS)
+    own = float(moved[done].max())
+    bound = test.tolerance
+    agrees: bool | None
+    if test.kind == "nonnegative":
+        agrees = True if float(worst[-1]) <= max(10 * own, 1e-9) else False
+    else:
+        agrees = True if bool(drift_falls(worst, ladder)) or (bound is not None and float(worst[-1]) <= bound) else None
+        if agrees is None and bool((relative[-1] > 1e3 * (own + ROUND_OFF)).any()) and float(worst[-1]) > float(worst[0]) / 5:
+            agrees = False
+        if bound is not None and float(worst[-1]) > bound and agrees:
+            agrees = None
+    at = int(torch.nonzero(done)[int(torch.argmax(relative[-1]))])
+    figures = ", ".join(f"{w:.1e} at {t:.0e}" for w, t in zip(worst.tolist(), ladder, strict=True))
+    reason = f"{count} of {trials} runs converged; worst relative residual {figures}"
+    return Observation(test, agrees, reason, count, ladder, tuple(worst.tolist()), own, statuses, at)
+
+

@@ -1,0 +1,224 @@
+"""`tl.verify`: one claim, all the evidence, one verdict."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from theorylab import agreement
+from theorylab.certificate import document
+from theorylab.certificate.identity import statement
+from theorylab.certificate.kernel import Ruling, check
+from theorylab.claims.base import Claim, Test
+from theorylab.claims.negative import Fails, Theorem
+from theorylab.derive.prove import Attempt, prove
+from theorylab.derive.steps import derivation
+from theorylab.errors import InputError, InternalError, UnsupportedReading
+from theorylab.falsify.search import Hunt, hunt
+from theorylab.judge import Proof, judge
+from theorylab.readings.letters import complete_dims
+from theorylab.simulate.observe import Observation, observe
+from theorylab.store import certificate_path
+from theorylab.verdict import Evidence, Figure, Series, Verdict
+
+Progress = Callable[[str], None]
+HUNT_BUDGET = 4096
+PROVED_BUDGET = 512
+
+
+def verify(
+    claim: Claim,
+    *,
+    dims: Mapping[str, int] | None = None,
+    trials: int = 256,
+    seed: int = 0,
+    device: str | None = None,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Verdict:
+    """Prove, simulate and attack a claim, and judge the evidence.
+
+    dims: sizes for the runs and the search (small defaults). trials: cases for the tests. out: folder under which the
+    certificate is written. Raises InputError for bad input and InternalError where two engines disagree.
+    """
+    if not isinstance(claim, Claim):
+        raise InputError(f"verify got {type(claim).__name__}; expected a claim, such as tl.Invariant(flow, quantity)")
+    if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
+        raise InputError(f"trials is {trials!r}; expected a positive integer")
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64:
+        raise InputError(f"seed is {seed!r}; expected an integer from 0 to 2^64 - 1")
+    folder = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="theorylab-"))
+    tell: Progress = progress or (lambda text: None)
+    options: dict[str, Any] = {"dims": dims, "trials": trials, "seed": seed, "device": device, "out": folder, "progress": tell}
+    if isinstance(claim, Fails):
+        from theorylab.negative import verify_failure
+
+        return verify_failure(claim, verify, options)
+    if isinstance(claim, Theorem):
+        from theorylab.negative import verify_chain
+
+        return verify_chain(claim, verify, options)
+    return _verify(claim, dims, trials, seed, device, folder, tell)
+
+
+def _verify(
+    claim: Claim, dims: Mapping[str, int] | None, trials: int, seed: int, device: str | None, folder: Path, tell: Progress
+) -> Verdict:
+    subjects = _subjects(claim)
+    sizes = complete_dims(sorted(set().union(*(s.sizes for s in subjects))), dims)
+    evidence: list[Evidence] = []
+    tests = list(claim.tests())
+    tell("comparing the readings")
+    evidence += _agreement(claim, tests, sizes, seed)
+    tell("deriving")
+    proof = _prove(claim, sizes, folder)
+    evidence += proof.evidence
+    tell("searching for counterexamples")
+    found = hunt(claim, dims=sizes, budget=PROVED_BUDGET if proof.accepted else HUNT_BUDGET, seed=seed)
+    evidence.append(_search_evidence(claim, found, sizes, seed))
+    observations: list[Observation] = []
+    if found.counterexample is None or proof.accepted:
+        tell("simulating")
+        observations = [observe(t, sizes, trials=trials, seed=seed, device=device, settle=claim.settle) for t in tests]
+        evidence += [_simulation_evidence(claim, o, sizes, seed) for o in observations]
+    decision = judge(claim, proof, found, observations, sizes)
+    return Verdict(
+        id=claim.id, status=decision.status, tier=decision.tier, scope=decision.scope, premises=decision.premises,
+        evidence=tuple(evidence), certificate=str(proof.path) if proof.accepted else None,
+        certificate_hash=proof.hash if proof.accepted else None,
+        counterexample=found.counterexample if decision.status == "refuted" else None, reason=decision.reason,
+        expected=claim.expected, control_of=claim.control_of, kind=claim.kind, title=claim.title, statement=claim.then(),
+        statement_tex=claim.tex, source=str(claim.source or ""),
+        settings={"dims": dict(sizes), "trials": trials, "seed": seed}, reproduce=_reproduce(claim, sizes, trials, seed),
+    )  # fmt: skip
+
+
+def _subjects(claim: Claim) -> list[Any]:
+    subjects = [t.subject for t in claim.tests()] + [g.subject for g in claim.goals()] + [getattr(g, "to", g.subject) for g in claim.goals()]
+    return list({id(s): s for s in subjects}.values())
+
+
+def _reproduce(claim: Claim, sizes: Mapping[str, int], trials: int, seed: int) -> str:
+    dims = ",".join(f"{n}={v}" for n, v in sorted(sizes.items()))
+    return f"theorylab verify {claim.id}{f' --dims {dims}' if dims else ''} --trials {trials} --seed {seed}"
+
+
+# --- the readings ---------------------------------------------------------------------------------------------------
+
+
+def _agreement(claim: Claim, tests: Sequence[Test], sizes: Mapping[str, int], seed: int) -> list[Evidence]:
+    """Compare the readings of every flow and of the quantities of the goals."""
+    worst, compared = 0.0, 0
+    by_subject: dict[int, tuple[Any, list[Any]]] = {}
+    for goal in claim.goals():
+        subject, formulas = by_subject.setdefault(id(goal.subject), (goal.subject, []))
+        if hasattr(goal, "formula"):
+            formulas.append(goal.formula)
+    for test in tests:
+        by_subject.setdefault(id(test.subject), (test.subject, []))
+    for subject, formulas in by_subject.values():
+        gap = agreement.compare(subject, formulas, {n: sizes[n] for n in subject.sizes}, seed)
+        if gap is not None:
+            compared += 1
+            worst = max(worst, gap)
+    if not compared:
+        return [Evidence("readings", "The statement has no exact reading at these sizes; only the numeric one was used.", "open")]
+    text = f"The exact and the numeric reading agree at {agreement.POINTS} random points, values and gradients, to {worst:.1e}."
+    return [Evidence("readings", text, "for", {"points": agreement.POINTS, "difference": worst})]
+
+
+# --- the proof -------------------------------------------------------------------------------------------------------
+
+
+def _prove(claim: Claim, sizes: Mapping[str, int], folder: Path) -> Proof:
+    """For all sizes first, then at the given ones; a proof counts when the checker accepts its certificate."""
+    goals = claim.goals()
+    if not goals:
+        return Proof(False, (), "no rule of the checker covers this kind of claim")
+    reason = ""
+    failed: list[Attempt] = []
+    for dims in (None, sizes):
+        try:
+            attempts = prove(goals, dims)
+        except UnsupportedReading as error:
+            reason = f"no exact form {'for all sizes' if dims is None else 'at these sizes'}: {error}"
+            continue
+        if all(a.holds for a in attempts):
+            return _certify(claim, attempts, folder)
+        failed = failed or attempts
+        reason = "the formula does not reduce to zero"
+        if dims is None:
+            break
+    steps = derivation(failed) if failed else ()
+    text = f"No proof: {reason}."
+    return Proof(False, (Evidence("derivation", text, "open", steps=steps),), reason)
+
+
+def _certify(claim: Claim, attempts: Sequence[Attempt], folder: Path) -> Proof:
+    body, proof, scope = statement(attempts)
+    premises = [*_hypotheses(claim), *claim.premises]
+    sealed = document.seal(rule="indexed-identity", claim=claim.id, scope=scope, statement=body, proof=proof, premises=premises)
+    path = document.write(sealed, folder / certificate_path(claim.id))
+    return ruled(sealed, path, derivation(attempts), "Exact algebra reduces the statement to an identity.")
+
+
+def ruled(sealed: Mapping[str, Any], path: Path, steps: Any, summary: str) -> Proof:
+    """Have the checker rule on a certificate. A rejection of what we derived is an error of ours, and is shown."""
+    (ruling,) = check([path])
+    evidence = [Evidence("derivation", summary, "for", steps=tuple(steps)), _kernel_evidence(ruling, path)]
+    if ruling.accepted and ruling.statement_hash != document.statement_hash(sealed):
+        raise InternalError(f"the checker accepted another statement than the one of {sealed['claim']}")
+    if not ruling.accepted:
+        path.unlink()
+        return Proof(False, tuple(evidence), f"the checker rejected the certificate: {ruling.reason}")
+    return Proof(True, tuple(evidence), "", ruling.scope, (*sealed["premises"], *ruling.domain), path, str(sealed["seal"]))
+
+
+def _kernel_evidence(ruling: Ruling, path: Path) -> Evidence:
+    text = "The independent checker accepted the certificate." if ruling.accepted else f"The independent checker rejected the certificate: {ruling.reason}."
+    return Evidence(
+        "kernel", text, "for" if ruling.accepted else "open", {"statement": ruling.statement_hash, "scope": ruling.scope},
+        reproduce=f"python -S -m proofs_check {'/'.join(path.parts[-3:])}",
+    )  # fmt: skip
+
+
+def _hypotheses(claim: Claim) -> list[str]:
+    return [a.name for a in claim.setting.assumptions]
+
+
+# --- search and simulation -------------------------------------------------------------------------------------------
+
+
+def _search_evidence(claim: Claim, found: Hunt, sizes: Mapping[str, int], seed: int) -> Evidence:
+    against = found.counterexample is not None
+    numbers = {"examined": found.examined, "violations": found.violations, "outside": found.outside}
+    text = found.summary[:1].upper() + found.summary[1:] + "."
+    outcome = "against" if against else "for" if found.examined else "open"
+    return Evidence("search", text, outcome, numbers, reproduce=f"theorylab falsify {claim.id} --seed {seed}")
+
+
+def _simulation_evidence(claim: Claim, o: Observation, sizes: Mapping[str, int], seed: int) -> Evidence:
+    outcome = {True: "for", False: "against", None: "open"}[o.agrees]
+    numbers: dict[str, Any] = {"trials": o.trials, **{f"runs {k}": v for k, v in o.statuses.items()}}
+    if o.worst:
+        numbers["worst"] = o.worst[-1]
+    if o.own_error:
+        numbers["own_error"] = o.own_error
+    figures = ()
+    if len(o.tolerances) > 1:
+        floor = 1e-17
+        points = tuple(max(w, floor) for w in o.worst)
+        figures = (
+            Figure(
+                f"{o.test.name} against tolerance", "relative tolerance of the integrator", f"worst relative {o.test.name}",
+                (Series(o.test.name, o.tolerances, points), Series("proportional to the tolerance", o.tolerances, tuple(points[0] * t / o.tolerances[0] for t in o.tolerances), "line")),
+                "log", "log", "A true law is broken by the integrator alone, so its residual falls with the tolerance.",
+            ),
+        )  # fmt: skip
+    where = {"case": "cases", "state": "states", "run": "runs", "end": "limits"}[o.test.where]
+    text = f"{o.test.name[:1].upper() + o.test.name[1:]} over {o.trials} {where}: {o.reason}."
+    return Evidence("simulation", text, outcome, numbers, (), figures, _reproduce(claim, sizes, o.trials, seed))
+
+
