@@ -44,13 +44,13 @@ class Budget:
     """Counts the elementary steps of the kernel, so that no document can keep it busy for ever."""
 
     def __init__(self, work: int = MAX_WORK, seconds: float = MAX_SECONDS) -> None:
-        self.left = work
+        self.work = self.left = work
         self.deadline = time.monotonic() + seconds
 
     def spend(self, steps: int) -> None:
         self.left -= steps + 1
         if self.left < 0:
-            raise Rejected("limit", f"checking needs more than {MAX_WORK} steps")
+            raise Rejected("limit", f"checking needs more than {self.work} steps")
         if time.monotonic() > self.deadline:
             raise Rejected("limit", f"checking needs more than {MAX_SECONDS:.0f} seconds")
 

@@ -16,7 +16,7 @@ RULES: dict[str, Callable[[dict[str, Any], Budget], Checked]] = {
 }
 
 
-def check(data: bytes) -> Outcome:
+def check(data: bytes, budget: Budget | None = None) -> Outcome:
     """Check one certificate. Never raises: whatever is wrong with the bytes is a rejection with a reason."""
     document: dict[str, Any] = {}
     try:
@@ -24,7 +24,7 @@ def check(data: bytes) -> Outcome:
         rule = RULES.get(document["rule"])
         if rule is None:
             raise Rejected("parser", f"the rule is {show(document['rule'])}, expected one of {', '.join(RULES)}")
-        checked = rule(document, Budget())
+        checked = rule(document, budget or Budget())
         if document["scope"] != checked.scope:
             raise Rejected("scope", f"the document says {show(document['scope'])}, proved is {checked.scope!r}")
     except Rejected as rejection:
