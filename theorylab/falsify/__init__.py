@@ -1,0 +1,8 @@
+"""Hunting counterexamples: case codes, screening, exact decision, shrinking, Hypothesis strategies."""
+
+from __future__ import annotations
+
+from theorylab.falsify.search import Hunt, falsify, hunt
+from theorylab.falsify.witness import Witness
+
+__all__ = ["Hunt", "Witness", "falsify", "hunt"]

@@ -1,0 +1,193 @@
+"""The hunt for counterexamples: structured cases, random cases, exact decision, shrinking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from theorylab.claims.base import Claim
+from theorylab.errors import InputError, UnsupportedReading
+from theorylab.falsify.cases import Code
+from theorylab.falsify.draws import random_codes, structured_codes
+from theorylab.falsify.judge import Finding, Judge
+from theorylab.falsify.shrink import Shrunk, shrink, simplest
+from theorylab.falsify.target import Target, questions, size_order, sizes_of, smaller, targets
+from theorylab.falsify.witness import Witness, counterexample
+from theorylab.readings.letters import Dims, complete_dims
+from theorylab.verdict import Counterexample, Evidence, Tier, Verdict
+
+BATCH = 1024
+STRUCTURED_SHARE = 8
+HIGHER_SHARE = 8
+SMALL = 2
+"""Sizes that are tried before the given ones: most false laws fail there already."""
+
+SHRINK_BUDGET = 512
+TRIES = 32
+
+
+@dataclass(frozen=True)
+class Hunt:
+    """What a hunt found. `examined` cases were screened, `violations` of them seemed to violate the claim.
+
+    `outside` counts cases that say nothing: a hypothesis fails, a formula has no value, a gate sits on its kink.
+    `tier` tells how the counterexample was decided; `witness` holds it as exact data where it is a case.
+    """
+
+    counterexample: Counterexample | None
+    witness: Witness | None
+    tier: Tier | None
+    examined: int
+    violations: int
+    outside: int
+    summary: str
+    reason: str = ""
+    dims: Mapping[str, int] = field(default_factory=dict)
+    batches: int = 0
+
+    @property
+    def scope(self) -> str:
+        """The sizes of the counterexample."""
+        return scope_of(self.dims)
+
+
+def scope_of(dims: Mapping[str, int]) -> str:
+    return ", ".join(f"{name}={size}" for name, size in sorted(dims.items())) or "no sizes"
+
+
+@dataclass
+class _Tally:
+    examined: int = 0
+    violations: int = 0
+    outside: int = 0
+    batches: int = 0
+
+
+def hunt(claim: Claim, *, dims: Dims, budget: int = 4096, seed: int = 0) -> Hunt:
+    """Look for a case that contradicts the claim, at small sizes first, then at the given ones.
+
+    dims: a number for every size of the claim's subject. budget: how many cases are screened for each goal. The same
+    arguments give the same hunt.
+    """
+    quantifier, tally, reason = claim.quantifier, _Tally(), ""
+    if not questions(claim):
+        return _nothing(tally, "the claim speaks of no formula at a case or at the start of a run")
+    sizes = {n: s for n, s in dims.items() if n in sizes_of(claim)}
+    small = smaller(sizes, SMALL)
+    for at in [small, sizes] if small != sizes else [sizes]:
+        try:
+            for target in targets(claim, at):
+                share = budget if target.order == target.natural_order else max(budget // HIGHER_SHARE, 16)
+                found = _search(Judge(target, quantifier), share, seed, tally)
+                if found is not None:
+                    return _report(*_shrink_sizes(claim, target, *found, seed, tally), tally)
+        except UnsupportedReading as error:
+            reason = f"no exact form: {error}"
+        except InputError:
+            if at == sizes:
+                raise
+    return _nothing(tally, reason or f"no case violates the claim at {scope_of(sizes)}")
+
+
+def _nothing(tally: _Tally, reason: str) -> Hunt:
+    summary = f"{tally.examined} cases examined, {tally.outside} of them outside the statement; {reason}"
+    return Hunt(None, None, None, tally.examined, tally.violations, tally.outside, summary, reason)
+
+
+def _search(judge: Judge, budget: int, seed: int, tally: _Tally) -> tuple[Code, Finding] | None:
+    """The first batch with a violation that survives the exact decision: the simplest one in it."""
+    for draw, start, count in _batches(budget):
+        codes = draw(judge.code, seed, start, count)
+        screening = judge.screen(codes)
+        tally.examined += count
+        tally.outside += int(screening.outside.sum())
+        tally.violations += int(screening.violates.sum())
+        tally.batches += 1
+        if screening.violates.any():
+            found = simplest(judge, codes[screening.violates], TRIES)
+            if found is not None:
+                return found
+    return None
+
+
+def _batches(budget: int) -> list[tuple[Callable[..., np.ndarray], int, int]]:
+    structured = min(256, max(budget // STRUCTURED_SHARE, 16), budget)
+    parts: list[tuple[Callable[..., np.ndarray], int, int]] = [(structured_codes, 0, structured)]
+    at = 0
+    while at < budget - structured:
+        count = min(BATCH, budget - structured - at)
+        parts.append((random_codes, at, count))
+        at += count
+    return parts
+
+
+def _shrink_sizes(
+    claim: Claim, target: Target, code: Code, finding: Finding, seed: int, tally: _Tally
+) -> tuple[Judge, Shrunk]:
+    """The violation at the smallest sizes where the same goal still fails, shrunk there."""
+    judge = Judge(target, claim.quantifier)
+    for name in size_order(target.dims):
+        for size in range(1, judge.target.dims[name]):
+            smaller_judge = _same_at(claim, judge.target, {**judge.target.dims, name: size})
+            found = None if smaller_judge is None else _search(smaller_judge, SHRINK_BUDGET, seed, tally)
+            if smaller_judge is not None and found is not None and (found[1].rational or not finding.rational):
+                judge, (code, finding) = smaller_judge, found
+                break
+    shrunk = shrink(judge, code, finding)
+    tally.batches += shrunk.batches
+    return judge, shrunk
+
+
+def _same_at(claim: Claim, target: Target, dims: Dims) -> Judge | None:
+    """The same question at other sizes, or None where the statement makes no sense there."""
+    try:
+        for other in targets(claim, dims):
+            if other.same_question(target):
+                return Judge(other, claim.quantifier)
+    except (InputError, UnsupportedReading):
+        return None
+    return None
+
+
+def _report(judge: Judge, shrunk: Shrunk, tally: _Tally) -> Hunt:
+    witness, shown = counterexample(judge, shrunk.code, shrunk.finding)
+    summary = (
+        f"{tally.examined} cases examined, {tally.violations} of them violate the claim, {tally.outside} say nothing; "
+        f"the simplest violation was shrunk in {shrunk.batches} batches of {shrunk.examined} cases"
+    )
+    tier: Tier = "exact" if shrunk.finding.rational else "enclosure"
+    return Hunt(
+        shown, witness, tier, tally.examined, tally.violations, tally.outside, summary,
+        dims=judge.target.dims, batches=tally.batches,
+    )  # fmt: skip
+
+
+def falsify(
+    claim: Claim, *, dims: Dims | None = None, trials: int = 4096, seed: int = 0,
+    device: str | None = None, out: Any = None,
+) -> Verdict:  # fmt: skip
+    """Only hunt: the verdict is "refuted" with a shrunk counterexample, or "inconclusive".
+
+    dims: sizes to hunt at (and below); defaults are small. trials: cases screened for each goal.
+    Raises InputError for unknown sizes and for statements that make no sense at the given ones.
+    """
+    if not isinstance(claim, Claim):
+        raise InputError(f"falsify got {type(claim).__name__}; expected a claim")
+    if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
+        raise InputError(f"trials={trials!r} was given; expected a positive integer")
+    complete = complete_dims(sorted(sizes_of(claim)), dims)
+    found = hunt(claim, dims=complete, budget=trials, seed=seed)
+    refuted = found.counterexample is not None
+    numbers = {n: getattr(found, n) for n in ("examined", "violations", "outside", "batches")}
+    evidence = Evidence("search", found.summary, "against" if refuted else "open", numbers)
+    return Verdict(
+        id=claim.id, status="refuted" if refuted else "inconclusive", tier=found.tier,
+        scope=found.scope if refuted else scope_of(complete), premises=claim.premises, evidence=(evidence,),
+        counterexample=found.counterexample, reason="" if refuted else f"only hunted: {found.reason}",
+        expected=claim.expected, control_of=claim.control_of, kind=claim.kind, title=claim.title,
+        statement=claim.then(), statement_tex=claim.tex, source=str(claim.source or ""),
+        settings={"dims": dict(complete), "trials": trials, "seed": seed},
+    )  # fmt: skip

@@ -1,0 +1,146 @@
+"""Shrinking in batches: every simplification of a round is one ensemble, and the cause is held fixed.
+
+The cause is the target, so a case of a round counts only if it violates the same goal in the same sense.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import combinations_with_replacement
+
+import numpy as np
+
+from theorylab.falsify.cases import Block, Code
+from theorylab.falsify.judge import Finding, Judge, Rejected
+
+NEAR_SIMPLEST = 9
+"""How many of the simplest values of an entry are tried in each round."""
+
+MAX_ROUNDS = 60
+TRIES = 24
+
+
+class Shrunk:
+    """The simplest violation that was found, and what it took."""
+
+    def __init__(self, code: Code, finding: Finding) -> None:
+        self.code, self.finding = code, finding
+        self.batches = 0
+        self.examined = 0
+
+
+def shrink(judge: Judge, code: Code, finding: Finding) -> Shrunk:
+    """A case that violates the same target and is as simple as single and joint replacements make it.
+
+    A rational violation is never given up for one that only balls can show.
+    """
+    best = Shrunk(code, finding)
+    for _ in range(MAX_ROUNDS):
+        if not _round(judge, best):
+            break
+    return best
+
+
+def _round(judge: Judge, best: Shrunk) -> bool:
+    current = np.array(best.code, dtype=np.int64)
+    candidates = np.unique(np.array([*_candidates(judge, current)], dtype=np.int64).reshape(-1, len(current)), axis=0)
+    weight = judge.code.complexity(candidates)
+    here = judge.code.complexity(current[None])[0]
+    candidates = candidates[weight < here]
+    if not len(candidates):
+        return False
+    screening = judge.screen(candidates)
+    best.batches += 1
+    best.examined += len(candidates)
+    good = candidates[screening.violates]
+    if not len(good):
+        return False
+    joint = _joined(judge, current, good)
+    ranked = good[np.argsort(judge.code.complexity(good), kind="stable")]
+    pool = ranked[:TRIES]
+    if len(joint):
+        best.batches += 1
+        best.examined += len(joint)
+        found = joint[judge.screen(joint).violates]
+        pool = np.concatenate([found[np.argsort(judge.code.complexity(found), kind="stable")], pool])
+    return _accept(judge, best, pool)
+
+
+def _accept(judge: Judge, best: Shrunk, pool: np.ndarray) -> bool:
+    for row in pool:
+        code = tuple(int(i) for i in row)
+        try:
+            finding = judge.decide(code)
+        except Rejected:
+            continue
+        if finding.rational or not best.finding.rational:
+            best.code, best.finding = code, finding
+            return True
+    return False
+
+
+def _candidates(judge: Judge, current: np.ndarray) -> Iterator[np.ndarray]:
+    """Whole letters, slices of letters and single entries replaced by something simpler; one or two letters by their
+    absolute values."""
+    positive = [(span, _absolute(b, current[span])) for b, span in judge.code.spans() if b.width == 1]
+    for first, second in combinations_with_replacement(positive, 2):
+        yield _with(_with(current, *first), *second)
+    for b, span in judge.code.spans():
+        own = current[span]
+        one = b.position.get(Fraction(1), 0)
+        for value in {0, one}:
+            yield _with(current, span, np.full_like(own, value))
+        if b.width == 1 and b.size > 1:
+            grid = own.reshape(b.shape)
+            for axis in range(len(b.shape)):
+                for i in range(b.shape[axis]):
+                    for value in {0, one}:
+                        changed = grid.copy()
+                        np.moveaxis(changed, axis, 0)[i] = value
+                        yield _with(current, span, changed.reshape(-1))
+    for i, value in enumerate(current):
+        simpler = {*range(min(int(value), NEAR_SIMPLEST)), int(value) // 2, int(value) - 1}
+        for v in simpler:
+            if 0 <= v < value:
+                yield _with(current, slice(i, i + 1), np.array([v]))
+
+
+def _absolute(b: Block, own: np.ndarray) -> np.ndarray:
+    return np.array([b.position.get(abs(b.table[i][0]), i) for i in own], dtype=np.int64)
+
+
+def _with(current: np.ndarray, span: slice, values: np.ndarray) -> np.ndarray:
+    changed = current.copy()
+    changed[span] = values
+    return changed
+
+
+def _joined(judge: Judge, current: np.ndarray, good: np.ndarray) -> np.ndarray:
+    """Successful replacements put together, more and more of them, the most simplifying first."""
+    order = np.argsort(judge.code.complexity(good), kind="stable")
+    merged, rows, touched = current.copy(), [], np.zeros(len(current), dtype=bool)
+    for row in good[order]:
+        changed = row != current
+        if (changed & touched).any():
+            continue
+        touched |= changed
+        merged = np.where(changed, row, merged)
+        rows.append(merged.copy())
+    return np.array(rows[1:], dtype=np.int64).reshape(-1, len(current))
+
+
+def simplest(judge: Judge, codes: np.ndarray, tries: int) -> tuple[Code, Finding] | None:
+    """The simplest of some screened violations that survives the exact decision; a rational one if there is one."""
+    order = np.argsort(judge.code.complexity(codes), kind="stable")[:tries]
+    best: tuple[Code, Finding] | None = None
+    for row in codes[order]:
+        code = tuple(int(i) for i in row)
+        try:
+            finding = judge.decide(code)
+        except Rejected:
+            continue
+        if finding.rational:
+            return code, finding
+        best = best or (code, finding)
+    return best
