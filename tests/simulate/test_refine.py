@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from theorylab.errors import InputError
-from theorylab.simulate import converged, drift_falls, ensemble, fall_factors, refine
+from theorylab.simulate import Refinement, converged, drift_falls, ensemble, fall_factors, integrate, refine
 from theorylab.simulate.methods import METHODS
 from theorylab.simulate.typing import Observe
 
@@ -101,8 +101,17 @@ def test_trials_that_end_in_other_ways_are_set_apart() -> None:
     assert result.followed.tolist() == [False, True, True]
     assert result.finished.tolist() == [False, True, True]
     assert drift_falls(result.worst(), (1e-5, 1e-7))
-    by_time = refine(lambda t, y, rows: -y, -start, (1e-5, 1e-7), t_end=3.0, until=converged(0.06))
-    assert by_time.finished.tolist() == [True, True, False] or by_time.finished.all()
+
+
+def test_a_trial_that_converges_at_one_tolerance_only_has_not_finished() -> None:
+    runs = [
+        integrate(lambda t, y, rows: -y, tensor([[1.0], [1e-3]]), t_end=1.0, until=converged(gtol))
+        for gtol in (1e-2, 0.9)
+    ]
+    result = Refinement((1e-6, 1e-8), tuple(runs), None)
+    assert all(run.finished.all() for run in runs)
+    assert result.finished.tolist() == [False, True]
+    assert result.followed.tolist() == [True, True]
 
 
 @pytest.mark.parametrize(

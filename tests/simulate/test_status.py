@@ -36,6 +36,23 @@ def test_leaving_the_domain(method: str) -> None:
     assert torch.isfinite(run.y).all()
 
 
+@methods
+@pytest.mark.parametrize("failing", range(3, 17))
+def test_failure_of_one_evaluation_costs_one_step(method: str, failing: int) -> None:
+    """Whichever stage is not finite, also the one at the end of a step, the step is taken again."""
+    calls = 0
+
+    def field(t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return -y / (calls != failing)
+
+    run = integrate(field, tensor([[1.0]]), t_end=3.0, rtol=1e-8, method=method)
+    assert run.statuses == (Status.T_END,)
+    assert run.stats.rejected.tolist() == [1]
+    assert math.isclose(run.y.item(), math.exp(-3), rel_tol=1e-6)
+
+
 def test_field_that_is_never_finite() -> None:
     run = integrate(lambda t, y, rows: y / 0, tensor([[1.0]]), t_end=1.0)
     assert run.statuses == (Status.NON_FINITE,)
