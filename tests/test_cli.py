@@ -59,7 +59,7 @@ def test_exit_code_of_each_status(expected: str | None, codes: tuple[int, ...]) 
 
 def test_bad_input_beats_refuted_beats_inconclusive() -> None:
     weight = {0: 0, 3: 1, 1: 2, 2: 3}
-    failure = Failure("b", "b.py: no", InputError("no"))
+    failure = Failure("b", "b.py: no")
     for number in (1, 2, 3):
         for statuses in itertools.product(STATUSES, repeat=number):
             verdicts = tuple(verdict(status) for status in statuses)

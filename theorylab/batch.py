@@ -1,4 +1,4 @@
-"""Judge several claims one after the other, and keep the record of it in one folder.
+"""Judge several claims, on all processors, and keep the record of it in one folder.
 
 The folder holds `run.json`, `certificates/ID.json`, `report.html` and its twin `report.json`. The record is
 saved after every verdict, each file in one step, so an interrupted run leaves a complete record of what was
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import platform
 import time
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -22,6 +23,7 @@ from theorylab.errors import InputError, InternalError
 from theorylab.report import report
 from theorylab.targets import as_input_error, blame
 from theorylab.verdict import Verdict
+from theorylab.workers import in_order
 
 OK, REFUTED, BAD_INPUT, INCONCLUSIVE = 0, 1, 2, 3
 
@@ -51,11 +53,11 @@ class Monitor(Protocol):
 
 @dataclass(frozen=True)
 class Failure:
-    """A claim that could not be judged because of bad input; `message` is one sentence, `error` what was raised."""
+    """A claim that could not be judged because of bad input; `message` is one sentence, `traceback` for --debug."""
 
     id: str
     message: str
-    error: Exception
+    traceback: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,24 +111,15 @@ def run_batch(
     failures: list[Failure] = []
     times: dict[str, float] = {}
     versions, hardware = installed_versions(), {"machine": platform.machine(), "processors": str(os.cpu_count())}
-    for claim_id, claim in claims:
-        monitor.started(claim_id)
-        start = time.perf_counter()
+    listed = list(claims)
+    for claim_id, claim in listed:
         claim.named(claim_id)
-        try:
-            verdict = judge(claim)
-        except InternalError:
-            raise
-        except Exception as error:
-            place = blame(error)
-            if place is None and not isinstance(error, InputError):
-                raise
-            given = place is not None and place in str(error)
-            message = str(error) if given else str(as_input_error(error, place or claim_id))
-            failures.append(Failure(claim_id, " ".join(message.split()), error))
-            monitor.failed(failures[-1])
+    for judged in in_order(lambda item: _judged(item[0], item[1], judge), listed, monitor):
+        if isinstance(judged, Failure):
+            failures.append(judged)
+            monitor.failed(judged)
             continue
-        times[claim_id] = time.perf_counter() - start
+        verdict, times[verdict.id] = judged
         verdicts.append(verdict)
         store.save(store.Run(tuple(verdicts), seed, command, settings, versions, times, hardware), folder)
         monitor.decided(verdict)
@@ -136,6 +129,22 @@ def run_batch(
     for stale in earlier - _certificates(run):
         stale.unlink(missing_ok=True)
     return Outcome(run.verdicts, tuple(failures), report(run.verdicts, folder / "report.html", run=run))
+
+
+def _judged(claim_id: str, claim: Claim, judge: Callable[[Claim], Verdict]) -> tuple[Verdict, float] | Failure:
+    """A verdict and the seconds it took, or what was wrong with the input. Raises InternalError as it comes."""
+    start = time.perf_counter()
+    try:
+        return judge(claim), time.perf_counter() - start
+    except InternalError:
+        raise
+    except Exception as error:
+        place = blame(error)
+        if place is None and not isinstance(error, InputError):
+            raise
+        given = place is not None and place in str(error)
+        message = str(error) if given else str(as_input_error(error, place or claim_id))
+        return Failure(claim_id, " ".join(message.split()), "".join(traceback.format_exception(error)))
 
 
 def check_folder(folder: Path) -> None:

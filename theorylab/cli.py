@@ -306,7 +306,7 @@ def _run(
         _print_outcome(outcome)
     if debug:
         for failure in outcome.failures:
-            traceback.print_exception(failure.error)
+            sys.stderr.write(failure.traceback)
     raise typer.Exit(outcome.exit_code)
 
 
