@@ -44,14 +44,14 @@ def test_same_call_same_bits() -> None:
 
 
 def test_steps_are_not_shared() -> None:
-    """A row 100 times faster takes many more steps, and the slow row none of them."""
-    rate = tensor([1.0, 100.0])
+    """A row 30 times faster takes many more steps, and the slow row none of them."""
+    rate = tensor([1.0, 30.0])
 
     def field(t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
         return (rate[rows] * torch.cos(rate[rows] * t))[:, None]
 
     run = integrate(field, torch.zeros(2, 1).double(), t_end=5.0, rtol=1e-8)
-    assert run.stats.steps[1] > 30 * run.stats.steps[0]
+    assert run.stats.steps[1] > 10 * run.stats.steps[0]
     assert torch.allclose(run.y[:, 0], torch.sin(rate * 5), atol=1e-6)
 
 

@@ -13,11 +13,11 @@ from theorylab.simulate.methods import METHODS
 from .zoo import tensor
 
 methods = pytest.mark.parametrize("method", METHODS)
-FASTEST = 300.0
+FASTEST = 100.0
 
 
 class Quadratic:
-    """A stiff quadratic loss: rates 1 to 300 in a random frame, minimum at a random point."""
+    """A stiff quadratic loss: rates 1 to 100 in a random frame, minimum at a random point."""
 
     def __init__(self) -> None:
         noise = torch.Generator().manual_seed(1)
@@ -41,7 +41,7 @@ class Quadratic:
 def test_convergence_below_the_floor_of_the_field(method: str, rtol: float) -> None:
     """Without care the norm of the field stays near (fastest rate) x rtol x |y|; the rule is met all the same."""
     loss, gtol = Quadratic(), 1e-9
-    options = {"t_end": 40.0, "rtol": rtol, "atol": 1e-14, "method": method}
+    options = {"t_end": 30.0, "rtol": rtol, "atol": 1e-14, "method": method}
     careless = integrate(loss.field, loss.initial, **options)
     assert careless.field.norm(dim=1).min() > 5 * gtol
 
