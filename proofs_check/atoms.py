@@ -86,6 +86,8 @@ class Calculus(Ring):
         u = self.simplify(argument)
         if not u:
             return self._at_zero(function, source)
+        if function in ("sqrt", "log") and self._never_positive(u):
+            raise Rejected("statement", f"the argument of {function} in {source} is never positive")
         outside = ONE
         if function in ("step", "sign"):
             u, _ = self._split(u, self.positive, 1)
@@ -123,6 +125,18 @@ class Calculus(Ring):
         letter = self._keyed(function, u, shape, source)
         body = self.at_places(letter)
         return self.bounded(self.multiply(outside, _power(body, exponent)))
+
+    def _never_positive(self, u: Expression) -> bool:
+        """Whether every term is visibly at most 0: the function would then have no domain, and claims no content."""
+        return all(
+            coefficient < 0
+            and all(
+                e % 2 == 0 or self.positive(n) or self.letters[n].sign == "nonnegative"
+                for n, e in self.letters_of(frame, monomial)
+            )
+            for frame, poly in u.items()
+            for monomial, coefficient in poly.items()
+        )
 
     def _keyed(self, function: str, u: Expression, shape: tuple[str, ...], source: str) -> int:
         key = (function, shape, frozenset((f, m, c) for f, poly in u.items() for m, c in poly.items()))

@@ -52,37 +52,44 @@ class Piece:
             for alias, target in mapping(spec["letters"], "the letters of a piece").items()
         }
         self.gates = mapping(spec.get("gates", {}), "the gates of a piece")
-        self.cases = mapping(spec["cases"], "the cases of a piece")
         self.uses: dict[str, set[tuple[str, ...]]] = {}
         self.formal = self._formal(spec["expr"])
+        self.order = sorted(self.gates)
+        self.patterns = ["".join(bits) for bits in product("01", repeat=min(len(self.order), MAX_GATES))]
+        self.squares = {
+            pattern: self._squares(case) for pattern, case in mapping(spec["cases"], "the cases of a piece").items()
+        }
+        for pattern in self.squares:
+            if pattern not in self.patterns:
+                raise Rejected("nonnegative", f"a piece has a case {pattern!r} that is no pattern of its gates")
+        self._check_gates()
         ring = statement.ring
         body = statement.expression(self._translated(spec["expr"]), self.axes, "a piece")
         self.expanded = ring.closed(body, [i for label, i in self.axes.items() if label not in goal_axes])
 
     def check(self, known: str) -> bool:
         """Whether the piece is positive in every case, having checked that it is nonnegative in each."""
-        order = sorted(self.gates)
-        patterns = ["".join(bits) for bits in product("01", repeat=len(order))]
-        for pattern in self.cases:
-            if pattern not in patterns:
-                raise Rejected("nonnegative", f"goal {known!r} has a case {pattern!r} that is no pattern of the gates")
         strict = True
-        for pattern in patterns:
-            rest = self._at(self.formal, order, pattern)
-            case = fields(self.cases.get(pattern, {"squares": []}), "a case", ("squares",))
-            for square in listing(case["squares"], "squares"):
-                coefficient, inner = listing(square, "a square", 2)
-                weight = rational(coefficient, "the coefficient of a square")
-                if weight < 0:
-                    raise Rejected("nonnegative", f"goal {known!r}: a square has a negative coefficient")
-                root = self._at(self._formal(inner), order, pattern)
-                for left, a in root.items():
-                    self.statement.ring.budget.spend(len(root))
-                    for right, b in root.items():
+        for pattern in self.patterns:
+            rest = self._at(self.formal, pattern)
+            for weight, root in self.squares.get(pattern, []):
+                inner = self._at(root, pattern)
+                for left, a in inner.items():
+                    self.statement.ring.budget.spend(len(inner))
+                    for right, b in inner.items():
                         _collect(rest, _joined(left, right), -weight * a * b)
             strict = self._all_nonnegative(rest, known, pattern) and strict
-        self._check_gates()
         return strict
+
+    def _squares(self, raw: Any) -> list[tuple[Coefficient, Formal]]:
+        found = []
+        for square in listing(fields(raw, "a case", ("squares",))["squares"], "squares"):
+            coefficient, inner = listing(square, "a square", 2)
+            weight = rational(coefficient, "the coefficient of a square")
+            if weight < 0:
+                raise Rejected("nonnegative", "a square has a negative coefficient")
+            found.append((weight, self._formal(inner)))
+        return found
 
     def _all_nonnegative(self, rest: Formal, known: str, pattern: str) -> bool:
         """Whether some term is positive, having checked that every term is nonnegative."""
@@ -160,9 +167,9 @@ class Piece:
     def _translated(self, raw: Any) -> Any:
         return [[c, [[self.names[alias], labels, e] for alias, labels, e in factors]] for c, factors in raw]
 
-    def _at(self, formal: Formal, order: list[str], pattern: str) -> Formal:
+    def _at(self, formal: Formal, pattern: str) -> Formal:
         """The polynomial in one case: gates become 0 or 1, and a becomes alpha or -alpha (written a again)."""
-        bits = {gate: bit == "1" for gate, bit in zip(order, pattern, strict=True)}
+        bits = {gate: bit == "1" for gate, bit in zip(self.order, pattern, strict=True)}
         turned = {self.gates[gate] for gate, bit in bits.items() if not bit}
         total: Formal = {}
         for monomial, coefficient in formal.items():

@@ -144,7 +144,7 @@ def _falling(x: Matrix, leaving: list[int], staying: list[int], error: Vector, c
 
 def _positive(p: Polynomial, low: Fraction, high: Fraction, budget: Budget) -> bool:
     """Whether p > 0 on [low, high]: all Bernstein coefficients are positive on each of some parts of the interval."""
-    parts = [_bernstein(p, low, high, budget)]
+    parts = [_bernstein(p, low, high, budget)] if p else [[]]
     for _ in range(MAX_SPLITS):
         if not parts:
             return True

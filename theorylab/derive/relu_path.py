@@ -116,7 +116,10 @@ def minimal_interpolator(x: Sequence[Sequence[Exact]], y: Sequence[Exact]) -> Ve
         UnsupportedReading: no w has zero loss.
     """
     rows, targets = _data(x, y)
-    tight = [i for i, target in enumerate(targets) if target > 0]
+    tight: list[int] = []
+    for i, target in enumerate(targets):
+        if target > 0 and _solve(_gram(tuple(rows[k] for k in [*tight, i])), (Fraction(0),) * (len(tight) + 1)):
+            tight.append(i)  # a row that depends on the earlier ones adds nothing
     loose = [i for i, target in enumerate(targets) if target == 0]
     for count in range(len(loose) + 1):
         for chosen in combinations(loose, count):
