@@ -30,7 +30,7 @@ def in_order(work: Callable[[Any], T], items: Sequence[tuple[str, Any]], listene
     """work(item) for every (name, ...) item, in order; the first exception ends it."""
     global _work
     workers = min(processors(), len(items))
-    one_thread_each()
+    prepare()
     if workers < 2 or "fork" not in multiprocessing.get_all_start_methods():
         for item in items:
             listener.started(item[0])
@@ -48,11 +48,12 @@ def in_order(work: Callable[[Any], T], items: Sequence[tuple[str, Any]], listene
         _work = None
 
 
-def one_thread_each() -> None:
-    """Small tensors gain nothing from threads, and forked workers must not share them."""
+def prepare() -> None:
+    """Before forking: small tensors gain nothing from threads, and torch loads its differentiation once (3 s)."""
     import torch
 
     torch.set_num_threads(1)
+    torch.func.grad(lambda x: x * x)(torch.ones(()))
 
 
 def _nth(number: int) -> Any:

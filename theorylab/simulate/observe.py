@@ -115,8 +115,10 @@ def own_times(problem: Problem, times: float = OWN_TIMES) -> Tensor:
 
 
 def _residual(test: Test, problem: Problem) -> Any:
+    observed_at = problem.compiled(test.observe)
+
     def value(t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
-        observed = problem.observe(test.observe, t, y, rows)
+        observed = observed_at(t, y, rows)
         return observed if test.kind == "zero" else torch.clamp(-observed, min=0.0)
 
     return value
@@ -142,7 +144,7 @@ def _along_runs(test: Test, dims: Dims, trials: int, seed: int, device: str | No
     scale = _scale(test, problem)
     ladder = tuple(options.get("tolerances", LADDER))
     runs = refine(
-        problem.field, problem.initial, ladder, observe=residual, t_end=t_end, device=device,
+        problem.compiled(), problem.initial, ladder, observe=residual, t_end=t_end, device=device,
         max_steps=int(options.get("max_steps", MAX_STEPS)), atol=options.get("atol"),
     )  # fmt: skip
     assert runs.drift is not None
@@ -178,9 +180,10 @@ def _at_ends(test: Test, dims: Dims, trials: int, seed: int, device: str | None,
     times: list[Tensor] = []
     done = torch.ones(trials, dtype=torch.bool, device=problem.device)
     statuses: Mapping[str, int] = {}
+    velocity = problem.compiled()
     for tolerance in ladder:
         solution = integrate(
-            problem.field, problem.initial, t_end=t_end, rtol=tolerance, atol=tolerance * 1e-3 if atol is None else atol,
+            velocity, problem.initial, t_end=t_end, rtol=tolerance, atol=tolerance * 1e-3 if atol is None else atol,
             until=Converged(gtol * tolerance / ladder[-1]), max_steps=int(options.get("max_steps", LIMIT_STEPS)), device=device,
         )  # fmt: skip
         ends.append(solution.y)

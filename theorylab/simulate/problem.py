@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 
 from typing import Any
 
@@ -12,15 +14,18 @@ import torch
 from torch import Tensor
 
 from theorylab.draw import Draw
-from theorylab.errors import InputError
+from theorylab.errors import InputError, InternalError, UnsupportedReading
 from theorylab.flow import Flow
+from theorylab.readings.exact import entry_name
 from theorylab.readings.letters import Dims, resolve
 from theorylab.readings.namespace import Case, Namespace, call
 from theorylab.readings.numeric import Numeric, step_at_zero
 from theorylab.readings.numeric import device as device_variable
-from theorylab.setting import Assumption, Setting
+from theorylab.setting import Assumption, Setting, Variable
+from theorylab.simulate.compiled import compile_formula
 from theorylab.simulate.random import generator
 
+AGREEMENT = 1e-9
 ATTEMPTS = 64
 ATTEMPT_STRIDE = 1 << 40
 
@@ -202,6 +207,47 @@ class Problem(Cases):
 
         with _reading(self.gates, self.device):
             return torch.func.vmap(one_trial)(t, y, self.select(rows))
+
+    def compiled(self, formula: Any = None) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+        """The field, or a formula of (p, c), as a callable of (t, y, rows): generated C where that is possible.
+
+        Raises InternalError where the generated code and torch disagree at the initial states.
+        """
+        plain = self.field if formula is None else partial(self.observe, formula)
+        if self.device != "cpu":
+            return plain
+        try:
+            roots, world_state = self._roots(formula)
+        except UnsupportedReading:
+            return plain
+        constants = {
+            entry_name(n, index): t[(slice(None), *index)] for n, t in self.values.items() for index in np.ndindex(tuple(t.shape[1:]))
+        }
+        fast = compile_formula(roots, world_state, constants, self.gates)
+        if fast is None:
+            return plain
+        rows = torch.arange(self.trials)
+        zero = torch.zeros(self.trials, dtype=torch.float64)
+        expected, got = plain(zero, self.initial, rows), fast(zero, self.initial, rows)
+        gap = (expected - got).abs() / (1 + expected.abs())
+        worst = float(gap[torch.isfinite(expected)].max()) if bool(torch.isfinite(expected).any()) else 0.0
+        if worst > AGREEMENT:
+            raise InternalError(f"generated code and torch differ by {worst:.1e} at the initial states; expected at most {AGREEMENT:.0e}")
+        return fast
+
+    def _roots(self, formula: Any) -> tuple[list[Any], list[str]]:
+        """The field or a formula in the exact reading, with every case variable a letter of its own."""
+        from theorylab.derive.world import World
+
+        opened = {n: Variable(" ".join(map(str, t.shape[1:]))) for n, t in self.values.items() if not n.startswith("init.")}
+        free = {n: v for n, v in opened.items() if n in self.setting.variables}
+        world = World(replace(self.flow, setting=Setting(**free)), self.dims)
+        if formula is None:
+            arrays = [world.lift(v, world.state[n]) for n, v in world.velocity.items()]
+        else:
+            arrays = [world.evaluate(formula)]
+        names = [entry_name(n, index) for n, shape in self.shapes.items() for index in np.ndindex(shape)]
+        return [e for a in arrays for e in a.entries()], names  # type: ignore[attr-defined]
 
     def size_of(self, formula: Any) -> Tensor:
         """The size of the terms of a formula at the start, (trials, q): |q| + sum over parameters of |p dq/dp|."""

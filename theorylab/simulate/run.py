@@ -77,7 +77,15 @@ def simulate(
         raw[f"init.{name}"] = values
     problem = Problem(flow, sizes, raw, device)
     solution = integrate(
-        problem.field, problem.initial, t_end=t_end, until=until, rtol=rtol, atol=atol, method=method, device=device, **options
+        problem.compiled(),
+        problem.initial,
+        t_end=t_end,
+        until=until,
+        rtol=rtol,
+        atol=atol,
+        method=method,
+        device=device,
+        **options,
     )
     params = {n: v for n, v in problem.unflatten(solution.y).items() if n in flow.state}
     return Run(solution.t, params, solution.statuses, solution.stats, problem.values, solution, problem)
@@ -104,5 +112,7 @@ def _given(flow: Flow, init: Any) -> dict[str, np.ndarray]:
             raise InputError(f"init of {name!r} contains non-finite values; expected finite numbers")
         given[name] = array
     if len({len(v) for v in given.values()}) > 1:
-        raise InputError(f"init gives {sorted({len(v) for v in given.values()})} trials; expected one leading trial axis of one length")
+        raise InputError(
+            f"init gives {sorted({len(v) for v in given.values()})} trials; expected one leading trial axis of one length"
+        )
     return given
