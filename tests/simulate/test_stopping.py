@@ -37,7 +37,7 @@ class Quadratic:
 
 
 @methods
-@pytest.mark.parametrize("rtol", [1e-4, 1e-7])
+@pytest.mark.parametrize("rtol", [1e-4, 1e-6])
 def test_convergence_below_the_floor_of_the_field(method: str, rtol: float) -> None:
     """Without care the norm of the field stays near (fastest rate) x rtol x |y|; the rule is met all the same."""
     loss, gtol = Quadratic(), 1e-9
