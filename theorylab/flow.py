@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -17,7 +18,7 @@ from theorylab.readings.array import Array, is_number
 from theorylab.readings.calculus import gradient, is_numeric
 from theorylab.readings.letters import Dims, maker
 from theorylab.readings.namespace import Case, Namespace, call
-from theorylab.setting import Setting, Shape, Variable, parse_shape
+from theorylab.setting import Make, Setting, Shape, Variable, parse_shape
 
 Formula = Callable[..., Any]
 UNSET: Any = object()
@@ -142,8 +143,17 @@ class FirstOrder(Flow):
 
     @property
     def sizes(self) -> set[str]:
-        extra = {s for s in self.model.input_shape if isinstance(s, str)} if self.data is None else set()
+        extra = {s for s in self.input_shape if isinstance(s, str)} if self.data is None else set()
         return super().sizes | extra
+
+    @cached_property
+    def input_shape(self) -> Shape:
+        """The shape of x where the statement gives no data."""
+
+        def case(make: Make) -> Case:
+            return self.setting.letters(make, {n: make(n, shape, "any") for n, shape in self.state.items()})
+
+        return self.model.input_shape(case, self.setting.sizes)
 
     def with_(self, **changes: Any) -> Self:
         if "loss" in changes:
@@ -205,7 +215,7 @@ class FirstOrder(Flow):
         found = super().variables(dims)
         make = maker(dims)
         if self.data is None and "x" not in self.setting.variables:
-            found["x"] = Free(self.model.input_shape)
+            found["x"] = Free(self.input_shape)
         values = {n: make(n, v.shape, v.sign) for n, v in found.items()}
         initial = {n: make(n, shape, "any") for n, shape in self.state.items()}
         case = self.setting.case(values, initial)

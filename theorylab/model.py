@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,9 +12,11 @@ from theorylab.errors import InputError, ShapeError, UnsupportedReading
 from theorylab.readings.array import Array
 from theorylab.readings.letters import maker
 from theorylab.readings.namespace import Case, Namespace
-from theorylab.setting import Shape, parse_shape
+from theorylab.setting import Make, Shape, parse_shape
 
 SAMPLES = "n"
+PRIMES = (3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53)
+"""Sizes that are told apart by their products."""
 
 
 @dataclass(frozen=True)
@@ -82,21 +84,24 @@ class Model:
     def sizes(self) -> set[str]:
         return {s for shape in self.shapes.values() for s in shape if isinstance(s, str)}
 
-    @cached_property
-    def input_shape(self) -> Shape:
-        """The shape of x: declared, or one sample a column with the row size that fits the formula."""
+    def input_shape(self, case: Callable[[Make], Case] | None = None, sizes: Iterable[str] = ()) -> Shape:
+        """The shape of x: declared, or one sample a column with the row size that fits the formula.
+
+        case(make): the case that a function of (p, x, c) reads, as letters; `sizes` are the symbolic sizes in it.
+        """
         if self.sample is not None:
             return (*self.sample, SAMPLES)
         ordered = list(dict.fromkeys(s for shape in self.shapes.values() for s in reversed(shape)))
         candidates = [*(["d"] if "d" in ordered else []), *ordered, "d"]
-        primes = dict(zip(dict.fromkeys([*map(str, candidates), SAMPLES]), (3, 5, 7, 11, 13, 17, 19, 23, 29), strict=False))
+        named = dict.fromkeys([*map(str, candidates), SAMPLES, *sorted(sizes)])
+        primes = dict(zip(named, PRIMES, strict=False))
         failure: InputError | None = None
         for dims in (None, primes):
             make = maker(dims)
             for size in candidates:
                 p = {n: make(n, shape, "any") for n, shape in self.shapes.items()}
                 try:
-                    self._one(Namespace(p), make("x", (size, SAMPLES), "any"), Case({}) if self._takes_case else None)
+                    self._one(Namespace(p), make("x", (size, SAMPLES), "any"), case(make) if case else Case({}))
                 except UnsupportedReading:
                     break
                 except InputError as error:

@@ -9,15 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from theorylab.errors import InputError, UnsupportedReading
+from theorylab.errors import InputError, ShapeError, UnsupportedReading
 from theorylab.readings.array import Array, Axis, is_number, number
-from theorylab.readings.calculus import directional, gradient, reading
+from theorylab.readings.calculus import directional, gradient, is_numeric, reading
 from theorylab.readings.namespace import Namespace
 
 __all__ = [
     "absolute", "arcsinh", "array", "basis", "cayley", "concat", "cos", "cosh", "derivative", "diag", "dot", "exp", "eye",
-    "gradient", "leaky_relu", "log", "maximum", "minimum", "norm", "outer", "relu", "sign", "sin", "sinh", "softmax",
-    "sqrt", "stack", "step", "sum", "tanh", "trace", "vec", "where", "zeros_like",
+    "gradient", "leaky_relu", "log", "maximum", "minimum", "norm", "null_component", "outer", "relu", "sign", "sin",
+    "sinh", "softmax", "sqrt", "stack", "step", "sum", "tanh", "trace", "vec", "where", "zeros_like",
 ]  # fmt: skip
 
 
@@ -212,6 +212,18 @@ def _inverse(a: Array) -> Array:
         m = a @ m + c * identity
         c = -trace(a @ m) / k
     return -m / c
+
+
+def null_component(x: Array, v: Array) -> Array:
+    """The part of v, (..., d), that is orthogonal to every column of x, (d, n). Only in the numeric reading."""
+    if x.ndim != 2 or v.ndim < 1 or v.shape[-1] != x.shape[0]:
+        raise ShapeError(f"null_component got shapes {x.shape} and {v.shape}; expected (d, n) and (..., d)")
+    pair = x._pair(v)
+    if not is_numeric(*pair):
+        raise UnsupportedReading("a projection on a kernel is no rational function of the entries")
+    from theorylab.readings import numeric
+
+    return numeric.null_component(*pair)
 
 
 def derivative(function: Callable[[Namespace], Array], p: Mapping[str, Array], direction: Mapping[str, Array]) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from theorylab.draw import Draw, constant, normal
@@ -188,6 +189,16 @@ class Setting:
                         raise InputError(f"assumption {a.name!r} enforces the unknown variable {name!r}")
                 c = c.updated(dict(changed))
         return c
+
+    def letters(self, make: Make, initial: Mapping[str, Array]) -> Case:
+        """The case whose variables are letters, made when they are first read; hypotheses are not enforced."""
+
+        def value(name: str, variable: Variable) -> Any:
+            return variable.draw(case) if variable.defined else make(name, variable.sizes, variable.sign)  # type: ignore[operator]
+
+        letters = {n: partial(value, n, v) for n, v in self.variables.items()}
+        case = Case({"init": Namespace(initial, "init parameter")}, letters)
+        return case
 
     def relations(self, case: Case) -> list[tuple[Assumption, Any]]:
         """The hypotheses that this reading could not enforce, with their residuals."""

@@ -129,3 +129,10 @@ def stack(arrays: Sequence[Numeric], axis: int) -> Numeric:
 
 def concatenate(arrays: Sequence[Numeric], axis: int) -> Numeric:
     return Numeric(torch.cat([a.data for a in arrays], dim=axis))
+
+
+def null_component(x: Numeric, v: Numeric) -> Numeric:
+    """v, (..., d), minus its projection on the columns of x, (d, n), which may be dependent."""
+    u, s, _ = torch.linalg.svd(x.data, full_matrices=False)
+    kept = u * (s > s[0] * (max(x.shape) * torch.finfo(s.dtype).eps))
+    return Numeric(v.data - (v.data @ kept) @ kept.mT)

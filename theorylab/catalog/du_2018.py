@@ -1,0 +1,186 @@
+"""Du, Hu, Lee: gradient flow keeps the differences of adjacent layers, balanced or not.
+
+Two adjacent layers W1 (k, d) and W2 (m, k) with an activation s that is homogeneous of degree one, s(z) = s'(z) z:
+linear, ReLU, leaky ReLU. They may lie anywhere in a network of any depth: what comes before is an arbitrary input,
+what comes after, with the loss, an arbitrary derivative by the outputs.
+"""
+
+from __future__ import annotations
+
+import theorylab as tl
+from theorylab import ops
+
+_paper = tl.paper(
+    "du-2018",
+    "Algorithmic regularization in learning deep homogeneous models: layers are automatically balanced",
+    arxiv="1806.00900",
+)
+_known = _paper.claim("", note="formula as known in the field")
+_derived = _paper.claim("", note="consequence of the conservation law, derived here")
+
+
+def layers(activation, bias=False):
+    """x -> W2 s(W1 x + b), one sample a column."""
+
+    @tl.model(W1="k d", W2="m k", **({"b": "k"} if bias else {}))
+    def network(p, x, c):
+        z = p.W1 @ x + (p.b[..., None] if bias else 0)
+        return p.W2 @ activation(z, c)
+
+    return network.embedded()
+
+
+def identity(z, c):
+    return z
+
+
+def relu(z, c):
+    return ops.relu(z)
+
+
+def leaky_relu(z, c):
+    return ops.leaky_relu(z, slope=c.slope)
+
+
+any_slope = tl.Setting(slope=tl.var(draw=tl.draw.uniform(0, 1)))
+
+linear = tl.GradientFlow(layers(identity))
+rectified = tl.GradientFlow(layers(relu))
+rectified_bias = tl.GradientFlow(layers(relu, bias=True))
+leaky = tl.GradientFlow(layers(leaky_relu), setting=any_slope)
+leaky_bias = tl.GradientFlow(layers(leaky_relu, bias=True), setting=any_slope)
+
+
+def matrix(p):
+    """W2' W2 - W1 W1', (k, k)."""
+    return p.W2.mT @ p.W2 - p.W1 @ p.W1.mT
+
+
+def unit(p):
+    """Squared norm of the weights into each hidden unit minus that of the weights out of it, (k,)."""
+    return (p.W1**2).sum(-1) - (p.W2**2).sum(-2)
+
+
+def unit_bias(p):
+    """The same with the bias among the weights into the unit, (k,)."""
+    return unit(p) + p.b**2
+
+
+# --- conservation laws ------------------------------------------------------------------------------------------------
+
+balancedness_linear = tl.Invariant(
+    linear,
+    matrix,
+    name="balancedness-linear",
+    title="Adjacent linear layers: W2'W2 - W1W1' is conserved",
+    statement=r"\frac{d}{dt}\left(W_2^\top W_2 - W_1 W_1^\top\right) = 0",
+    source=_known,
+    expect="proved",
+)
+balancedness_relu = tl.Invariant(
+    rectified,
+    unit,
+    name="balancedness-relu",
+    title="ReLU: each unit conserves the squared norm in minus the squared norm out",
+    statement=r"\frac{d}{dt}\left(\|W_1[i,:]\|^2 - \|W_2[:,i]\|^2\right) = 0",
+    source=_known,
+    expect="proved",
+)
+balancedness_relu_bias = tl.Invariant(
+    rectified_bias,
+    unit_bias,
+    name="balancedness-relu-bias",
+    title="ReLU with biases: the bias counts among the weights into the unit",
+    statement=r"\frac{d}{dt}\left(\|W_1[i,:]\|^2 + b_i^2 - \|W_2[:,i]\|^2\right) = 0",
+    source=_known,
+    expect="proved",
+)
+balancedness_leaky = tl.Invariant(
+    leaky,
+    unit,
+    name="balancedness-leaky",
+    title="Leaky ReLU of any slope: each unit conserves the squared norm in minus the squared norm out",
+    statement=r"\frac{d}{dt}\left(\|W_1[i,:]\|^2 - \|W_2[:,i]\|^2\right) = 0",
+    source=_known,
+    expect="proved",
+)
+balancedness_leaky_bias = tl.Invariant(
+    leaky_bias,
+    unit_bias,
+    name="balancedness-leaky-bias",
+    title="Leaky ReLU of any slope with biases: the bias counts among the weights into the unit",
+    statement=r"\frac{d}{dt}\left(\|W_1[i,:]\|^2 + b_i^2 - \|W_2[:,i]\|^2\right) = 0",
+    source=_known,
+    expect="proved",
+)
+balancedness_layer = tl.Invariant(
+    rectified,
+    lambda p: (p.W1**2).sum() - (p.W2**2).sum(),
+    name="balancedness-layer",
+    title="ReLU: adjacent layers conserve the difference of their squared Frobenius norms",
+    statement=r"\frac{d}{dt}\left(\|W_1\|_F^2 - \|W_2\|_F^2\right) = 0",
+    source=_known,
+    expect="proved",
+)
+
+# --- weight decay -----------------------------------------------------------------------------------------------------
+
+decaying = tl.GradientFlow(
+    layers(identity),
+    weight_decay=lambda c: c.lam,
+    setting=tl.Setting(lam=tl.var(draw=tl.draw.uniform(0.125, 2), positive=True)),
+)
+weight_decay = tl.Evolution(
+    decaying,
+    matrix,
+    lambda p, c: -2 * c.lam * matrix(p),
+    name="weight-decay",
+    title="Weight decay balances linear layers exponentially",
+    statement=r"D = W_2^\top W_2 - W_1 W_1^\top:\quad \dot D = -2\lambda D,\quad D(t) = D(0)\,e^{-2\lambda t}",
+    source=_derived,
+    expect="proved",
+)
+
+# --- gradient descent -------------------------------------------------------------------------------------------------
+
+gradient_step = tl.Evolution(
+    linear.euler("h"),
+    matrix,
+    lambda p, c: c.h**2 * matrix(linear.field(p, c)),
+    name="gradient-step",
+    title="One step of gradient descent changes W2'W2 - W1W1' by exactly h^2 (G2'G2 - G1G1')",
+    statement=r"\Delta\left(W_2^\top W_2 - W_1 W_1^\top\right) = h^2\left(G_2^\top G_2 - G_1 G_1^\top\right)",
+    source=_derived,
+    expect="proved",
+)
+gradient_step_relu = tl.Evolution(
+    rectified.euler("h"),
+    unit,
+    lambda p, c: c.h**2 * unit(rectified.field(p, c)),
+    name="gradient-step-relu",
+    title="ReLU: one step of gradient descent changes the balance of a unit by exactly h^2 (|g_in|^2 - |g_out|^2)",
+    statement=r"\Delta\left(\|W_1[i,:]\|^2 - \|W_2[:,i]\|^2\right) = h^2\left(\|G_1[i,:]\|^2 - \|G_2[:,i]\|^2\right)",
+    source=_derived,
+    expect="proved",
+)
+
+# --- controls ---------------------------------------------------------------------------------------------------------
+
+controls = [
+    balancedness_relu.but(quantity=matrix, name="balancedness-relu-full-matrix", title="The full matrix law for ReLU"),
+    balancedness_relu_bias.but(quantity=unit, name="balancedness-relu-bias-left-out", title="ReLU, bias left out"),
+    balancedness_leaky_bias.but(quantity=unit, name="balancedness-leaky-bias-left-out", title="Leaky ReLU, bias left out"),
+    balancedness_linear.but(
+        quantity=lambda p: p.W2.mT @ p.W2 + p.W1 @ p.W1.mT,
+        name="balancedness-linear-sum",
+        title="The sum of the two Gram matrices instead of their difference",
+    ),
+    weight_decay.but(
+        rate=lambda p, c: -c.lam * matrix(p), name="weight-decay-half-rate", title="Decay at the rate of the weights"
+    ),
+    weight_decay.but(rate=0, name="weight-decay-conserved", title="Conservation in spite of weight decay"),
+    gradient_step.but(rate=0, name="gradient-step-conserved", title="Gradient descent conserves like gradient flow"),
+    gradient_step.but(
+        rate=lambda p, c: c.h * matrix(linear.field(p, c)), name="gradient-step-first-order", title="A change of first order"
+    ),
+]
