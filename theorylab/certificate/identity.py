@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from theorylab.certificate.pieces import written
 from theorylab.claims.base import Conjugates, Conserved, Evolves, Goal, NonNegative, Zero
 from theorylab.derive.prove import Attempt, part_name
 from theorylab.derive.relations import orthogonal_letter
@@ -200,7 +201,7 @@ def statement(attempts: Sequence[Attempt]) -> tuple[dict[str, Json], dict[str, J
         for spec in _goals(writer, attempt, number, flows, rules):
             goals.append(spec)
             if spec["name"] in attempt.pieces:
-                nonnegative[spec["name"]] = {"pieces": attempt.pieces[spec["name"]](writer)}
+                nonnegative[spec["name"]] = {"pieces": [written(piece, writer) for piece in attempt.pieces[spec["name"]]]}
     body: dict[str, Json] = {"letters": writer.letters, "define": writer.define, "goals": goals}
     if flows:
         body["flows"] = flows

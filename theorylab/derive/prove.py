@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from theorylab.claims.base import Conjugates, Conserved, Evolves, Goal, Zero
+from theorylab.claims.base import Conjugates, Conserved, Evolves, Goal, NonNegative, Zero
+from theorylab.derive.inequality import is_inequality, show_nonnegative, signed
 from theorylab.derive.relations import hypotheses, solve
+from theorylab.derive.signs import Piece
 from theorylab.derive.world import Component, World
 from theorylab.errors import UnsupportedReading
 from theorylab.readings import polynomial as po
@@ -19,28 +20,33 @@ from theorylab.readings.polynomial import Rule
 
 @dataclass
 class Attempt:
-    """A goal in one reading: its formula, what is left of it in normal form, and the rules that were used."""
+    """A goal in one reading: its formula, what is left of it in normal form, and the rules that were used.
+
+    For an inequality the residue is what has to be nonnegative, and `pieces` holds a proof for each part by its name.
+    """
 
     goal: Goal
     world: World
     value: Array
     residue: list[Component]
     rules: list[Rule] = field(default_factory=list)
-    pieces: dict[str, Any] = field(default_factory=dict)
+    pieces: dict[str, tuple[Piece, ...]] = field(default_factory=dict)
 
     @property
     def holds(self) -> bool:
+        if is_inequality(self.goal):
+            return len(self.pieces) == len(self.residue)
         return not any(c.entry for c in self.residue)
 
 
 def formula_of(goal: Goal, world: World) -> Array:
-    """The array that is zero exactly if the goal holds."""
+    """The array that the goal compares with zero."""
     match goal:
         case Conserved():
             return world.lie(world.evaluate(goal.formula))
         case Evolves():
             return world.lie(world.evaluate(goal.formula)) - world.evaluate(goal.rate)
-        case Zero():
+        case Zero() | NonNegative():
             return world.evaluate(goal.formula)
     raise UnsupportedReading(f"a goal of kind {type(goal).__name__} is not an identity")
 
@@ -90,6 +96,9 @@ def _prove(goals: Sequence[Goal], dims: Dims | None) -> list[Attempt]:
         else:
             value = formula_of(goal, world)
             parts = world.components(value)
+        if is_inequality(goal):
+            attempts.append(_inequality(goal, world, value, parts, rules, len(attempts)))
+            continue
         residue = [Component(po.normal_form(c.entry, rules), c.axes, c.index) for c in parts]
         attempts.append(Attempt(goal, world, value, residue, rules))
         if isinstance(goal, Conserved) and attempts[-1].holds:
@@ -99,3 +108,16 @@ def _prove(goals: Sequence[Goal], dims: Dims | None) -> list[Attempt]:
                     name = part_name(len(attempts) - 1, component)
                     conserved.append(solve(name, component.entry, set(world.state), conserved))
     return attempts
+
+
+def _inequality(
+    goal: Goal, world: World, value: Array, parts: Sequence[Component], rules: list[Rule], number: int
+) -> Attempt:
+    attempt = Attempt(goal, world, value, [], rules)
+    for part in parts:
+        component = Component(signed(goal, po.normal_form(part.entry, rules, cleared=False)), part.axes, part.index)
+        attempt.residue.append(component)
+        pieces = show_nonnegative(goal, world, component, rules)
+        if pieces is not None:
+            attempt.pieces[part_name(number, component)] = pieces
+    return attempt

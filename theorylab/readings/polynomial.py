@@ -651,14 +651,17 @@ def rewrite(p: Polynomial, rules: Sequence[Rule]) -> Polynomial:
     return Polynomial(done)
 
 
-def normal_form(p: Polynomial, rules: Sequence[Rule] = ()) -> Polynomial:
-    """A polynomial that is zero only where p is, with roots reduced and denominators cleared; 0 proves p = 0."""
+def normal_form(p: Polynomial, rules: Sequence[Rule] = (), *, cleared: bool = True) -> Polynomial:
+    """A polynomial that is zero only where p is, with roots reduced and denominators cleared; 0 proves p = 0.
+
+    With cleared=False denominators stay, and the result equals p.
+    """
     if rules:
         p = _rewrite_atoms(p, rules)
     for _ in range(64):
         q = rewrite(p, rules)
         q = _reduce_roots(q)
-        q = _clear(q)
+        q = _clear(q) if cleared else q
         if q == p:
             return q
         p = q
