@@ -1,6 +1,6 @@
 """One expression spelt in several ways: with the arguments of gates, and then contractions, as letters of their own.
 
-The sign of a[n] = sum_d x[d,n] w[d] can be split only where it is a letter: such sums are found in products by rewriting
+The sign of a[n] = sum_d x[d,n] w[d] can be split only where it is a letter: such sums are found by rewriting products
 with the relation that defines the letter, solved for one of its terms.
 """
 
