@@ -10,7 +10,9 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+import shlex
 import shutil
+import stat
 import subprocess
 import sysconfig
 import tempfile
@@ -40,11 +42,11 @@ CALLS = {
 @lru_cache(maxsize=1)
 def compiler() -> tuple[str, ...] | None:
     """The system's C compiler as setuptools would find it, or None."""
-    words = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()
-    for candidate in (words, ["cc"], ["gcc"]):
-        found = shutil.which(candidate[0])
+    for command in (os.environ.get("CC"), sysconfig.get_config_var("CC"), "cc", "gcc"):
+        words = shlex.split(command or "")
+        found = shutil.which(words[0]) if words else None
         if found:
-            return (found,)
+            return (found, *words[1:])
     return None
 
 
@@ -56,8 +58,7 @@ def source(roots: Sequence[ex.Expression], inputs: Sequence[str], gate: float) -
     for node in ex.topological(roots):
         match node.op:
             case "const":
-                numerator, denominator = node.args[0].numerator, node.args[0].denominator
-                value[id(node)] = f"({float(numerator)!r}/{float(denominator)!r})" if denominator != 1 else f"({float(numerator)!r})"
+                value[id(node)] = f"({float(node.args[0])!r})"
                 continue
             case "var":
                 value[id(node)] = place[node.args[0]]
@@ -95,7 +96,12 @@ def cache_folder() -> Path:
     try:
         base.mkdir(parents=True, exist_ok=True, mode=0o700)
         state = base.stat()
-        if state.st_uid == os.getuid() and not state.st_mode & 0o022 and os.access(base, os.W_OK):
+        if (
+            not base.is_symlink()
+            and state.st_uid == os.getuid()
+            and not state.st_mode & 0o077
+            and os.access(base, os.W_OK)
+        ):
             return base
     except OSError:
         pass
@@ -115,6 +121,15 @@ def _compiler_version() -> str:
     return done.stdout.splitlines()[0] if done.stdout else found[0]
 
 
+def _is_ours(library: Path) -> bool:
+    """Whether a cached library is a plain file that only this user can have written."""
+    try:
+        state = library.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(state.st_mode) and state.st_uid == os.getuid() and not state.st_mode & 0o022
+
+
 def load(text: str) -> Callable[[np.ndarray, int], np.ndarray] | None:
     """Compile (or find) a source and return rows -> values; None where that fails."""
     found = compiler()
@@ -122,13 +137,16 @@ def load(text: str) -> Callable[[np.ndarray, int], np.ndarray] | None:
         return None
     key = hashlib.sha256("\0".join([text, _compiler_version(), *FLAGS]).encode()).hexdigest()
     library = cache_folder() / f"{key}.so"
-    if not library.exists():
+    if not _is_ours(library):
         with tempfile.TemporaryDirectory(dir=library.parent) as folder:
             code, built = Path(folder) / "rows.c", Path(folder) / "rows.so"
             code.write_text(text)
-            done = subprocess.run([*found, *FLAGS, str(code), "-o", str(built), "-lm"], capture_output=True, timeout=120, check=False)
+            done = subprocess.run(
+                [*found, *FLAGS, str(code), "-o", str(built), "-lm"], capture_output=True, timeout=120, check=False
+            )
             if done.returncode:
                 return None
+            built.chmod(0o700)
             built.replace(library)
     rows = ctypes.CDLL(str(library)).rows
     rows.argtypes = [ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
@@ -159,7 +177,9 @@ class Formula:
         return torch.from_numpy(self.run(np.ascontiguousarray(np.concatenate(parts, 1)), self.width))
 
 
-def compile_formula(roots: Sequence[ex.Expression], state: Sequence[str], constants: dict[str, Tensor], gate: float) -> Formula | None:
+def compile_formula(
+    roots: Sequence[ex.Expression], state: Sequence[str], constants: dict[str, Tensor], gate: float
+) -> Formula | None:
     """Roots over state names and constants (each (trials,)) as a `Formula`; None where compiling is not possible."""
     names = ex.variables(roots)
     if len(ex.topological(roots)) > MAX_NODES:

@@ -20,8 +20,9 @@ from theorylab.simulate.stopping import Converged
 
 EPS = float(torch.finfo(torch.float64).eps)
 LADDER = (1e-6, 1e-8, 1e-10)
+SECOND_TRY = {"tolerances": (1e-5, 1e-7, 1e-9), "method": "tsit5", "max_steps": 4_000}
 RUN_TRIALS = 32
-OWN_TIMES = 1.5
+OWN_TIMES = 5.0
 MAX_STEPS = 400
 LIMIT_HORIZON = 1_000.0
 LIMIT_STEPS = 40_000
@@ -48,7 +49,13 @@ class Observation:
 
 
 def observe(
-    test: Test, dims: Dims, *, trials: int, seed: int, device: str | None = None, settle: Mapping[str, Any] | None = None
+    test: Test,
+    dims: Dims,
+    *,
+    trials: int,
+    seed: int,
+    device: str | None = None,
+    settle: Mapping[str, Any] | None = None,
 ) -> Observation:
     """Run one test: at random cases or states, along runs, or where runs end."""
     options = dict(settle or {})
@@ -57,7 +64,12 @@ def observe(
     if test.where == "state":
         return _at_states(test, dims, trials, seed, device)
     if test.where == "run":
-        return _along_runs(test, dims, min(trials, int(options.pop("trials", RUN_TRIALS))), seed, device, options)
+        count = min(trials, int(options.pop("trials", RUN_TRIALS)))
+        found = _along_runs(test, dims, count, seed, device, options)
+        if found.agrees is None and "tolerances" not in options:
+            # Few large steps: the drift is mostly chance. Tsit5's error is proportional to the tolerance.
+            found = _along_runs(test, dims, count, seed, device, {**options, **SECOND_TRY})
+        return found
     return _at_ends(test, dims, min(trials, int(options.pop("trials", RUN_TRIALS))), seed, device, options)
 
 
@@ -132,7 +144,9 @@ def _scale(test: Test, problem: Problem) -> Tensor:
     return size.amax(1, keepdim=True).clamp(min=EPS)
 
 
-def _along_runs(test: Test, dims: Dims, trials: int, seed: int, device: str | None, options: dict[str, Any]) -> Observation:
+def _along_runs(
+    test: Test, dims: Dims, trials: int, seed: int, device: str | None, options: dict[str, Any]
+) -> Observation:
     flow = with_loss(test.subject)
     problem = Problem(flow, dims, draw_cases(flow, dims, trials, seed), device)
     horizon = test.horizon or options.get("horizon")
@@ -169,7 +183,9 @@ def _along_runs(test: Test, dims: Dims, trials: int, seed: int, device: str | No
 # --- limits --------------------------------------------------------------------------------------------------------
 
 
-def _at_ends(test: Test, dims: Dims, trials: int, seed: int, device: str | None, options: dict[str, Any]) -> Observation:
+def _at_ends(
+    test: Test, dims: Dims, trials: int, seed: int, device: str | None, options: dict[str, Any]
+) -> Observation:
     flow = with_loss(test.subject)
     problem = Problem(flow, dims, draw_cases(flow, dims, trials, seed), device)
     ladder = tuple(options.get("tolerances", LADDER))
@@ -204,7 +220,9 @@ def _at_ends(test: Test, dims: Dims, trials: int, seed: int, device: str | None,
         size = torch.ones(trials, dtype=torch.float64, device=problem.device)
     relative = torch.stack(residuals)[:, done] / size[done]
     worst = relative.amax(1)
-    moved = torch.linalg.vector_norm(ends[-1] - ends[-2], dim=1) / torch.linalg.vector_norm(ends[-1], dim=1).clamp(min=EPS)
+    moved = torch.linalg.vector_norm(ends[-1] - ends[-2], dim=1) / torch.linalg.vector_norm(ends[-1], dim=1).clamp(
+        min=EPS
+    )
     own = float(moved[done].max())
     bound = test.tolerance
     agrees: bool | None
@@ -212,7 +230,11 @@ def _at_ends(test: Test, dims: Dims, trials: int, seed: int, device: str | None,
         agrees = True if float(worst[-1]) <= max(10 * own, 1e-9) else False
     else:
         agrees = True if bool(drift_falls(worst, ladder)) or (bound is not None and float(worst[-1]) <= bound) else None
-        if agrees is None and bool((relative[-1] > 1e3 * (own + ROUND_OFF)).any()) and float(worst[-1]) > float(worst[0]) / 5:
+        if (
+            agrees is None
+            and bool((relative[-1] > 1e3 * (own + ROUND_OFF)).any())
+            and float(worst[-1]) > float(worst[0]) / 5
+        ):
             agrees = False
         if bound is not None and float(worst[-1]) > bound and agrees:
             agrees = None
@@ -220,5 +242,3 @@ def _at_ends(test: Test, dims: Dims, trials: int, seed: int, device: str | None,
     figures = ", ".join(f"{w:.1e} at {t:.0e}" for w, t in zip(worst.tolist(), ladder, strict=True))
     reason = f"{count} of {trials} runs converged; worst relative residual {figures}"
     return Observation(test, agrees, reason, count, ladder, tuple(worst.tolist()), own, statuses, at)
-
-

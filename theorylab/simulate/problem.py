@@ -221,7 +221,9 @@ class Problem(Cases):
         except UnsupportedReading:
             return plain
         constants = {
-            entry_name(n, index): t[(slice(None), *index)] for n, t in self.values.items() for index in np.ndindex(tuple(t.shape[1:]))
+            entry_name(n, index): t[(slice(None), *index)]
+            for n, t in self.values.items()
+            for index in np.ndindex(tuple(t.shape[1:]))
         }
         fast = compile_formula(roots, world_state, constants, self.gates)
         if fast is None:
@@ -232,14 +234,18 @@ class Problem(Cases):
         gap = (expected - got).abs() / (1 + expected.abs())
         worst = float(gap[torch.isfinite(expected)].max()) if bool(torch.isfinite(expected).any()) else 0.0
         if worst > AGREEMENT:
-            raise InternalError(f"generated code and torch differ by {worst:.1e} at the initial states; expected at most {AGREEMENT:.0e}")
+            raise InternalError(
+                f"generated code and torch differ by {worst:.1e} at the initial states; expected at most {AGREEMENT:.0e}"
+            )
         return fast
 
     def _roots(self, formula: Any) -> tuple[list[Any], list[str]]:
         """The field or a formula in the exact reading, with every case variable a letter of its own."""
         from theorylab.derive.world import World
 
-        opened = {n: Variable(" ".join(map(str, t.shape[1:]))) for n, t in self.values.items() if not n.startswith("init.")}
+        opened = {
+            n: Variable(" ".join(map(str, t.shape[1:]))) for n, t in self.values.items() if not n.startswith("init.")
+        }
         free = {n: v for n, v in opened.items() if n in self.setting.variables}
         world = World(replace(self.flow, setting=Setting(**free)), self.dims)
         if formula is None:
