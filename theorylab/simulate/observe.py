@@ -159,7 +159,7 @@ def _along_runs(
     ladder = tuple(options.get("tolerances", LADDER))
     runs = refine(
         problem.compiled(), problem.initial, ladder, observe=residual, t_end=t_end, device=device,
-        max_steps=int(options.get("max_steps", MAX_STEPS)), atol=options.get("atol"),
+        max_steps=int(options.get("max_steps", MAX_STEPS)), atol=options.get("atol"), method=options.get("method", "auto"),
     )  # fmt: skip
     assert runs.drift is not None
     followed = runs.followed & torch.isfinite(runs.drift).all(0).all(1)
