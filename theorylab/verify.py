@@ -9,6 +9,7 @@ from typing import Any
 
 from theorylab import agreement
 from theorylab.certificate import document
+from theorylab.certificate.domain import conditions
 from theorylab.certificate.identity import statement
 from theorylab.certificate.kernel import Ruling, check
 from theorylab.claims.base import Claim, Test
@@ -173,7 +174,7 @@ def ruled(sealed: Mapping[str, Any], path: Path, steps: Any, summary: str) -> Pr
     if not ruling.accepted:
         path.unlink()
         return Proof(False, tuple(evidence), f"the checker rejected the certificate: {ruling.reason}")
-    return Proof(True, tuple(evidence), "", ruling.scope, (*sealed["premises"], *ruling.domain), path, str(sealed["seal"]))
+    return Proof(True, tuple(evidence), "", ruling.scope, (*sealed["premises"], *conditions(ruling.domain, sealed["statement"])), path, str(sealed["seal"]))
 
 
 def _kernel_evidence(ruling: Ruling, path: Path) -> Evidence:
