@@ -186,15 +186,22 @@ def _takes_both(function: Any) -> bool:
     return arity(function) == 2
 
 
-def statement(attempts: Sequence[Attempt]) -> tuple[dict[str, Json], dict[str, Json], str]:
-    """Statement, proof and scope of a list of goals about one subject."""
+def statement(
+    attempts: Sequence[Attempt], *, with_start: bool | None = None
+) -> tuple[dict[str, Json], dict[str, Json], str]:
+    """Statement, proof and scope of a list of goals about one subject.
+
+    with_start: whether the statement speaks of runs from the initial values only; by default where later goals use
+    what earlier ones conserve.
+    """
     world = attempts[0].world
     writer = Writer(world)
     rules = attempts[-1].rules
     writer.hypotheses(rules)
     flows: list[dict[str, Json]] = []
     if world.flow is not None:
-        flows.append(writer.flow(world.flow, world.state, world.case, with_start=len(attempts) > 1))
+        started = len(attempts) > 1 if with_start is None else with_start
+        flows.append(writer.flow(world.flow, world.state, world.case, with_start=started))
     goals: list[dict[str, Json]] = []
     nonnegative: dict[str, Json] = {}
     for number, attempt in enumerate(attempts):
