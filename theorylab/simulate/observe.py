@@ -16,6 +16,7 @@ from theorylab.simulate.integrate import integrate
 from theorylab.simulate.problem import Cases, Problem, draw_cases
 from theorylab.simulate.refine import ROUND_OFF, drift_falls, refine
 from theorylab.simulate.run import with_loss
+from theorylab.simulate.solution import Solution
 from theorylab.simulate.stopping import Converged
 
 EPS = float(torch.finfo(torch.float64).eps)
@@ -136,12 +137,12 @@ def _residual(test: Test, problem: Problem) -> Any:
     return value
 
 
-def _scale(test: Test, problem: Problem) -> Tensor:
-    """The size of the observed terms at the start, at least a machine epsilon."""
+def _scale(test: Test, problem: Problem, t: Tensor, y: Tensor) -> Tensor:
+    """(trials, 1) the size of the observed terms, at the start or at the states given, at least a machine epsilon."""
     if test.scale is None:
         return torch.ones(problem.trials, 1, dtype=torch.float64, device=problem.device)
-    size = problem.size_of(test.scale)
-    return size.amax(1, keepdim=True).clamp(min=EPS)
+    sizes = [problem.size_of(test.scale, *at) for at in ((torch.zeros_like(t), problem.initial), (t, y))]
+    return torch.nan_to_num(torch.cat(sizes, 1)).amax(1, keepdim=True).clamp(min=EPS)
 
 
 def _along_runs(
@@ -155,13 +156,14 @@ def _along_runs(
     zero = torch.zeros(trials, dtype=torch.float64, device=problem.device)
     rows = torch.arange(trials, device=problem.device)
     at_start = residual(zero, problem.initial, rows).abs()
-    scale = _scale(test, problem)
     ladder = tuple(options.get("tolerances", LADDER))
     runs = refine(
         problem.compiled(), problem.initial, ladder, observe=residual, t_end=t_end, device=device,
         max_steps=int(options.get("max_steps", MAX_STEPS)), atol=options.get("atol"), method=options.get("method", "auto"),
     )  # fmt: skip
     assert runs.drift is not None
+    scale = _scale(test, problem, runs.runs[-1].t, runs.runs[-1].y)
+    scale = _scale(test, problem, runs.runs[-1])
     followed = runs.followed & torch.isfinite(runs.drift).all(0).all(1)
     statuses = runs.runs[-1].counts()
     if not bool(followed.any()):

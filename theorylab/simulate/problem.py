@@ -255,10 +255,11 @@ class Problem(Cases):
         names = [entry_name(n, index) for n, shape in self.shapes.items() for index in np.ndindex(shape)]
         return [e for a in arrays for e in a.entries()], names  # type: ignore[attr-defined]
 
-    def size_of(self, formula: Any) -> Tensor:
-        """The size of the terms of a formula at the start, (trials, q): |q| + sum over parameters of |p dq/dp|."""
-        zero = torch.zeros(self.trials, dtype=torch.float64, device=self.device)
-        value = self.observe(formula, zero, self.initial)
+    def size_of(self, formula: Any, t: Tensor | None = None, y: Tensor | None = None) -> Tensor:
+        """The size of the terms of a formula at y, or at the start: |q| + sum over parameters of |p dq/dp|, (trials, q)."""
+        t = torch.zeros(self.trials, dtype=torch.float64, device=self.device) if t is None else t
+        y = self.initial if y is None else y
+        value = self.observe(formula, t, y)
 
         def one_trial(t: Tensor, y: Tensor, one: dict[str, Tensor]) -> Tensor:
             def at(y: Tensor) -> Tensor:
@@ -268,7 +269,7 @@ class Problem(Cases):
             return (torch.func.jacrev(at)(y) * y).abs().sum(1)  # type: ignore[operator]
 
         with _reading(self.gates, self.device):
-            terms = torch.func.vmap(one_trial)(zero, self.initial, self.select(torch.arange(self.trials)))
+            terms = torch.func.vmap(one_trial)(t, y, self.select(torch.arange(self.trials)))
         return value.abs() + torch.nan_to_num(terms)
 
 
