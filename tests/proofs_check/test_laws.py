@@ -85,28 +85,31 @@ def test_weight_norm_needs_the_unit_start() -> None:
 
 DERIVATIVES = [
     ("exp", "2 w y", "w y"),
-    ("log", "2 w^-1", "w^-1"),
+    ("log", "2 w z", "z"),
     ("tanh", "2 w - 2 w y^2", "2 w + 2 w y^2"),
     ("sqrt", "w y^-1", "2 w y^-1"),
     ("inv", "- 2 w y^2", "2 w y^2"),
     ("sin", "2 w z", "- 2 w z"),
     ("cos", "- 2 w z", "2 w z"),
-    ("arcsinh", "2 w z", "w z"),
+    ("arcsinh", "2 w z^-1", "w z^-1"),
 ]
-PARTNER = {"sin": ("w^2", "cos"), "cos": ("w^2", "sin"), "arcsinh": ("1 + w^4", "sqrt")}
+PARTNER = {
+    "sin": ("w^2 + c", "cos"),
+    "cos": ("w^2 + c", "sin"),
+    "log": ("w^2 + c", "inv"),
+    "arcsinh": ("1 + w^4 + 2 c w^2 + c^2", "sqrt"),
+}
 
 
 @pytest.mark.parametrize(("function", "right", "wrong"), DERIVATIVES, ids=[d[0] for d in DERIVATIVES])
 def test_chain_rule_through(function: str, right: str, wrong: str) -> None:
-    """d/dt y(w^2) along w' = 1, and not what is next to it."""
-    definitions = [define("y", "", "w^2", function), define("one", "", "1")]
+    """d/dt y(w^2 + c) along w' = 1, and not what is next to it."""
+    definitions = [define("y", "", "w^2 + c", function), define("one", "", "1")]
     if function in PARTNER:
         definitions.append(define("z", "", *PARTNER[function]))
-    if function == "arcsinh":
-        right, wrong = right.replace("z", "z^-1"), wrong.replace("z", "z^-1")
     for rate, accepted in ((right, True), (wrong, False)):
         statement = {
-            "letters": letters({"w": "positive"}, w=""),
+            "letters": letters(w="", c=""),
             "define": definitions,
             "flows": [{"state": {}, "explicit": {"w": "one"}}],
             "goals": [goal("evolves", flow=0, expr="y", rate=rate, sense="==")],
@@ -118,6 +121,7 @@ VALUES = [
     ("exp", "w", "- w", "a b - 1", "a b + 1"),
     ("exp", "w", "2 w", "a^2 - b", "a^3 - b"),
     ("sqrt", "w^2 c", "c", "a - w b", "a - w^2 b"),
+    ("sqrt", "c", "w^2", "a^3 - c a", "a^3 - c"),
     ("sin", "w", "- w", "a + b", "a - b"),
     ("cos", "w", "- w", "a - b", "a + b"),
     ("step", "c", "w^2 c", "a - b", "a + b"),
@@ -147,6 +151,17 @@ def test_nonnegative_factor_does_not_leave_a_step() -> None:
             "letters": letters({"c": sign}, c="", u=""),
             "define": [define("a", "", "c u", "step"), define("b", "", "u", "step")],
             "goals": [goal("zero", expr="a - b")],
+        }
+        assert check(encode(certificate(statement, scope="no sizes"))).accepted is accepted
+
+
+def test_only_a_positive_factor_leaves_a_root() -> None:
+    """sqrt(c^2 u) = |c| sqrt(u)."""
+    for sign, accepted in (("positive", True), ("nonnegative", False), ("nonzero", False), ("any", False)):
+        statement = {
+            "letters": letters({"c": sign}, c="", u=""),
+            "define": [define("a", "", "c^2 u", "sqrt"), define("b", "", "u", "sqrt")],
+            "goals": [goal("zero", expr="a - c b")],
         }
         assert check(encode(certificate(statement, scope="no sizes"))).accepted is accepted
 
@@ -193,6 +208,62 @@ def test_summed_hypothesis_says_nothing_of_one_entry() -> None:
     assert reason(certificate(statement, {"rewrites": [rewrite("R", "a[i] b[i]")]})).startswith("zero")
 
 
+FALSE_USES = [
+    ("", "a[i] b[k]", "a[i] b[i]", "a[i] b[k]"),  # (sum a)(sum b) = 0 does not give sum a_i b_i = 0
+    ("j:n", "a[j] b[i] c[i]", "a[i] b[i] c[i]", "a[j] b[i] c[i]"),  # a_j <b, c> = 0 does not give sum a_i b_i c_i = 0
+    ("", "a[i]^2", "a[i]^2 b[i]", "a[i]^2"),
+    ("", "a[i] b[i]", "a[i]^2 b[i]^2", "a[i] b[i]"),
+]
+
+
+@pytest.mark.parametrize(("ax", "text", "claim", "lead"), FALSE_USES)
+def test_dummies_of_a_hypothesis_stay_apart(ax: str, text: str, claim: str, lead: str) -> None:
+    statement = {
+        "letters": letters(a="n", b="n", c="n"),
+        "relations": [relation("R", ax, text)],
+        "goals": [goal("zero", expr=claim)],
+    }
+    assert reason(certificate(statement, {"rewrites": [rewrite("R", lead)]})).startswith("zero")
+
+
+BAD_LEADS = [
+    ("a b[i]", "a c", "is not a term of it"),
+    ("a + b[i]", "a", "does not carry every axis"),
+    ("a^-1 b[i] - c", "a^-1 b[i]", "has a negative exponent"),
+    ("a b[i] - 1", "1", "is not a term of it"),
+    ("a b[i]", "0", "is not one term"),
+]
+
+
+@pytest.mark.parametrize(("text", "lead", "sentence"), BAD_LEADS)
+def test_lead_that_cannot_be_solved_for(text: str, lead: str, sentence: str) -> None:
+    statement = {
+        "letters": letters({"a": "nonzero"}, a="", b="n", c=""),
+        "relations": [relation("R", "i:n", text)],
+        "goals": [goal("zero", expr="a - a")],
+    }
+    term = expr(lead)[0] if lead != "0" else ["0", []]
+    assert sentence in reason(certificate(statement, {"rewrites": [{"relation": "R", "lead": term}]}))
+
+
+def test_exponents_do_not_run_into_the_next_letter() -> None:
+    """z = s^64 and s = t^512 give z^32 = t^(2^20); a packed exponent of 2^20 would read as the letter after t."""
+    statement = {
+        "letters": letters(s="", t="", u="", z=""),
+        "define": [define("p", "", "t^64"), define("q", "", "p^8")],
+        "relations": [relation("z", "", "z - s^64"), relation("s", "", "s - q")],
+        "goals": [goal("zero", expr="z^32 - u")],
+    }
+    proof = {"rewrites": [rewrite("z", "z"), rewrite("s", "s")]}
+    assert reason(certificate(statement, proof, "no sizes")).startswith("limit")
+    statement = {
+        "letters": letters(s=""),
+        "define": [define("p", "", "s^64"), define("q", "", "p^64")],
+        "goals": [goal("zero", expr="q - q")],
+    }
+    assert reason(certificate(statement, scope="no sizes")).startswith("limit: an exponent beyond 1000")
+
+
 def test_hypothesis_about_what_moves_is_refused() -> None:
     statement = laws.linear()["statement"]
     statement["relations"] = [relation("R", "i:k j:m", "W2[j,i]")]
@@ -233,6 +304,33 @@ def test_jump_is_seen_through_expanded_arguments() -> None:
     assert check(encode(certificate(statement))).accepted
     statement["goals"] = [goal("conserved", flow=0, expr="h W[i] x[i] - h b")]
     assert "jumps at the gate" in reason(certificate(statement))
+
+
+def test_jump_is_judged_entry_by_entry() -> None:
+    """sum_k h_k c_k w_k is continuous, (sum_k h_k c_k)(sum_j w_j) is not."""
+    statement = {
+        "letters": letters(w="n", c="n"),
+        "define": [define("h", "k:n", "w[k]", "step"), define("z", "k:n", "0")],
+        "flows": [{"state": {}, "explicit": {"w": "z"}}],
+        "goals": [goal("conserved", flow=0, expr="h[k] c[k] w[k]")],
+    }
+    assert check(encode(certificate(statement))).accepted
+    statement["goals"] = [goal("conserved", flow=0, expr="h[k] c[k] w[j]")]
+    assert "jumps at the gate" in reason(certificate(statement))
+
+
+def test_jump_inside_a_function_is_seen() -> None:
+    """exp(h w) is continuous, exp(h) jumps."""
+    for inner, continuous in (("h w", True), ("h", False)):
+        statement = {
+            "letters": letters(w=""),
+            "define": [define("h", "", "w", "step"), define("y", "", inner, "exp"), define("z", "", "0")],
+            "flows": [{"state": {}, "explicit": {"w": "z"}}],
+            "goals": [goal("conserved", flow=0, expr="y")],
+        }
+        outcome = check(encode(certificate(statement, scope="no sizes")))
+        assert outcome.accepted is continuous
+        assert continuous or "jumps at the gate" in outcome.reason
 
 
 def test_dloss_df_of_an_arbitrary_loss_has_no_derivative() -> None:
