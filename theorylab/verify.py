@@ -126,7 +126,7 @@ def _agreement(claim: Claim, tests: Sequence[Test], sizes: Mapping[str, int], se
             worst = max(worst, gap)
     if not compared:
         return [Evidence("readings", "The statement has no exact reading at these sizes; only the numeric one was used.", "open")]
-    text = f"The exact and the numeric reading agree at {agreement.POINTS} random points, values and gradients, to {worst:.1e}."
+    text = f"The readings agree at {agreement.POINTS} random points, values and gradients, to {worst:.1e}."
     return [Evidence("readings", text, "for", {"points": agreement.POINTS, "difference": worst})]
 
 

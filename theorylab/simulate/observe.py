@@ -163,7 +163,6 @@ def _along_runs(
     )  # fmt: skip
     assert runs.drift is not None
     scale = _scale(test, problem, runs.runs[-1].t, runs.runs[-1].y)
-    scale = _scale(test, problem, runs.runs[-1])
     followed = runs.followed & torch.isfinite(runs.drift).all(0).all(1)
     statuses = runs.runs[-1].counts()
     if not bool(followed.any()):
