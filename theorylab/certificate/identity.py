@@ -212,10 +212,7 @@ def statement(
     body: dict[str, Json] = {"letters": writer.letters, "define": writer.define, "goals": goals}
     if flows:
         body["flows"] = flows
-        gates = world.flow.gates if world.flow is not None else 0
-        body["gates"] = "binary" if gates in (0, 1) else "any"
-    else:
-        body["gates"] = "binary"
+    body["gates"] = "binary" if world.binary_gates else "any"
     if world.dims is not None:
         body["sizes"] = dict(world.dims)
     if writer.relations:

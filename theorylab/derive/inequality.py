@@ -32,14 +32,13 @@ def show_nonnegative(goal: Goal, world: World, part: Component, rules: Sequence[
     Along a gradient flow the loss falls at the rate sum rate * gradient^2; where the part is such a sum of squares, it
     is written so. Otherwise the signs of gate arguments are split.
     """
-    binary = world.flow is None or world.flow.gates in (0, 1)
     if isinstance(goal, Evolves) and not part.axes:
         for weighted in _energies(world):
-            pieces = _as_energy(part.entry, weighted, rules)
+            pieces = _as_energy(part.entry, weighted, rules, world.binary_gates)
             if pieces is not None:
                 return pieces
     strict = isinstance(goal, NonNegative) and goal.strict
-    return nonnegative(part.entry, part.axes, strict=strict, split_gates=binary)
+    return nonnegative(part.entry, part.axes, strict=strict, split_gates=world.binary_gates)
 
 
 def _energies(world: World) -> Iterator[list[Weighted]]:
@@ -56,7 +55,9 @@ def _energies(world: World) -> Iterator[list[Weighted]]:
         yield [(v.entry, v.axes, ONE) for n in flow.state for v in world.components(world.velocity[n])]
 
 
-def _as_energy(entry: Polynomial, weighted: Sequence[Weighted], rules: Sequence[Rule]) -> tuple[Piece, ...] | None:
+def _as_energy(
+    entry: Polynomial, weighted: Sequence[Weighted], rules: Sequence[Rule], binary_gates: bool
+) -> tuple[Piece, ...] | None:
     """`entry` as a positive multiple of the weighted sum of squares, or None."""
     if any(c < 0 or not is_nonnegative(m) for _, _, weight in weighted for m, c in weight.terms.items()):
         return None
@@ -66,11 +67,11 @@ def _as_energy(entry: Polynomial, weighted: Sequence[Weighted], rules: Sequence[
         for axis, size in axes:
             square = square.sum_over(axis, size)
         total = total + weight * square
-    total = po.normal_form(total, rules, cleared=False)
+    total = po.normal_form(total, rules, cleared=False, binary_gates=binary_gates)
     shared = next((m for m in entry.terms if m in total.terms), None)
     if shared is None:
         return None
     factor = po.simple(Fraction(entry.terms[shared]) / total.terms[shared])
-    if factor <= 0 or po.normal_form(entry - total.scale(factor), rules):
+    if factor <= 0 or po.normal_form(entry - total.scale(factor), rules, binary_gates=binary_gates):
         return None
     return squares_of([(array, axes, weight.scale(factor)) for array, axes, weight in weighted])

@@ -99,7 +99,8 @@ def _prove(goals: Sequence[Goal], dims: Dims | None) -> list[Attempt]:
         if is_inequality(goal):
             attempts.append(_inequality(goal, world, value, parts, rules, len(attempts)))
             continue
-        residue = [Component(po.normal_form(c.entry, rules), c.axes, c.index) for c in parts]
+        binary = world.binary_gates
+        residue = [Component(po.normal_form(c.entry, rules, binary_gates=binary), c.axes, c.index) for c in parts]
         attempts.append(Attempt(goal, world, value, residue, rules))
         if isinstance(goal, Conserved) and attempts[-1].holds:
             change = world.evaluate(goal.formula) - world.at_start(goal.formula)
@@ -115,7 +116,8 @@ def _inequality(
 ) -> Attempt:
     attempt = Attempt(goal, world, value, [], rules)
     for part in parts:
-        component = Component(signed(goal, po.normal_form(part.entry, rules, cleared=False)), part.axes, part.index)
+        reduced = po.normal_form(part.entry, rules, cleared=False, binary_gates=world.binary_gates)
+        component = Component(signed(goal, reduced), part.axes, part.index)
         attempt.residue.append(component)
         pieces = show_nonnegative(goal, world, component, rules)
         if pieces is not None:

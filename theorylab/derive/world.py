@@ -81,6 +81,11 @@ class World:
         value = call(integrand, *self.flow.view({**state, **zero}, self.case))
         return tuple(value.shape) if isinstance(value, Array) else ()
 
+    @property
+    def binary_gates(self) -> bool:
+        """Whether every gate is 0 or 1, also where its argument is 0."""
+        return self.flow is None or self.flow.gates in (0, 1)
+
     @cached_property
     def view(self) -> tuple[Namespace, Case]:
         """(p, c) at an arbitrary state."""
