@@ -38,15 +38,15 @@ def compare(subject: Setting | Flow, formulas: Sequence[Any], dims: Dims, seed: 
     except UnsupportedReading:
         return None
     raw = draw_cases(subject, dims, POINTS, seed)
-    letters = dict(raw)
+    state: dict[str, np.ndarray] = {}
     if isinstance(subject, Flow):
-        problem = Problem(subject, dims, raw)
+        cases = problem = Problem(subject, dims, raw)
         y = Problem(subject, dims, draw_cases(subject, dims, POINTS, seed + 1)).initial
         integrals = [n for n in problem.shapes if n.startswith("integral.")]
         if integrals:
             parts = problem.unflatten(y)
             y = problem.flatten({n: v + 0.25 if n in integrals else v for n, v in parts.items()})
-        letters |= {name: values.numpy() for name, values in problem.unflatten(y).items()}
+        state = {name: values.numpy() for name, values in problem.unflatten(y).items()}
         zero = torch.zeros(POINTS, dtype=torch.float64)
         field = problem.field(zero, y, torch.arange(POINTS))
         numeric = [v.reshape(POINTS, -1) for v in problem.unflatten(field).values()]
@@ -56,8 +56,10 @@ def compare(subject: Setting | Flow, formulas: Sequence[Any], dims: Dims, seed: 
         cases = Cases(subject, dims, raw)
         numeric = [cases.of_case(f).reshape(POINTS, -1) for f in formulas]
         gates = 0.0
+    held = {name: cases.values[name].numpy() for name in raw}
+    letters = {**(held if world.relations else raw), **state}
     columns = {k: v for name, values in letters.items() for k, v in _columns(name, values).items()}
-    general = _general(subject, formulas, letters, dims, gates)
+    general = _general(subject, formulas, raw, held, state, dims, gates)
     worst = 0.0
     for n, (label, array, values) in enumerate(zip(labels, arrays, numeric, strict=True)):
         assert isinstance(array, Exact)
@@ -69,9 +71,18 @@ def compare(subject: Setting | Flow, formulas: Sequence[Any], dims: Dims, seed: 
 
 
 def _general(
-    subject: Setting | Flow, formulas: Sequence[Any], letters: Mapping[str, np.ndarray], dims: Dims, gate: float
+    subject: Setting | Flow,
+    formulas: Sequence[Any],
+    raw: Mapping[str, np.ndarray],
+    held: Mapping[str, np.ndarray],
+    state: Mapping[str, np.ndarray],
+    dims: Dims,
+    gate: float,
 ) -> list[np.ndarray] | None:
-    """The same arrays in the all-sizes reading, instantiated; None where there is none."""
+    """The same arrays in the all-sizes reading, instantiated; None where there is none.
+
+    held: the values with the hypotheses enforced, for a reading that leaves some of them as relations.
+    """
     from theorylab.derive.world import World
 
     try:
@@ -80,6 +91,7 @@ def _general(
         arrays += [world.evaluate(formula) for formula in formulas]
     except UnsupportedReading:
         return None
+    letters = {**(held if world.relations else raw), **state}
     with np.errstate(all="ignore"):
         return [instantiate(a, letters, dims, gate) for a in arrays]  # type: ignore[arg-type]
 

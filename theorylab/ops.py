@@ -15,9 +15,10 @@ from theorylab.readings.calculus import directional, gradient, is_numeric, readi
 from theorylab.readings.namespace import Namespace
 
 __all__ = [
-    "absolute", "arcsinh", "array", "basis", "cayley", "concat", "cos", "cosh", "derivative", "diag", "dot", "exp", "eye",
-    "gradient", "leaky_relu", "log", "maximum", "minimum", "norm", "null_component", "outer", "relu", "sign", "sin",
-    "sinh", "softmax", "sqrt", "stack", "step", "sum", "tanh", "trace", "vec", "where", "zeros_like",
+    "absolute", "arcsinh", "array", "basis", "cayley", "concat", "cos", "cosh", "derivative", "diag", "dot", "exp",
+    "expm", "eye", "gradient", "leaky_relu", "log", "maximum", "minimum", "norm", "null_component", "outer", "relu",
+    "root", "sign", "sin", "sinh", "softmax", "sqrt", "stack", "step", "sum", "tanh", "trace", "vec", "where",
+    "zeros_like",
 ]  # fmt: skip
 
 
@@ -224,6 +225,32 @@ def null_component(x: Array, v: Array) -> Array:
     from theorylab.readings import numeric
 
     return numeric.null_component(*pair)
+
+
+def expm(x: Array) -> Array:
+    """The exponential of a square matrix. Only in the numeric reading."""
+    x = _array(x)
+    if x.ndim != 2 or x.shape[0] != x.shape[1]:
+        raise ShapeError(f"expm got an array of shape {x.shape}; expected a square matrix")
+    if not is_numeric(x):
+        raise UnsupportedReading("the exponential of a matrix is no rational function of the entries")
+    from theorylab.readings import numeric
+
+    return numeric.expm(x)  # type: ignore[arg-type]
+
+
+def root(function: Callable[[Array], Array], low: Any, high: Any) -> Array:
+    """A number between low and high at which a scalar function is 0. Only in the numeric reading.
+
+    By bisection down to neighbouring floats; nan where the function has the same sign at low and at high.
+    """
+    left, right = _array(low), _array(high)
+    values = function(left), function(right)
+    if not is_numeric(*values):
+        raise UnsupportedReading("the root of an equation is no rational function of the coefficients")
+    from theorylab.readings import numeric
+
+    return numeric.root(function, left, right)
 
 
 def derivative(function: Callable[[Namespace], Array], p: Mapping[str, Array], direction: Mapping[str, Array]) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from fractions import Fraction
 from functools import lru_cache
@@ -136,3 +136,23 @@ def null_component(x: Numeric, v: Numeric) -> Numeric:
     u, s, _ = torch.linalg.svd(x.data, full_matrices=False)
     kept = u * (s > s[0] * (max(x.shape) * torch.finfo(s.dtype).eps))
     return Numeric(v.data - (v.data @ kept) @ kept.mT)
+
+
+def expm(x: Numeric) -> Numeric:
+    return Numeric(torch.linalg.matrix_exp(x.data))
+
+
+BISECTIONS = 80
+"""More than it takes to bring any interval of moderate size down to neighbouring floats."""
+
+
+def root(function: Callable[[Numeric], Numeric], low: Array, high: Array) -> Numeric:
+    """A zero of a scalar function between low and high by bisection; nan where its signs there are the same."""
+    left, right = (Numeric.constant(end if isinstance(end, Numeric) else end.constants()) for end in (low, high))
+    at_left, at_right = torch.sign(function(left).data), torch.sign(function(right).data)
+    a, b = left.data + 0 * at_left, right.data + 0 * at_left
+    for _ in range(BISECTIONS):
+        middle = a + (b - a) / 2
+        same = torch.sign(function(Numeric(middle)).data) == at_left
+        a, b = torch.where(same, middle, a), torch.where(same, b, middle)
+    return Numeric(torch.where(at_left * at_right < 0, b, torch.nan))
