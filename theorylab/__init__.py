@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from theorylab.model import model
     from theorylab.report import report
     from theorylab.setting import Setting, assume, var
-    from theorylab.simulate import converged, simulate
+    from theorylab.simulate import converged
+    from theorylab.simulate.run import simulate
     from theorylab.verdict import Evidence, Verdict
     from theorylab.verify import verify
 
@@ -75,7 +76,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "assume": ("theorylab.setting", "assume"),
     "var": ("theorylab.setting", "var"),
     "converged": ("theorylab.simulate", "converged"),
-    "simulate": ("theorylab.simulate", "simulate"),
+    "simulate": ("theorylab.simulate.run", "simulate"),
     "Evidence": ("theorylab.verdict", "Evidence"),
     "Verdict": ("theorylab.verdict", "Verdict"),
     "verify": ("theorylab.verify", "verify"),
