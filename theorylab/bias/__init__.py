@@ -8,7 +8,18 @@ functional is orthogonal to the kernel {z : x' z = 0} of the data.
 from __future__ import annotations
 
 from theorylab.bias.dual import hypentropy_minimiser
-from theorylab.bias.potentials import Potential, bregman, entropy, hypentropy, l2, lp, power, separable, smooth, weighted_l2
+from theorylab.bias.potentials import (
+    Potential,
+    bregman,
+    entropy,
+    hypentropy,
+    l2,
+    lp,
+    power,
+    separable,
+    smooth,
+    weighted_l2,
+)
 
 __all__ = [
     "Potential", "bregman", "entropy", "hypentropy", "hypentropy_minimiser", "l2", "lp", "power", "separable", "smooth",

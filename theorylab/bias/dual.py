@@ -51,6 +51,7 @@ def hypentropy_minimiser(x: ArrayLike, y: ArrayLike, k: ArrayLike, start: ArrayL
         b = k * np.sinh(x @ m + offset)
         if np.abs(length * step).max() <= 1e-15 * np.abs(m).max(initial=1.0):
             break
-    if not np.abs(x.T @ b - y).max(initial=0.0) <= 1e-9 * size:
-        raise InputError(f"no b was found with x' b = y, the residual is {np.abs(x.T @ b - y).max():.1e}; expected targets in the range of x'")
+    gap = np.abs(x.T @ b - y).max(initial=0.0)
+    if not gap <= 1e-9 * size:
+        raise InputError(f"no b was found with x' b = y (off by {gap:.1e}); expected targets in the range of x'")
     return b

@@ -11,19 +11,13 @@ import theorylab as tl
 from theorylab import ops
 
 _paper = tl.paper("chou-2023", "Robust implicit regularization via weight normalization", arxiv="2305.05448")
-_derived = _paper.claim("", note="formula derived here; the wording of the paper was not consulted")
+_source = _paper.claim("", note="formula derived here, not quoted from the paper")
 
 DEPTHS = (2, 3, 4)
 
 
-@tl.model(g="", v="N")
-def normalized(p, x, L):
-    return (weights(p) ** L)[None, :] @ x
-
-
-@tl.model(w="N")
-def plain(p, x, L):
-    return (p.w**L)[None, :] @ x
+def _name(stem, L):
+    return stem if L == 2 else f"{stem}-l{L}"
 
 
 def direction(p):
@@ -36,7 +30,19 @@ def weights(p):
     return p.g * direction(p)
 
 
-kernel = tl.assume(
+@tl.model(g="", v="N")
+def normalized(p, x, L):
+    return (weights(p) ** L)[None, :] @ x
+
+
+@tl.model(w="N")
+def plain(p, x, L):
+    return (p.w**L)[None, :] @ x
+
+
+# --- settings ---------------------------------------------------------------------------------------------------------
+
+in_kernel = tl.assume(
     "A z = 0",
     lambda c: (c.A @ c.z[..., None])[..., 0],
     lambda c: {"A": c.A - (c.A @ c.z[..., None]) @ c.z[None, :] / (c.z**2).sum(-1)},
@@ -46,18 +52,21 @@ unit_norm = tl.assume(
     lambda c: ops.norm(c.init.v) - 1,
     lambda c: {"init.v": c.init.v / ops.norm(c.init.v)},
 )
-some_kernel = tl.Setting(kernel, A=tl.var("M N"), z=tl.var("N"), y=tl.var("1 M"))
-some_solution = tl.Setting(
+rates_and_start = tl.Setting(
+    eta=tl.var(draw=tl.draw.loguniform(0.25, 2), positive=True),
+    init={
+        "v": tl.var("N", tl.draw.uniform(0.5, 1.5), positive=True),
+        "g": tl.var("", tl.draw.uniform(0.25, 1), positive=True),
+    },
+)
+polar_start = rates_and_start.with_(unit_norm)
+plain_start = tl.Setting(init={"w": tl.var("N", tl.draw.uniform(0.25, 1), positive=True)})
+kernel_vector = tl.Setting(in_kernel, A=tl.var("M N"), z=tl.var("N"), y=tl.var("1 M"))
+solvable = tl.Setting(
     A=tl.var("M N"),
     solution=tl.var("N", tl.draw.uniform(0.25, 1), positive=True),
     y=tl.var("1 M", lambda c: c.solution[None, :] @ c.A.mT),
 )
-polar_start = tl.Setting(
-    unit_norm,
-    eta=tl.var(draw=tl.draw.loguniform(0.25, 2), positive=True),
-    init={"v": tl.var("N", tl.draw.uniform(0.5, 1.5), positive=True), "g": tl.var("", tl.draw.uniform(0.25, 1), positive=True)},
-)
-positive_start = tl.Setting(init={"w": tl.var("N", tl.draw.uniform(0.25, 1), positive=True)})
 
 
 def weight_normalization(L, setting):
@@ -66,7 +75,7 @@ def weight_normalization(L, setting):
         loss=tl.loss.square,
         data=lambda c: (c.A.mT, c.y),
         rates={"g": lambda c: c.eta},
-        setting=setting.merged(polar_start),
+        setting=setting,
         name="weight normalization",
     )
 
@@ -76,25 +85,33 @@ def gradient_flow(L, setting):
         plain.family(L=L),
         loss=tl.loss.square,
         data=lambda c: (c.A.mT, c.y),
-        setting=setting.merged(positive_start),
+        setting=setting.merged(plain_start),
         name="plain gradient flow",
     )
 
 
+_paths = {"horizon": 2.0, "max_steps": 400, "atol": 1e-30}
+_limits = {"t_end": 300.0, "atol": 1e-30, "trials": 24}
+
 # --- conservation laws ------------------------------------------------------------------------------------------------
 
-norm_invariant = {
-    L: tl.Invariant(
-        weight_normalization(L, some_kernel),
-        lambda p: (p.v**2).sum(-1),
-        name=f"norm-invariant-{L}",
-        title=f"The norm of the direction parameter is conserved (L = {L})",
-        statement=r"\frac{d}{dt}\|v\|^2 = 0",
-        source=_derived,
-        expect="proved",
-    )
-    for L in DEPTHS
-}
+
+@tl.model(g="", v="N")
+def normalized_layer(p, x):
+    """A weight-normalised vector, each entry times an input of its own: networks of every depth go on from it."""
+    return weights(p)[..., None] * x
+
+
+norm_invariant = tl.Invariant(
+    tl.GradientFlow(normalized_layer.embedded(), rates={"g": lambda c: c.eta}, setting=rates_and_start),
+    lambda p: (p.v**2).sum(-1),
+    name="norm-invariant",
+    title="Weight normalization conserves the norm of v: every L, any loss, any ratio of rates",
+    statement=r"w = g\,v/\|v\|:\quad \frac{d}{dt}\|v\|^2 = 0",
+    source=_source,
+    expect="proved",
+    settle=_paths,
+)
 
 
 def polar(L):
@@ -106,68 +123,143 @@ def polar(L):
 
 polar_invariants = {
     L: tl.Invariant(
-        norm_invariant[L].subject,
+        weight_normalization(L, kernel_vector.merged(polar_start)),
         polar(L),
-        on=[norm_invariant[L]],
-        name=f"polar-invariants-{L}",
-        title=f"Weight normalization: one invariant for each z in the kernel of A (L = {L})",
+        on=[norm_invariant],
+        name=_name("polar-invariants", L),
+        title=f"Weight normalization: an invariant for each z in the kernel of A (L = {L})",
         statement=r"\tilde u = u\,e^{g^2/(2\eta)},\; Az = 0:\quad \frac{d}{dt}"
         + (r"\langle z, \log\tilde u\rangle = 0" if L == 2 else rf"\langle z, \tilde u^{{{2 - L}}}\rangle = 0"),
-        source=_derived,
+        source=_source,
         expect="proved",
+        settle=_paths,
     )
     for L in DEPTHS
 }
+
+
+def plain_law(L):
+    """<z, log w> for L = 2, and <z, w^(2 - L)> for L > 2."""
+    if L == 2:
+        return lambda p, c: (c.z * ops.log(p.w)).sum(-1)
+    return lambda p, c: (c.z * p.w ** (2 - L)).sum(-1)
+
+
 plain_invariants = {
     L: tl.Invariant(
-        gradient_flow(L, some_kernel),
-        (lambda p, c: (c.z * ops.log(p.w)).sum(-1)) if L == 2 else (lambda p, c, L=L: (c.z * p.w ** (2 - L)).sum(-1)),
-        name=f"plain-invariants-{L}",
-        title=f"Plain gradient flow, for comparison: one invariant for each z in the kernel of A (L = {L})",
-        statement=r"Az = 0:\quad \frac{d}{dt}" + (r"\langle z, \log w\rangle = 0" if L == 2 else rf"\langle z, w^{{{2 - L}}}\rangle = 0"),
-        source=_derived,
+        gradient_flow(L, kernel_vector),
+        plain_law(L),
+        name=_name("plain-invariants", L),
+        title=f"Plain gradient flow, for comparison: an invariant for each z in the kernel of A (L = {L})",
+        statement=r"Az = 0:\quad \frac{d}{dt}"
+        + (r"\langle z, \log w\rangle = 0" if L == 2 else rf"\langle z, w^{{{2 - L}}}\rangle = 0"),
+        source=_source,
         expect="proved",
+        settle=_paths,
     )
     for L in DEPTHS
 }
 
-# --- the mirror form of depth two -------------------------------------------------------------------------------------
+# --- where plain gradient flow ends -----------------------------------------------------------------------------------
 
 
-def mirror(x, c):
-    """The gradient of h(x) = sum x log x - |x|_1 log |x|_1 + |x|_1^2 / (2 eta) for x > 0, (N,)."""
-    total = x.sum(-1, keepdims=True)
-    return ops.log(x) - ops.log(total) + total / c.eta
+def bias_of_depth(L):
+    """The functional of x = w^L that plain gradient flow minimises, up to its start."""
+    return tl.bias.entropy if L == 2 else tl.bias.power(tl.Fraction(2, L))
 
 
-# --- effective initialization -----------------------------------------------------------------------------------------
+plain_bias = {
+    L: tl.Limit(
+        gradient_flow(L, solvable),
+        lambda p, L=L: p.w**L,
+        tl.argmin(tl.bias.bregman(bias_of_depth(L), start=lambda c, L=L: c.init.w**L)),
+        name=_name("plain-bias", L),
+        title=f"Plain gradient flow ends at the solution closest to its start in Bregman divergence (L = {L})",
+        statement=r"x(\infty) = \arg\min_{Ax = y} D_q(x, x(0)),\quad "
+        + ("q'(x) = \\log x" if L == 2 else rf"q'(x) = -x^{{2/{L} - 1}}"),
+        source=_source,
+        expect="supported",
+        settle=_limits,
+    )
+    for L in DEPTHS
+}
+
+# --- weight normalization as a smaller start --------------------------------------------------------------------------
 
 
 def rho(c):
-    """How much smaller the start of plain gradient flow would have to be: known once the limit is."""
+    """How much smaller the start of plain gradient flow has to be; it is known once the limit is."""
     start, end = weights(c.init), weights(c.end)
     return ops.norm(start) / ops.norm(end) * ops.exp(((end**2).sum() - (start**2).sum()) / (2 * c.eta))
 
 
-def plain_bias(L):
-    """What plain gradient flow minimises among the solutions x = w^L, up to its start."""
-    return tl.bias.entropy if L == 2 else tl.bias.power(tl.Fraction(2, L))
+def ends_as_if_from(L, start):
+    """The minimiser that plain gradient flow reaches from the weights start(c)."""
+    return tl.argmin(tl.bias.bregman(bias_of_depth(L), start=lambda c: start(c) ** L))
 
-
-_runs = {"t_end": 300.0, "atol": 1e-30, "trials": 32}
 
 effective_initialization = {
     L: tl.Limit(
-        weight_normalization(L, some_solution),
-        lambda p, c, L=L: weights(p) ** L,
-        tl.argmin(tl.bias.bregman(plain_bias(L), start=lambda c, L=L: (weights(c.init) / rho(c)) ** L)),
-        name=f"effective-initialization-{L}",
+        weight_normalization(L, solvable.merged(polar_start)),
+        lambda p, L=L: weights(p) ** L,
+        ends_as_if_from(L, lambda c: weights(c.init) / rho(c)),
+        name=_name("effective-initialization", L),
         title=f"Weight normalization ends where plain gradient flow ends from w(0) / rho (L = {L})",
         statement=r"w_{\mathrm{WN}}(\infty) = w_{\mathrm{GF}}(\infty)\big|_{w(0)/\rho},\quad "
         r"\rho = \frac{\|w_0\|}{\|w_\infty\|}\exp\frac{\|w_\infty\|^2 - \|w_0\|^2}{2\eta}",
-        source=_derived,
+        source=_source,
         expect="supported",
-        settle=_runs,
+        settle=_limits,
     )
     for L in DEPTHS
 }
+
+
+def mirror(x, eta):
+    """The gradient of h(x) = sum x log x - |x|_1 log |x|_1 + |x|_1^2 / (2 eta) for x > 0, (N,)."""
+    total = x.sum(-1, keepdims=True)
+    return ops.log(x) - ops.log(total) + total / eta
+
+
+mirror_form = tl.Evolution(
+    tl.GradientFlow(normalized.family(L=2), rates={"g": lambda c: c.eta}, setting=rates_and_start),
+    lambda p, c: mirror(weights(p) ** 2, c.eta * (p.v**2).sum()),
+    lambda p, c: -4 * p.g**2 / (p.v**2).sum() * (c.x @ c.r.mT)[..., 0],
+    name="mirror-form",
+    title="Weight normalization of depth two is mirror flow at a changing speed: any loss, any norm of v",
+    statement=r"\frac{d}{dt}\nabla h(x) = -\frac{4 g^2}{\|v\|^2} A^\top \nabla\ell(Ax),\quad "
+    r"h(x) = \sum_i x_i\log x_i - \|x\|_1\log\|x\|_1 + \frac{\|x\|_1^2}{2\eta\|v\|^2}",
+    source=_source,
+    expect="proved",
+    settle=_paths,
+)
+mirror_limit = effective_initialization[2].but(
+    value=tl.argmin(
+        tl.bias.bregman(
+            tl.bias.smooth(lambda x, c: mirror(x, c.eta), name="the potential of weight normalization"),
+            start=lambda c: weights(c.init) ** 2,
+        )
+    ),
+    name="mirror-limit",
+    expect="supported",
+    title="The limit of weight normalization minimises a Bregman divergence from its start (L = 2)",
+    statement=r"x(\infty) = \arg\min_{Ax = y} D_h(x, x(0))",
+)
+
+# --- controls ---------------------------------------------------------------------------------------------------------
+
+controls = [
+    polar_invariants[3].but(
+        quantity=polar(2), name="polar-invariants-wrong-l", title="The invariant of L = 2 for L = 3"
+    ),
+    polar_invariants[2].without("A z = 0", name="polar-invariants-outside-the-kernel"),
+    polar_invariants[4].without("A z = 0", name="polar-invariants-l4-outside-the-kernel"),
+    polar_invariants[2].without("|v(0)| = 1", name="polar-invariants-norm-not-one"),
+    polar_invariants[4].without("|v(0)| = 1", name="polar-invariants-l4-norm-not-one"),
+    effective_initialization[2].but(
+        value=ends_as_if_from(2, lambda c: weights(c.init)),
+        name="effective-initialization-without-rho",
+        title="Weight normalization ends where plain gradient flow ends from the same start",
+    ),
+    effective_initialization[3].without("|v(0)| = 1", name="effective-initialization-l3-norm-not-one"),
+]

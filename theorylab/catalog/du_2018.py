@@ -42,6 +42,9 @@ def leaky_relu(z, c):
     return ops.leaky_relu(z, slope=c.slope)
 
 
+_kinks = {"horizon": 0.5, "max_steps": 250}
+"""Runs of ReLU networks on noisy targets soon slide along kinks, where an explicit method crawls."""
+
 any_slope = tl.Setting(slope=tl.var(draw=tl.draw.uniform(0, 1)))
 
 linear = tl.GradientFlow(layers(identity))
@@ -85,6 +88,7 @@ balancedness_relu = tl.Invariant(
     statement=r"\frac{d}{dt}\left(\|W_1[i,:]\|^2 - \|W_2[:,i]\|^2\right) = 0",
     source=_known,
     expect="proved",
+    settle=_kinks,
 )
 balancedness_relu_bias = tl.Invariant(
     rectified_bias,
@@ -94,6 +98,7 @@ balancedness_relu_bias = tl.Invariant(
     statement=r"\frac{d}{dt}\left(\|W_1[i,:]\|^2 + b_i^2 - \|W_2[:,i]\|^2\right) = 0",
     source=_known,
     expect="proved",
+    settle=_kinks,
 )
 balancedness_leaky = tl.Invariant(
     leaky,
@@ -103,6 +108,7 @@ balancedness_leaky = tl.Invariant(
     statement=r"\frac{d}{dt}\left(\|W_1[i,:]\|^2 - \|W_2[:,i]\|^2\right) = 0",
     source=_known,
     expect="proved",
+    settle=_kinks,
 )
 balancedness_leaky_bias = tl.Invariant(
     leaky_bias,
@@ -112,6 +118,7 @@ balancedness_leaky_bias = tl.Invariant(
     statement=r"\frac{d}{dt}\left(\|W_1[i,:]\|^2 + b_i^2 - \|W_2[:,i]\|^2\right) = 0",
     source=_known,
     expect="proved",
+    settle=_kinks,
 )
 balancedness_layer = tl.Invariant(
     rectified,
@@ -121,6 +128,7 @@ balancedness_layer = tl.Invariant(
     statement=r"\frac{d}{dt}\left(\|W_1\|_F^2 - \|W_2\|_F^2\right) = 0",
     source=_known,
     expect="proved",
+    settle=_kinks,
 )
 
 # --- weight decay -----------------------------------------------------------------------------------------------------
@@ -169,11 +177,18 @@ gradient_step_relu = tl.Evolution(
 controls = [
     balancedness_relu.but(quantity=matrix, name="balancedness-relu-full-matrix", title="The full matrix law for ReLU"),
     balancedness_relu_bias.but(quantity=unit, name="balancedness-relu-bias-left-out", title="ReLU, bias left out"),
-    balancedness_leaky_bias.but(quantity=unit, name="balancedness-leaky-bias-left-out", title="Leaky ReLU, bias left out"),
+    balancedness_leaky_bias.but(
+        quantity=unit, name="balancedness-leaky-bias-left-out", title="Leaky ReLU, bias left out"
+    ),
     balancedness_linear.but(
         quantity=lambda p: p.W2.mT @ p.W2 + p.W1 @ p.W1.mT,
         name="balancedness-linear-sum",
         title="The sum of the two Gram matrices instead of their difference",
+    ),
+    balancedness_linear.but(
+        subject=tl.GradientFlow(layers(identity), momentum=1),
+        name="balancedness-linear-momentum",
+        title="Conservation in spite of momentum",
     ),
     weight_decay.but(
         rate=lambda p, c: -c.lam * matrix(p), name="weight-decay-half-rate", title="Decay at the rate of the weights"
@@ -181,6 +196,8 @@ controls = [
     weight_decay.but(rate=0, name="weight-decay-conserved", title="Conservation in spite of weight decay"),
     gradient_step.but(rate=0, name="gradient-step-conserved", title="Gradient descent conserves like gradient flow"),
     gradient_step.but(
-        rate=lambda p, c: c.h * matrix(linear.field(p, c)), name="gradient-step-first-order", title="A change of first order"
+        rate=lambda p, c: c.h * matrix(linear.field(p, c)),
+        name="gradient-step-first-order",
+        title="A change of first order",
     ),
 ]

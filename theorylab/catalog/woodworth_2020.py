@@ -93,10 +93,30 @@ exponential_laws = [
         expect="proved",
     )
     for name, formula, tex, quantity in [
-        ("growth-plus", "(u+ + v+) exp(-s)", r"(u_+ + v_+)\,e^{-s}", lambda p, c: (p.u_plus + p.v_plus) * ops.exp(-c.integral.s)),
-        ("decay-plus", "(u+ - v+) exp(s)", r"(u_+ - v_+)\,e^{s}", lambda p, c: (p.u_plus - p.v_plus) * ops.exp(c.integral.s)),
-        ("decay-minus", "(u- + v-) exp(s)", r"(u_- + v_-)\,e^{s}", lambda p, c: (p.u_minus + p.v_minus) * ops.exp(c.integral.s)),
-        ("growth-minus", "(u- - v-) exp(-s)", r"(u_- - v_-)\,e^{-s}", lambda p, c: (p.u_minus - p.v_minus) * ops.exp(-c.integral.s)),
+        (
+            "growth-plus",
+            "(u+ + v+) exp(-s)",
+            r"(u_+ + v_+)\,e^{-s}",
+            lambda p, c: (p.u_plus + p.v_plus) * ops.exp(-c.integral.s),
+        ),
+        (
+            "decay-plus",
+            "(u+ - v+) exp(s)",
+            r"(u_+ - v_+)\,e^{s}",
+            lambda p, c: (p.u_plus - p.v_plus) * ops.exp(c.integral.s),
+        ),
+        (
+            "decay-minus",
+            "(u- + v-) exp(s)",
+            r"(u_- + v_-)\,e^{s}",
+            lambda p, c: (p.u_minus + p.v_minus) * ops.exp(c.integral.s),
+        ),
+        (
+            "growth-minus",
+            "(u- - v-) exp(-s)",
+            r"(u_- - v_-)\,e^{-s}",
+            lambda p, c: (p.u_minus - p.v_minus) * ops.exp(-c.integral.s),
+        ),
     ]
 ]
 path = tl.Trajectory(
@@ -176,7 +196,7 @@ hypentropy = tl.Limit(
     r"q_k'(\beta) = \operatorname{arcsinh}(\beta / k),\quad k = u_0^2 + v_0^2",
     source=_shape,
     expect="supported",
-    settle={"t_end": 300.0, "atol": 1e-30, "trials": 32},
+    settle={"t_end": 300.0, "atol": 1e-30, "trials": 24},
 )
 hypentropy_any_start = tl.Limit(
     tl.GradientFlow(
@@ -186,13 +206,15 @@ hypentropy_any_start = tl.Limit(
         setting=any_start.with_(x=tl.var("N M"), y=tl.var("1 M")),
     ),
     predictor,
-    tl.argmin(tl.bias.bregman(tl.bias.hypentropy(lambda c: ops.sqrt(upper(c) * lower(c))), start=lambda c: predictor(c.init))),
+    tl.argmin(
+        tl.bias.bregman(tl.bias.hypentropy(lambda c: ops.sqrt(upper(c) * lower(c))), start=lambda c: predictor(c.init))
+    ),
     name="hypentropy-any-start",
     title="From any start the limit minimises the Bregman divergence from the initial predictor",
     statement=r"\beta(\infty) = \arg\min_{x^\top\beta = y} D_{q_k}(\beta, \beta(0)),\quad k = \sqrt{AB}",
     source=_known,
     expect="supported",
-    settle={"t_end": 300.0, "atol": 1e-30, "trials": 32},
+    settle={"t_end": 300.0, "atol": 1e-30, "trials": 24},
 )
 
 # --- controls ---------------------------------------------------------------------------------------------------------
@@ -204,7 +226,9 @@ controls = [
         title="u+u- - v+v- instead of the sum",
     ),
     path.but(
-        formula=lambda c: 2 * k(c) * ops.sinh(2 * c.integral.s), name="closed-form-path-wrong-k", title="Twice the width in the path"
+        formula=lambda c: 2 * k(c) * ops.sinh(2 * c.integral.s),
+        name="closed-form-path-wrong-k",
+        title="Twice the width in the path",
     ),
     path.without("both branches start alike", name="closed-form-path-unequal-branches"),
     hypentropy.but(
