@@ -221,14 +221,13 @@ def _at_ends(
         size = torch.ones(trials, dtype=torch.float64, device=problem.device)
     relative = torch.stack(residuals)[:, done] / size[done]
     worst = relative.amax(1)
-    moved = torch.linalg.vector_norm(ends[-1] - ends[-2], dim=1) / torch.linalg.vector_norm(ends[-1], dim=1).clamp(
-        min=EPS
-    )
+    distance = torch.linalg.vector_norm(ends[-1] - ends[-2], dim=1)
+    moved = distance / torch.linalg.vector_norm(ends[-1], dim=1).clamp(min=EPS)
     own = float(moved[done].max())
     bound = test.tolerance
     agrees: bool | None
     if test.kind == "nonnegative":
-        agrees = True if float(worst[-1]) <= max(10 * own, 1e-9) else False
+        agrees = not bool((residuals[-1] > (10 * distance).clamp(min=1e-9))[done].any())
     else:
         agrees = True if bool(drift_falls(worst, ladder)) or (bound is not None and float(worst[-1]) <= bound) else None
         if (
