@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from theorylab.falsify.search import Hunt, falsify, hunt
+from theorylab.falsify.outcome import Hunt
+from theorylab.falsify.search import falsify, hunt
 from theorylab.falsify.witness import Witness
 
 __all__ = ["Hunt", "Witness", "falsify", "hunt"]

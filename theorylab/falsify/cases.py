@@ -7,6 +7,7 @@ code 0 is the simplest value and shrinking a code simplifies the case.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -65,6 +66,15 @@ def _range_values(draw: Draw) -> list[Fraction]:
     return _simplest_first(values)
 
 
+def _around(draw: Draw | None) -> list[Fraction]:
+    """The grid of reals, moved to the mean of a normal draw and in its scale where that is far from 1."""
+    if draw is None or draw.kind != "normal" or draw.b <= 0:
+        return list(real_values())
+    octaves = round(math.log2(draw.b))
+    scale = Fraction(2) ** octaves if abs(octaves) > 1 else Fraction(1)
+    return [Fraction(round(draw.a * GRID), GRID) + scale * v for v in real_values()]
+
+
 def values_of(draw: Draw | None, sign: str, integer: bool = False) -> tuple[Fraction, ...]:
     """The table of one entry: within the draw where its support is bounded, of the declared sign, simplest first."""
     match draw.kind if draw is not None else "normal":
@@ -81,7 +91,7 @@ def values_of(draw: Draw | None, sign: str, integer: bool = False) -> tuple[Frac
             assert draw is not None
             found = [Fraction(draw.a)]
         case _:
-            found = list(real_values())
+            found = _around(draw)
     kept = [v for v in found if _fits(v, sign) and not (integer and v.denominator > 1)]
     if not kept:
         raise InputError(f"the distribution {draw} has no value of sign {sign!r}; expected a range that has some")

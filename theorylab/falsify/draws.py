@@ -25,12 +25,12 @@ def words(seed: int, stream: int, start: int, count: int, width: int) -> np.ndar
     return source.random_raw(count * blocks * 4).reshape(count, blocks * 4)[:, :width]
 
 
-def random_codes(code: CaseCode, seed: int, start: int, count: int) -> np.ndarray:
+def random_codes(code: CaseCode, seed: int, start: int, count: int, reach: np.ndarray = REACH) -> np.ndarray:
     """(count, C) codes of cases start, start + 1, ...: entries up to a random reach, some of them simplest."""
     raw = words(seed, RANDOM, start, count, code.length + 1)
-    reach = REACH[(raw[:, :1] & 3).astype(np.int64)]
+    near = reach[(raw[:, :1] & 3).astype(np.int64)]
     sparsity = ((raw[:, :1] >> 2) & 3) * 24
-    picks = (raw[:, 1:] >> 32).astype(np.int64) % np.minimum(reach, code.radix)
+    picks = (raw[:, 1:] >> 32).astype(np.int64) % np.minimum(near, code.radix)
     return np.where((raw[:, 1:] & 127) < sparsity, 0, picks)
 
 

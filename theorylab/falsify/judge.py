@@ -19,10 +19,12 @@ from theorylab.falsify.evaluate import (
     exact_values,
     is_rational,
     screened,
+    shown,
     sign_of,
 )  # fmt: skip
 from theorylab.falsify.target import Component, Sense, Target
 from theorylab.readings import expression as ex
+from theorylab.readings.exact import Exact
 
 Point = Mapping[str, Fraction]
 """An exact value for every free entry."""
@@ -194,17 +196,33 @@ class Judge:
 
     def state(self, point: Point) -> dict[str, Any] | None:
         """The state as nested lists of Fractions by letter name, or None where an entry is not rational."""
+        found = self._arrays(self.target.state, point)
+        return found if all(is_rational(v) for array in found.values() for v in _entries(array)) else None
+
+    def enforced(self, point: Point) -> dict[str, Any]:
+        """The case with its hypotheses enforced, as a reader sees it: nested lists of "p/q", or of decimals."""
+        found = self._arrays(self.target.variables, point)
+        return {name: _written(array) for name, array in found.items()}
+
+    def _arrays(self, arrays: Mapping[str, Exact], point: Point) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for name, array in self.target.state.items():
-            try:
-                values, _ = exact_values(array.entries(), point.__getitem__, self.target.step_at_zero, PRECISIONS[0])
-            except (OutsideDomain, Undecided):
-                return None
-            if not all(map(is_rational, values)):
-                return None
+        for name, array in arrays.items():
+            values, _ = exact_values(array.entries(), point.__getitem__, self.target.step_at_zero, PRECISIONS[0])
             names = Block(name, array.shape, ()).entry_names()
             found[name] = nested(name, array.shape, dict(zip(names, values, strict=True)))
         return found
+
+
+def _entries(array: Any) -> Iterator[Value]:
+    if isinstance(array, list):
+        for part in array:
+            yield from _entries(part)
+    else:
+        yield array
+
+
+def _written(array: Any) -> Any:
+    return [_written(part) for part in array] if isinstance(array, list) else shown(array, 15)
 
 
 def _offset(word: int) -> Fraction:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,12 @@ from theorylab.errors import InputError, UnsupportedReading
 from theorylab.falsify.cases import Code
 from theorylab.falsify.draws import random_codes, structured_codes
 from theorylab.falsify.judge import Finding, Judge
+from theorylab.falsify.outcome import Hunt, scope_of
 from theorylab.falsify.shrink import Shrunk, shrink, simplest
 from theorylab.falsify.target import Target, questions, size_order, sizes_of, smaller, targets
-from theorylab.falsify.witness import Witness, counterexample
+from theorylab.falsify.witness import counterexample
 from theorylab.readings.letters import Dims, complete_dims
-from theorylab.verdict import Counterexample, Evidence, Tier, Verdict
+from theorylab.verdict import Evidence, Tier, Verdict
 
 BATCH = 1024
 STRUCTURED_SHARE = 8
@@ -27,35 +28,7 @@ SMALL = 2
 
 SHRINK_BUDGET = 512
 TRIES = 32
-
-
-@dataclass(frozen=True)
-class Hunt:
-    """What a hunt found. `examined` cases were screened, `violations` of them seemed to violate the claim.
-
-    `outside` counts cases that say nothing: a hypothesis fails, a formula has no value, a gate sits on its kink.
-    `tier` tells how the counterexample was decided; `witness` holds it as exact data where it is a case.
-    """
-
-    counterexample: Counterexample | None
-    witness: Witness | None
-    tier: Tier | None
-    examined: int
-    violations: int
-    outside: int
-    summary: str
-    reason: str = ""
-    dims: Mapping[str, int] = field(default_factory=dict)
-    batches: int = 0
-
-    @property
-    def scope(self) -> str:
-        """The sizes of the counterexample."""
-        return scope_of(self.dims)
-
-
-def scope_of(dims: Mapping[str, int]) -> str:
-    return ", ".join(f"{name}={size}" for name, size in sorted(dims.items())) or "no sizes"
+RUNS = 64
 
 
 @dataclass
@@ -66,12 +39,26 @@ class _Tally:
     batches: int = 0
 
 
-def hunt(claim: Claim, *, dims: Dims, budget: int = 4096, seed: int = 0) -> Hunt:
-    """Look for a case that contradicts the claim, at small sizes first, then at the given ones.
+def hunt(
+    claim: Claim, *, dims: Dims, budget: int = 4096, seed: int = 0, runs: int = 0, device: str | None = None
+) -> Hunt:
+    """Look for a case that contradicts the claim, at small sizes first, then at the given ones; then for such a run.
 
-    dims: a number for every size of the claim's subject. budget: how many cases are screened for each goal. The same
-    arguments give the same hunt.
+    dims: a number for every size of the claim's subject. budget: how many cases are screened for each goal. runs: how
+    many runs are simulated for each test, 0 for none. The same arguments give the same hunt.
     """
+    found = _hunt_cases(claim, dims, budget, seed)
+    if found.counterexample is not None or not runs:
+        return found
+    from theorylab.falsify.run_search import hunt_runs
+
+    later = hunt_runs(claim, dims=dims, trials=runs, seed=seed, device=device)
+    if not later.examined:
+        return found
+    return later.after(found) if found.examined else later
+
+
+def _hunt_cases(claim: Claim, dims: Dims, budget: int, seed: int) -> Hunt:
     quantifier, tally, reason = claim.quantifier, _Tally(), ""
     if not questions(claim):
         return _nothing(tally, "the claim speaks of no formula at a case or at the start of a run")
@@ -171,7 +158,7 @@ def falsify(
 ) -> Verdict:  # fmt: skip
     """Only hunt: the verdict is "refuted" with a shrunk counterexample, or "inconclusive".
 
-    dims: sizes to hunt at (and below); defaults are small. trials: cases screened for each goal.
+    dims: sizes to hunt at (and below); defaults are small. trials: cases screened for each goal; of runs, at most 64.
     Raises InputError for unknown sizes and for statements that make no sense at the given ones.
     """
     if not isinstance(claim, Claim):
@@ -179,7 +166,7 @@ def falsify(
     if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
         raise InputError(f"trials={trials!r} was given; expected a positive integer")
     complete = complete_dims(sorted(sizes_of(claim)), dims)
-    found = hunt(claim, dims=complete, budget=trials, seed=seed)
+    found = hunt(claim, dims=complete, budget=trials, seed=seed, runs=min(trials, RUNS), device=device)
     refuted = found.counterexample is not None
     numbers = {n: getattr(found, n) for n in ("examined", "violations", "outside", "batches")}
     evidence = Evidence("search", found.summary, "against" if refuted else "open", numbers)

@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import combinations_with_replacement
+from typing import Protocol
 
 import numpy as np
 
-from theorylab.falsify.cases import Block, Code
-from theorylab.falsify.judge import Finding, Judge, Rejected
+from theorylab.falsify.cases import Block, CaseCode, Code
+from theorylab.falsify.judge import Finding, Rejected, Screening
 
 NEAR_SIMPLEST = 9
 """How many of the simplest values of an entry are tried in each round."""
 
 MAX_ROUNDS = 60
+MOST = 4096
 TRIES = 24
 
 
@@ -30,24 +32,34 @@ class Shrunk:
         self.examined = 0
 
 
-def shrink(judge: Judge, code: Code, finding: Finding) -> Shrunk:
+class Examiner(Protocol):
+    """Screens batches of cases and decides single ones."""
+
+    @property
+    def code(self) -> CaseCode: ...
+    def screen(self, codes: np.ndarray) -> Screening: ...
+    def decide(self, code: Code) -> Finding: ...
+
+
+def shrink(judge: Examiner, code: Code, finding: Finding, *, rounds: int = MAX_ROUNDS, most: int = MOST) -> Shrunk:
     """A case that violates the same target and is as simple as single and joint replacements make it.
 
-    A rational violation is never given up for one that only balls can show.
+    A rational violation is never given up for one that only balls can show. `most` limits the cases of one batch, the
+    simplest first.
     """
     best = Shrunk(code, finding)
-    for _ in range(MAX_ROUNDS):
-        if not _round(judge, best):
+    for _ in range(rounds):
+        if not _round(judge, best, most):
             break
     return best
 
 
-def _round(judge: Judge, best: Shrunk) -> bool:
+def _round(judge: Examiner, best: Shrunk, most: int) -> bool:
     current = np.array(best.code, dtype=np.int64)
     candidates = np.unique(np.array([*_candidates(judge, current)], dtype=np.int64).reshape(-1, len(current)), axis=0)
     weight = judge.code.complexity(candidates)
     here = judge.code.complexity(current[None])[0]
-    candidates = candidates[weight < here]
+    candidates = candidates[weight < here][np.argsort(weight[weight < here], kind="stable")][:most]
     if not len(candidates):
         return False
     screening = judge.screen(candidates)
@@ -67,7 +79,7 @@ def _round(judge: Judge, best: Shrunk) -> bool:
     return _accept(judge, best, pool)
 
 
-def _accept(judge: Judge, best: Shrunk, pool: np.ndarray) -> bool:
+def _accept(judge: Examiner, best: Shrunk, pool: np.ndarray) -> bool:
     for row in pool:
         code = tuple(int(i) for i in row)
         try:
@@ -80,7 +92,7 @@ def _accept(judge: Judge, best: Shrunk, pool: np.ndarray) -> bool:
     return False
 
 
-def _candidates(judge: Judge, current: np.ndarray) -> Iterator[np.ndarray]:
+def _candidates(judge: Examiner, current: np.ndarray) -> Iterator[np.ndarray]:
     """Whole letters, slices of letters and single entries replaced by something simpler; one or two letters by their
     absolute values."""
     positive = [(span, _absolute(b, current[span])) for b, span in judge.code.spans() if b.width == 1]
@@ -116,7 +128,7 @@ def _with(current: np.ndarray, span: slice, values: np.ndarray) -> np.ndarray:
     return changed
 
 
-def _joined(judge: Judge, current: np.ndarray, good: np.ndarray) -> np.ndarray:
+def _joined(judge: Examiner, current: np.ndarray, good: np.ndarray) -> np.ndarray:
     """Successful replacements put together, more and more of them, the most simplifying first."""
     order = np.argsort(judge.code.complexity(good), kind="stable")
     merged, rows, touched = current.copy(), [], np.zeros(len(current), dtype=bool)
@@ -130,7 +142,7 @@ def _joined(judge: Judge, current: np.ndarray, good: np.ndarray) -> np.ndarray:
     return np.array(rows[1:], dtype=np.int64).reshape(-1, len(current))
 
 
-def simplest(judge: Judge, codes: np.ndarray, tries: int) -> tuple[Code, Finding] | None:
+def simplest(judge: Examiner, codes: np.ndarray, tries: int) -> tuple[Code, Finding] | None:
     """The simplest of some screened violations that survives the exact decision; a rational one if there is one."""
     order = np.argsort(judge.code.complexity(codes), kind="stable")[:tries]
     best: tuple[Code, Finding] | None = None

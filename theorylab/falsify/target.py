@@ -62,7 +62,8 @@ class Target:
     """A goal at given sizes: components that compare with zero as `sense` says, at every case of `code`.
 
     `order` derivatives along the flow were taken; with one or more, no gate may sit on its kink. `state` and
-    `velocity` are the state and its derivative there, in the letters of the code.
+    `velocity` are the state and its derivative there, `variables` the case with its hypotheses enforced, all in the
+    letters of the code.
     """
 
     goal: Goal | Test
@@ -75,6 +76,7 @@ class Target:
     hypotheses: tuple[Hypothesis, ...]
     state: dict[str, Exact] = field(repr=False, default_factory=dict)
     velocity: tuple[ex.Expression, ...] = field(repr=False, default=())
+    variables: dict[str, Exact] = field(repr=False, default_factory=dict)
     step_at_zero: Fraction | None = None
 
     @property
@@ -242,8 +244,18 @@ class _Reader:
             raise UnsupportedReading("a formula of the time says nothing of an arbitrary state")
         return Target(
             self.question, place, sense, order, self.dims, self._code(place), tuple(components), self.hypotheses, state,
-            self._velocity(place), self.step_at_zero,
+            self._velocity(place), self._variables(place), self.step_at_zero,
         )  # fmt: skip
+
+    def _variables(self, place: Place) -> dict[str, Exact]:
+        """Setting variables, data and initial parameters as the hypotheses leave them, in the order of the code."""
+        case, found = self.world.case, {}
+        for b in self.blocks:
+            head, _, tail = b.name.partition(".")
+            value = self.world.array(case[head][tail] if tail else case[head])
+            assert isinstance(value, Exact)
+            found[b.name] = value
+        return found | ({n: a for n, a in self.world.state.items() if isinstance(a, Exact)} if place == "state" else {})
 
     def _velocity(self, place: Place) -> tuple[ex.Expression, ...]:
         if self.flow is None:

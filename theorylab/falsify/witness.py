@@ -60,17 +60,13 @@ def counterexample(judge: Judge, code: Code, finding: Finding) -> tuple[Witness,
         finding.component.array, finding.component.index, finding.value if finding.rational else None, value,
     )  # fmt: skip
     text = Counterexample(
-        case={name: _written(v) for name, v in letters.items()},
+        case=judge.enforced(point),
         violation=_sentence(judge, finding, value),
         cause="law broken",
         recheck=_recheck(judge, finding),
         value=value,
     )
     return witness, text
-
-
-def _written(value: Any) -> Any:
-    return [_written(v) for v in value] if isinstance(value, list) else str(value)
 
 
 def _sentence(judge: Judge, finding: Finding, value: str) -> str:

@@ -1,0 +1,314 @@
+"""Hunting claims about runs: cases by code, simulated in one ensemble, re-run before they count.
+
+A run is a witness only if a second method at a hundred times tighter tolerance shows the same violation, and, for a
+claim about where runs end, if it shows it at the time of convergence and at ten times that, for neighbouring cases too.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from theorylab.claims.base import Claim, Test
+from theorylab.falsify.cases import CaseCode, Code, case_blocks, nested
+from theorylab.falsify.draws import words
+from theorylab.falsify.judge import Finding, Screening
+from theorylab.falsify.program import QuickField, quick_program
+from theorylab.falsify.target import Component
+from theorylab.flow import FirstOrder, Flow
+from theorylab.readings import expression as ex
+from theorylab.readings.letters import Dims
+from theorylab.simulate.integrate import integrate
+from theorylab.simulate.observe import own_times
+from theorylab.simulate.problem import Problem, variable_shapes
+from theorylab.simulate.run import with_loss
+from theorylab.simulate.status import Status
+from theorylab.simulate.stopping import Converged
+
+FIRST = ("tsit5", 1e-7)
+SECOND = ("dop853", 1e-9)
+"""Method and relative tolerance of the first run and of the one that re-checks it."""
+
+CLEAR = 1e-5
+"""Relative residuals below this are left to the error of the integrator."""
+
+SAME = 0.02
+"""The largest relative change of a violation from one run to another that leaves it "unchanged"."""
+
+LONGER = 10.0
+STILL = 100.0
+"""A run has to start faster than this multiple of the speed that counts as converged, and to stay slower in the end."""
+
+RUNAWAY = 1e6
+"""A run whose speed has grown by this factor is blowing up."""
+
+HORIZON = 1e3
+MAX_STEPS = 300
+MAX_STEPS_SECOND = 1_500
+ZERO_LOSS = 1e-8
+_BITS = 2**53
+_EPS = float(torch.finfo(torch.float64).eps)
+_NOWHERE = Component(None, (), ex.ZERO)
+
+
+@dataclass(frozen=True)
+class Rechecked:
+    """A violation that both methods show: residuals of the first run, the second, and the longer one."""
+
+    residuals: tuple[float, ...]
+    time: float
+
+
+@dataclass
+class Causes:
+    """What became of the runs of a hunt, by cause."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def __str__(self) -> str:
+        return ", ".join(f"{n} {cause}" for cause, n in sorted(self.counts.items()))
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """Where the runs of some cases ended: relative residuals (B,), their scales, times, and causes of failure."""
+
+    relative: Tensor
+    size: Tensor
+    t: Tensor
+    y: Tensor
+    steps: Tensor
+    cause: list[str]
+
+    @property
+    def absolute(self) -> Tensor:
+        return self.relative * self.size
+
+
+class Runs:
+    """One test about runs at given sizes."""
+
+    def __init__(self, claim: Claim, test: Test, dims: Dims, device: str | None = None) -> None:
+        self.claim, self.test, self.device = claim, test, device
+        self.flow: Flow = with_loss(test.subject)
+        self.dims = {n: dims[n] for n in sorted(self.flow.sizes)}
+        letters = variable_shapes(self.flow, self.dims)
+        self.code = CaseCode(tuple(case_blocks(self.flow, self.dims, letters)))
+        known = {b.name for b in self.code.blocks}
+        self.constants = {n: (shape, draw.a) for n, (shape, draw) in letters.items() if n not in known}
+        self.quick = quick_program(self.flow, self.dims, self.code) if device in (None, "cpu") else None
+        self.limit = test.where == "end"
+        self.gtol = float(claim.settle.get("gtol", 1e-8))
+        self.max_steps = MAX_STEPS
+        self.steps = np.zeros(0)
+        self.causes = Causes()
+
+    # -- runs -----------------------------------------------------------------------------------------------
+
+    def problem(self, columns: Mapping[str, np.ndarray], count: int) -> Problem:
+        """The ensemble of cases that are given entry by entry."""
+        raw: dict[str, np.ndarray] = {}
+        for b in self.code.blocks:
+            raw[b.name] = np.stack([columns[e] for e in b.entry_names()], axis=1).reshape(count, *b.shape)
+        for name, (shape, value) in self.constants.items():
+            raw[name] = np.full((count, *shape), value)
+        return Problem(self.flow, self.dims, raw, self.device)
+
+    def _field(self, problem: Problem, columns: Mapping[str, np.ndarray]) -> Any:
+        """The field from the exact reading where that is small enough, else from the numeric one."""
+        if self.quick is None:
+            return problem.field
+        program, names = self.quick
+        return QuickField(program, names, columns)
+
+    def _first(self, problem: Problem, field: Any) -> _Ends:
+        options = self.claim.settle
+        if self.limit:
+            horizon: Any = float(self.test.horizon or options.get("t_end", HORIZON))
+        else:
+            horizon = float(self.test.horizon) if self.test.horizon else own_times(problem)
+        method, rtol = FIRST
+        until = Converged(self.gtol) if self.limit else None
+        solution = integrate(
+            field, problem.initial, t_end=horizon, rtol=rtol, atol=options.get("atol", rtol * 1e-3), method=method,
+            until=until, max_steps=self.max_steps, device=self.device,
+        )  # fmt: skip
+        return self._ends(problem, solution, Status.CONVERGED if self.limit else Status.T_END)
+
+    def _ends(self, problem: Problem, solution: Any, wanted: Status) -> _Ends:
+        values = problem.observe(self.test.observe, solution.t, solution.y, ended=True)
+        own = values.abs() if self.test.kind == "zero" else torch.clamp(-values, min=0.0)
+        size = self._size(problem, solution)
+        relative = own.amax(1) / size
+        cause: list[str] = []
+        start = torch.linalg.vector_norm(self._velocity(problem), dim=1)
+        holds = self._hypotheses(problem)
+        speed = torch.linalg.vector_norm(solution.field, dim=1)
+        lost = (solution.failed | (speed > RUNAWAY * (1 + start))).tolist()
+        for i, status in enumerate(solution.status.tolist()):
+            if not holds[i]:
+                cause.append("outside the hypotheses")
+            elif float(start[i]) <= (STILL * self.gtol if self.limit else 1e3 * _EPS):
+                cause.append("at a critical point")
+            elif lost[i]:
+                cause.append("blow-up")
+            elif status != wanted:
+                cause.append("not converged")
+            elif not bool(torch.isfinite(relative[i])):
+                cause.append("outside the domain")
+            else:
+                cause.append("")
+        return _Ends(relative, size, solution.t, solution.y, solution.stats.steps, cause)
+
+    def _velocity(self, problem: Problem) -> Tensor:
+        zero = torch.zeros(problem.trials, dtype=torch.float64, device=problem.device)
+        return problem.field(zero, problem.initial, torch.arange(problem.trials, device=problem.device))
+
+    def _size(self, problem: Problem, solution: Any) -> Tensor:
+        """What the residual is compared with: the larger of the sizes of the quantity at both ends.
+
+        For laws along runs the size is that of the quantity's terms, which may cancel.
+        """
+        if self.test.scale is None:
+            return torch.ones(problem.trials, dtype=torch.float64, device=problem.device)
+        end = problem.observe(self.test.scale, solution.t, solution.y, ended=True).abs().amax(1)
+        if self.limit:
+            zero = torch.zeros_like(solution.t)
+            start = problem.observe(self.test.scale, zero, problem.initial, ended=True).abs().amax(1)
+        else:
+            start = problem.size_of(self.test.scale).amax(1)
+        return torch.maximum(end, torch.nan_to_num(start, nan=0.0, posinf=0.0)).clamp(min=_EPS)
+
+    def _hypotheses(self, problem: Problem) -> list[bool]:
+        holds = torch.ones(problem.trials, dtype=torch.bool, device=problem.device)
+        for a in problem.setting.assumptions:
+            if a.holds is None:
+                continue
+            value = problem.of_case(a.holds).reshape(problem.trials, -1)
+            holds &= (value > 0).all(1) if a.positive else (value.abs() <= 1e-9).all(1)
+        return holds.tolist()
+
+    def written(self, code: Code) -> dict[str, Any]:
+        """The case with its hypotheses enforced: rationals where a value is one of the code, else decimals."""
+        point = self.code.exact(code)
+        problem = self.problem(self.code.columns(np.array([code])), 1)
+        shown: dict[str, Any] = {}
+        for b in self.code.blocks:
+            enforced = problem.values[b.name][0].reshape(-1).tolist()
+            names = b.entry_names()
+            entries = {
+                n: str(point[n]) if float(point[n]) == v else f"{v:.15g}" for n, v in zip(names, enforced, strict=True)
+            }
+            shown[b.name] = nested(b.name, b.shape, entries)
+        return shown
+
+    # -- deciding -------------------------------------------------------------------------------------------
+
+    def screen(self, codes: np.ndarray) -> Screening:
+        """Which of the cases (B, C) violate the claim in the first run."""
+        columns = self.code.columns(codes)
+        problem = self.problem(columns, len(codes))
+        ends = self._first(problem, self._field(problem, columns))
+        self.steps = ends.steps.cpu().numpy()
+        known = np.array([not c for c in ends.cause])
+        relative = np.nan_to_num(ends.relative.cpu().numpy())
+        violates = known & (relative > CLEAR)
+        self.causes.counts.update(c for c in ends.cause if c)
+        self.causes.counts["within tolerance"] += int((known & ~violates).sum())
+        return Screening(violates, np.where(violates, relative, 0.0), violates[:, None], ~known)
+
+    def decide(self, code: Sequence[int]) -> Finding:
+        """The violation as the first run shows it; `recheck` decides."""
+        return Finding(_NOWHERE, 0.0, 0)
+
+    def recheck(self, codes: np.ndarray) -> list[Rechecked | None]:
+        """Run cases (K, C) again by the second method, each with its neighbours.
+
+        The first run takes the field from the numeric reading, the second from the exact one.
+        """
+        copies = 1 + (2 if self.limit or self.claim.quantifier == "almost every" else 0)
+        columns = self.code.columns(np.repeat(codes, copies, axis=0))
+        count = len(codes) * copies
+        moved = np.arange(count) % copies > 0
+        self._move(columns, moved)
+        problem = self.problem(columns, count)
+        field = self._field(problem, columns)
+        first = self._first(problem, problem.field)
+        second = self._again(problem, field, problem.initial, 0.0, first.t)
+        longer = self._again(problem, field, second.y, second.t, LONGER * first.t) if self.limit else second
+        good = self._confirmed(problem, first, second, longer)
+        result: list[Rechecked | None] = []
+        for k in range(len(codes)):
+            i = k * copies
+            if all(good[i : i + copies]):
+                runs = [first, second, longer] if self.limit else [first, second]
+                shown = tuple(float(r.absolute[i]) for r in runs)
+                result.append(Rechecked(shown, float(first.t[i])))
+            else:
+                result.append(None)
+        return result
+
+    def _again(self, problem: Problem, field: Any, y: Tensor, t_start: Any, t_end: Tensor) -> _Ends:
+        """The second method from one time to another."""
+        method, rtol = SECOND
+        solution = integrate(
+            field, y, t_start=t_start, t_end=t_end, rtol=rtol, atol=self.claim.settle.get("atol", rtol * 1e-3),
+            method=method, max_steps=MAX_STEPS_SECOND, device=self.device,
+        )  # fmt: skip
+        return self._ends(problem, solution, Status.T_END)
+
+    def _confirmed(self, problem: Problem, first: _Ends, second: _Ends, longer: _Ends) -> list[bool]:
+        for runs in (first, second, longer):
+            self.causes.counts.update(f"{c} when re-run" for c in runs.cause if c)
+        truth = longer.absolute
+        same = torch.maximum((first.absolute - truth).abs(), (second.absolute - truth).abs()) <= SAME * truth
+        good = (
+            same & (truth > CLEAR * first.size) & self._signs_kept(problem, first) & self._signs_kept(problem, longer)
+        )
+        if self.limit:
+            rows = torch.arange(problem.trials, device=problem.device)
+            speed = torch.linalg.vector_norm(problem.field(longer.t, longer.y, rows), dim=1)
+            good &= (speed <= STILL * self.gtol) & self._loss_vanishes(problem, longer)
+        known = [not (a or b or c) for a, b, c in zip(first.cause, second.cause, longer.cause, strict=True)]
+        self.causes.counts["changed by tolerance or time"] += sum(
+            k and not g for k, g in zip(known, good.tolist(), strict=True)
+        )
+        return [k and g for k, g in zip(known, good.tolist(), strict=True)]
+
+    def _signs_kept(self, problem: Problem, ends: _Ends) -> Tensor:
+        """No coordinate has crossed zero where the exact flow cannot cross it: where its velocity vanishes with it."""
+        kept = torch.ones(problem.trials, dtype=torch.bool, device=problem.device)
+        rows = torch.arange(problem.trials, device=problem.device)
+        crossed = problem.initial * ends.y < 0
+        for i in crossed.any(0).nonzero()[:, 0].tolist():
+            there = ends.y.clone()
+            there[:, i] = 0
+            speed = problem.field(ends.t, there, rows)
+            stuck = speed[:, i].abs() <= 1e3 * _EPS * torch.linalg.vector_norm(there, dim=1)
+            kept &= ~(crossed[:, i] & stuck)
+        return kept
+
+    def _loss_vanishes(self, problem: Problem, ends: _Ends) -> Tensor:
+        """Whether the loss tends to zero, where the claim has that for a premise."""
+        if not isinstance(self.flow, FirstOrder) or not any("loss" in p for p in self.claim.premises):
+            return torch.ones(problem.trials, dtype=torch.bool, device=problem.device)
+        zero = torch.zeros_like(ends.t)
+        before = problem.observe(self.flow.objective, zero, problem.initial)[:, 0]
+        after = problem.observe(self.flow.objective, ends.t, ends.y)[:, 0]
+        return after <= ZERO_LOSS * before
+
+    def _move(self, columns: dict[str, np.ndarray], moved: np.ndarray) -> None:
+        """Shift every continuous entry of the rows `moved` by up to a thousandth, inside its range."""
+        names = [(b, e) for b in self.code.blocks for e in b.entry_names() if not b.discrete]
+        noise = words(1, 3, 0, len(moved), max(len(names), 1))
+        for (b, name), column in zip(names, noise.T, strict=False):
+            low, high = float(b.floats.min()), float(b.floats.max())
+            offset = ((column >> np.uint64(11)).astype(np.float64) / _BITS * 2 - 1) * 1e-3
+            near = columns[name] + offset * moved
+            columns[name] = np.where((low <= near) & (near <= high), near, columns[name] - offset * moved)
