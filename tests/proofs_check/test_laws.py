@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -348,6 +349,112 @@ def test_conjugation_of_an_arbitrary_loss_needs_equal_outputs() -> None:
     assert check(encode(certificate(statement))).accepted
     statement["define"][-1] = define("Mw", "j:d", "2 M[j,i] w[i]")
     assert reason(certificate(statement)).startswith("conjugate: goal 'law'")
+
+
+def two_flows(first: Document, second: Document, map: dict[str, str]) -> str:
+    statement = {
+        "letters": letters({"q": "positive"}, w="", v="", u="", x="", r="", s="", c="", q="", q0=""),
+        "define": [
+            define("f", "", "w x"),
+            define("pull", "", "- r x"),
+            define("w+c", "", "w + c"),
+            define("one", "", "1"),
+            define("zero", "", "0"),
+            define("minus_q", "", "0 - q"),
+        ],
+        "flows": [first, second],
+        "goals": [goal("conjugate", flow=0, to=1, map=map)],
+    }
+    return check(encode(certificate(statement, scope="no sizes"))).reason
+
+
+DESCENT = {"state": {"w": expr("1")}, "outputs": [["f", "r"]]}
+CARRIED: list[tuple[Document, Document, dict[str, str], str]] = [
+    # The fields agree, but at w + c the loss has another gradient.
+    (DESCENT, DESCENT, {"w": "w"}, ""),
+    (DESCENT, DESCENT, {"w": "w+c"}, "conjugate: goal 'law'"),
+    # A constant r is no loss gradient.
+    ({"state": {}, "explicit": {"w": "pull"}}, DESCENT, {"w": "w"}, "the two flows have different losses"),
+    (DESCENT, {"state": {"w": expr("1")}, "outputs": [["f", "s"]]}, {"w": "w"}, "the two flows have different losses"),
+    # v moves in the first flow; in the second it is a constant.
+    (
+        {"state": {}, "explicit": {"w": "v", "v": "one"}},
+        {"state": {}, "explicit": {"w": "v"}},
+        {"w": "w"},
+        "contains a letter that moves in flow a only",
+    ),
+    # u moves in the second flow only.
+    (
+        {"state": {}, "explicit": {"w": "one"}},
+        {"state": {}, "explicit": {"w": "one", "u": "zero"}},
+        {"w": "w", "u": "u"},
+        "moves with another flow",
+    ),
+    # The map leaves the domain q > 0 of the second flow.
+    (
+        {"state": {}, "explicit": {"q": "zero"}},
+        {"state": {}, "explicit": {"q": "zero"}},
+        {"q": "minus_q"},
+        "is not seen to be positive",
+    ),
+]
+
+
+@pytest.mark.parametrize(("first", "second", "map", "sentence"), CARRIED)
+def test_conjugation_between_flows_that_fit(
+    first: Document, second: Document, map: dict[str, str], sentence: str
+) -> None:
+    found = two_flows(first, second, map)
+    assert sentence in found if sentence else found == ""
+
+
+SENSELESS: list[tuple[dict[str, Any], str]] = [
+    ({"goals": []}, "there is no goal"),
+    ({"relations": [relation("R", "", "#n - 3")]}, "is about sizes only"),
+    ({"relations": [relation("R", "", "1")]}, "is about sizes only"),
+    ({"relations": [{"name": "R", "orthogonal": "A"}]}, "not square"),
+    ({"relations": [{"name": "R", "orthogonal": "O"}], "flows": [{"state": {"O": []}}]}, "which moves"),
+    ({"flows": [{"state": {"w": []}, "outputs": [["f", "w"]]}]}, "a letter that moves stands for dLoss/df"),
+    ({"flows": [{"state": {"w": []}, "outputs": [["f", "c"]]}]}, "the shapes of 'f' and 'c' differ"),
+    ({"flows": [{"state": {"w": []}, "outputs": [["f", "r"]], "objective": "g"}]}, "has outputs and an objective"),
+    ({"flows": [{"state": {"w": []}, "objective": "f"}]}, "is not a scalar"),
+    ({"flows": [{"state": {"w": []}, "explicit": {"w": "f"}}]}, "has two equations"),
+    ({"flows": [{"state": {"w": []}, "velocity": {"w": "w"}}]}, "has two equations"),
+    ({"flows": [{"state": {"w": []}, "velocity": {"w": "c"}}]}, "not a letter of its own shape"),
+    ({"flows": [{"state": {}, "velocity": {"w": "r"}}]}, "a letter that is not in its state"),
+    ({"flows": [{"state": {}, "explicit": {"w": "g"}}]}, "the shapes of 'w' and 'g' differ"),
+    ({"flows": [{"state": {"w": []}, "initial": {"w": "f"}}]}, "is not a constant"),
+    ({"flows": [{"state": {"w": []}, "initial": {"w": "g"}}]}, "the shapes of 'w' and 'g' differ"),
+    ({"flows": [{"state": {"w": []}, "initial": {"r": "r"}}]}, "which it does not move"),
+    ({"flows": [{"state": {"p": []}, "initial": {"p": "c"}}]}, "is not seen to be positive"),
+    ({"flows": [{"state": {"f": []}}]}, "expected a letter"),
+    ({"sizes": {"n": 0}}, "expected an integer from 1"),
+    ({"gates": "soft"}, "expected one of any, binary"),
+    ({"letters": {"w": {"shape": ["n"], "sign": "negative"}}}, "expected one of any, nonzero"),
+    ({"letters": {"w": {"shape": ["0"]}}}, "a size"),
+    ({"letters": {"delta": {"shape": []}}}, "'delta' is Kronecker's delta"),
+    ({"define": [define("w", "", "c")]}, "is given twice"),
+    ({"define": [define("e", "", "0", "sqrt")]}, "is identically 0"),
+    ({"define": [define("e", "", "0 - c^2", "log")]}, "is never positive"),
+    ({"define": [define("e", "", "c", "gamma")]}, "the function of definition 'e'"),
+    ({"define": [define("e", "i:n i:n", "c")]}, "appears twice"),
+]
+
+
+@pytest.mark.parametrize(("change", "sentence"), SENSELESS)
+def test_statement_that_makes_no_sense(change: dict[str, Any], sentence: str) -> None:
+    statement = {
+        "letters": letters({"p": "positive"}, w="n", r="n", c="", A="n m", O="n n", p=""),
+        "define": [define("f", "i:n", "w[i] c"), define("g", "", "c^2")],
+        "goals": [goal("zero", expr="c - c")],
+        **change,
+    }
+    assert sentence in reason(certificate(statement))
+
+
+def test_rewrite_of_an_unknown_relation() -> None:
+    statement = {"letters": letters(c="n"), "goals": [goal("zero", expr="c[i] - c[i]")]}
+    assert "neither a relation nor a goal" in reason(certificate(statement, {"rewrites": [rewrite("R", "c[i]")]}))
 
 
 def test_conserved_goal_serves_later_goals_of_its_flow_only() -> None:

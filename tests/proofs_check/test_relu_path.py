@@ -13,7 +13,7 @@ from proofs_check.relu_path import _positive
 from tests.proofs_check import laws
 from tests.proofs_check.documents import Document, certificate, encode
 from tests.relu_designs import designs
-from theorylab.derive.relu_path import relu_path
+from theorylab.derive.relu_path import design, first_phase, relu_path
 
 
 def sealed(statement: Document, proof: Document, scope: str = "d=3, n=3") -> bytes:
@@ -93,6 +93,34 @@ def test_unit_that_is_never_active_is_seen() -> None:
     parts = [[str(Fraction(c) * Fraction(entry)) for entry in x[2]] for c in ("3/5", "-4/5")]
     change = {"x": [*x[:2], *parts], "y": [*y, "0"], "leaving": [2, 3]}
     assert "unit 3 is not seen to be active before the exit" in spoiled(change)
+
+
+def test_point_outside_the_cone() -> None:
+    """The mirrored rows (-s, -p) move by the same matrix, but start negative."""
+    rows, matrix = GOOD["cone"]["rows"], GOOD["cone"]["matrix"]
+    mirrored = [[str(-Fraction(a)) for a in row] for row in rows]
+    blocks = [[*row, "0", "0"] for row in matrix] + [["0", "0", *row] for row in matrix]
+    cone = {"rows": rows + mirrored, "matrix": blocks, "falling": {"2": ["1", "0", "0", "0"]}}
+    assert "outside the cone at the exit" in spoiled({"cone": cone})
+
+
+def test_large_error_at_the_exit() -> None:
+    """A design whose |e| at the exit exceeds its smaller target: the bound says nothing, and so does the kernel."""
+    x, y = design([[3, 6, 2], [-6, 2, 3], [2, -3, 6]], Fraction(2, 3))
+    rate, path, exit_, leaving = first_phase(x, y)
+    statement = {"x": written(x), "y": written(y), "limit": ["0"] * 3, "better": ["0"] * 3}
+    proof = {
+        "rate": str(rate),
+        "path": written(path),
+        "exit": str(exit_),
+        "leaving": list(leaving),
+        "cone": GOOD["cone"],
+    }
+    assert "is not seen to stay active" in check(sealed(statement, proof)).reason
+
+
+def written(rows: Any) -> Any:
+    return [written(row) for row in rows] if isinstance(rows, tuple) else str(rows)
 
 
 POLYNOMIALS = [

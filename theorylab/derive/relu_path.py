@@ -83,8 +83,7 @@ def relu_path(x: Sequence[Sequence[Exact]], y: Sequence[Exact]) -> ReluPath:
             no unit that leaves, more than two units that stay, a unit that comes back).
     """
     rows, targets = _data(x, y)
-    rate, path = _first_phase(rows, targets)
-    exit_, leaving = _exit(rows, path)
+    rate, path, exit_, leaving = first_phase(rows, targets)
     staying = [i for i in range(len(rows)) if i not in leaving]
     if any(targets[j] != 0 for j in leaving):
         raise UnsupportedReading("a unit leaves whose target is not 0: the field jumps there")
@@ -104,6 +103,17 @@ def relu_path(x: Sequence[Sequence[Exact]], y: Sequence[Exact]) -> ReluPath:
     if found.ratio <= 1:
         raise UnsupportedReading("the flow ends at the zero-loss point of least norm")
     return found
+
+
+def first_phase(x: Sequence[Sequence[Exact]], y: Sequence[Exact]) -> tuple[Fraction, Matrix, Fraction, tuple[int, ...]]:
+    """The rate, the path, the exit and the units that leave (see `ReluPath`), while all gates are open.
+
+    Raises:
+        InputError, UnsupportedReading: as for `relu_path`.
+    """
+    rows, targets = _data(x, y)
+    rate, path = _open_gates(rows, targets)
+    return rate, path, *_exit(rows, path)
 
 
 def minimal_interpolator(x: Sequence[Sequence[Exact]], y: Sequence[Exact]) -> Vector:
@@ -182,7 +192,7 @@ def _data(x: Sequence[Sequence[Exact]], y: Sequence[Exact]) -> tuple[Matrix, Vec
     return tuple(tuple(map(Fraction, row)) for row in x), tuple(map(Fraction, y))
 
 
-def _first_phase(x: Matrix, y: Vector) -> tuple[Fraction, Matrix]:
+def _open_gates(x: Matrix, y: Vector) -> tuple[Fraction, Matrix]:
     """The rate, and w = sum_lambda (1 - z^(lambda/rate)) / lambda * P_lambda X'y with all gates open."""
     d = len(x[0])
     columns = tuple(zip(*x, strict=True))
