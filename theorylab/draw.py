@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from theorylab.errors import InputError
-
-Parameter = float | Callable[..., Any]
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,10 @@ from theorylab.model import Model
 from theorylab.readings.array import Array, is_number
 from theorylab.readings.calculus import gradient, is_numeric
 from theorylab.readings.letters import Dims, maker
-from theorylab.readings.namespace import Case, Namespace, call
-from theorylab.setting import Make, Setting, Shape, Variable, parse_shape
+from theorylab.readings.namespace import Case, Namespace, arity, call
+from theorylab.setting import Make, Setting, Shape, Variable, check_name, parse_shape
 
 Formula = Callable[..., Any]
-UNSET: Any = object()
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,10 @@ class Flow:
 
     def __post_init__(self) -> None:
         shapes = {n: parse_shape(s, f"state {n!r}") if isinstance(s, str) else tuple(s) for n, s in self.state.items()}
+        for name in shapes:
+            check_name(name, "a state")
+        if not is_number(self.gates):
+            raise InputError(f"gates is {type(self.gates).__name__}; expected a number, the derivative of relu at 0")
         object.__setattr__(self, "state", shapes)
 
     def field(self, p: Namespace, c: Case) -> Namespace:
@@ -99,14 +102,18 @@ class Flow:
         if t is not None:
             values["t"] = t
         seen = self._complete(p, case.updated(values))
-        seen.base = case
+        seen.base, seen.flow = case, self
         return p, seen
 
     def start(self, case: Case) -> tuple[Namespace, Case]:
         """(p, c) at the start of the run."""
         state = {n: case["init"][n] for n in self.state}
         zero = next(iter(state.values())).sum() * 0
-        return self.view({**state, **{f"integral.{n}": zero for n in self.integrals}}, case, zero)
+        p, c = self.view({**state, **{f"integral.{n}": zero for n in self.integrals}}, case, zero)
+        if not self.integrals:
+            return p, c
+        zeros = {f"integral.{n}": call(integrand, p, c) * 0 + zero for n, integrand in self.integrals.items()}
+        return self.view({**state, **zeros}, case, zero)
 
     def _complete(self, p: Namespace, c: Case) -> Case:
         return c
@@ -120,14 +127,16 @@ class Flow:
         return rates
 
 
-def _formula_value(given: Any, p: Namespace, c: Case) -> Any:
-    return given if is_number(given) else call(given, p, c) if callable(given) and _wants_two(given) else given(c)
+def _option(given: Any, p: Namespace, c: Case) -> Any:
+    """The value of an option: a number, an array, or a function of (c) or (p, c)."""
+    if not callable(given):
+        return given
+    return given(p, c) if arity(given) == 2 else given(c)
 
 
-def _wants_two(function: Formula) -> bool:
-    from theorylab.readings.namespace import arity
-
-    return arity(function) == 2
+def _check_option(given: Any, what: str) -> None:
+    if not (is_number(given) or isinstance(given, Array) or callable(given)):
+        raise InputError(f"{what} is {type(given).__name__}; expected a number or a function of the case, (c) or (p, c)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +149,17 @@ class FirstOrder(Flow):
     rates: Mapping[str, Any] = field(default_factory=dict)
     weight_decay: Any = 0
     metric: Formula | None = None
+
+    def __post_init__(self) -> None:
+        for parameter, rate in self.rates.items():
+            if parameter not in self.model.shapes:
+                known = ", ".join(self.model.shapes)
+                raise InputError(f"rates names the unknown parameter {parameter!r}; expected one of: {known}")
+            _check_option(rate, f"the rate of {parameter!r}")
+        _check_option(self.weight_decay, "weight_decay")
+        if self.metric is not None and not callable(self.metric):
+            raise InputError(f"metric is {type(self.metric).__name__}; expected a function of (p) or (p, c)")
+        super().__post_init__()
 
     @property
     def sizes(self) -> set[str]:
@@ -198,17 +218,23 @@ class FirstOrder(Flow):
         return gradient(lambda q: (self.outputs(q, c) * r).sum(), p)
 
     def rate(self, name: str, p: Namespace, c: Case) -> Any:
-        return _formula_value(self.rates.get(name, 1), p, c)
+        return _option(self.rates.get(name, 1), p, c)
+
+    def decay(self, p: Namespace, c: Case) -> Any:
+        """The coefficient of weight decay; the number 0 where there is none."""
+        return _option(self.weight_decay, p, c)
 
     def field(self, p: Namespace, c: Case) -> Namespace:
         g = self.gradient(p, c)
         scaled = {n: -(v * self.rate(n, p, c)) for n, v in g.items()}
         if self.metric is not None:
             weights = call(self.metric, p, c)
-            scaled = {n: weights[n] @ v if weights[n].ndim > v.ndim else weights[n] * v for n, v in scaled.items()}
-        if is_number(self.weight_decay) and not self.weight_decay:
+            if not isinstance(weights, Mapping) or set(weights) != set(scaled):
+                raise InputError(f"metric gives {weights!r}; expected one matrix for each of {', '.join(scaled)}")
+            scaled = {n: _weighted(weights[n], v) for n, v in scaled.items()}
+        decay = self.decay(p, c)
+        if is_number(decay) and not decay:
             return Namespace(scaled)
-        decay = _formula_value(self.weight_decay, p, c)
         return Namespace({n: v - decay * p[n] for n, v in scaled.items()})
 
     def variables(self, dims: Dims | None) -> dict[str, Free]:
@@ -244,6 +270,11 @@ class FirstOrder(Flow):
         return Scheme(step=lambda p, c: p + flow.field(p, c) * c[h], flow=flow)
 
 
+def _weighted(weight: Any, gradient: Any) -> Any:
+    """A metric's matrix (or its diagonal, or a number) times a gradient."""
+    return weight @ gradient if getattr(weight, "ndim", 0) > gradient.ndim else weight * gradient
+
+
 @dataclass(frozen=True, kw_only=True)
 class Scheme:
     """A discrete scheme: step(p, c) -> p."""
@@ -272,7 +303,7 @@ def GradientFlow(
     metric: Formula | None = None,
     gates: Any = 0,
     name: str | None = None,
-) -> FirstOrder:
+) -> FirstOrder | SecondOrder:
     """The gradient flow of a model; without `loss`, of any differentiable loss, and without `data`, on any data.
 
     data: a pair of arrays (x, y) or a function of the case that gives one. rates: factors of single gradients, by
@@ -281,41 +312,43 @@ def GradientFlow(
     """
     if not isinstance(model, Model):
         raise InputError(f"a gradient flow got {type(model).__name__}; expected a model declared with @tl.model(...)")
-    for parameter in rates or {}:
-        if parameter not in model.shapes:
-            raise InputError(f"rates names the unknown parameter {parameter!r}; expected one of: {', '.join(model.shapes)}")
     if setting is not None and not isinstance(setting, Setting):
         raise InputError(f"setting is {type(setting).__name__}; expected tl.Setting(...)")
     flow = FirstOrder(
-        model=model, loss=as_loss(loss), data=_checked_data(data), setting=setting or Setting(), rates=dict(rates or {}),
-        weight_decay=weight_decay, metric=metric, gates=gates, state=dict(model.shapes), name=name or model.name,
+        model=model, loss=as_loss(loss), data=_checked_data(data), setting=setting or Setting(),
+        rates=dict(rates or {}), weight_decay=weight_decay, metric=metric, gates=gates, state=dict(model.shapes),
+        name=name or model.name,
     )  # fmt: skip
     _ = flow.initial()
     if momentum is not None:
-        return _second_order(flow, momentum)
+        return SecondOrder(base=flow, momentum=momentum, setting=flow.setting, name=flow.name)
     return flow
-
-
-def _second_order(flow: FirstOrder, momentum: Any) -> Any:
-    """theta' = v, v' = field - tau v, with v(0) = 0; the parameters of the velocity are named velocity_NAME."""
-    velocities = {f"velocity_{n}": shape for n, shape in flow.state.items()}
-
-    def field(p: Namespace, c: Case) -> Namespace:
-        own = Namespace({n: p[n] for n in flow.state})
-        force = flow.field(own, flow._complete(own, c))
-        tau = _formula_value(momentum, p, c)
-        rates = {n: p[f"velocity_{n}"] for n in flow.state}
-        return Namespace({**rates, **{f"velocity_{n}": force[n] - tau * p[f"velocity_{n}"] for n in flow.state}})
-
-    setting = Setting(
-        *flow.setting.assumptions, init={**flow.setting.init, **dict.fromkeys(velocities, 0)}, **flow.setting.variables
-    )
-    return SecondOrder(right_side=field, state={**flow.state, **velocities}, setting=setting, gates=flow.gates, base=flow, name=flow.name)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SecondOrder(Flow):
+    """theta' = v, v' = field - momentum * v from rest; the velocity of a parameter W is the state velocity_W.
+
+    `base` is the flow without momentum, over the same setting.
+    """
+
     base: FirstOrder
+    momentum: Any
+    state: Mapping[str, Any] = field(init=False)
+    gates: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        _check_option(self.momentum, "momentum")
+        velocities = {f"velocity_{n}": shape for n, shape in self.base.state.items()}
+        given = self.setting
+        of_base = Setting(
+            *given.assumptions, init={n: v for n, v in given.init.items() if n not in velocities}, **given.variables
+        )
+        object.__setattr__(self, "base", replace(self.base, setting=of_base))
+        object.__setattr__(self, "state", {**self.base.state, **velocities})
+        object.__setattr__(self, "setting", given.with_(init={**dict.fromkeys(velocities, 0), **given.init}))
+        object.__setattr__(self, "gates", self.base.gates)
+        super().__post_init__()
 
     @property
     def sizes(self) -> set[str]:
@@ -325,14 +358,37 @@ class SecondOrder(Flow):
     def loss(self) -> Loss | None:
         return self.base.loss
 
-    def with_(self, **changes: Any) -> Any:
-        raise InputError("a flow with momentum cannot be changed; expected the options in GradientFlow(...)")
+    def parameters(self, p: Mapping[str, Any]) -> Namespace:
+        """The state without the velocities."""
+        return Namespace({n: p[n] for n in self.base.state})
+
+    def friction(self, p: Namespace, c: Case) -> Any:
+        """The coefficient of the velocity."""
+        return _option(self.momentum, self.parameters(p), c)
+
+    def field(self, p: Namespace, c: Case) -> Namespace:
+        force = self.base.field(self.parameters(p), c)
+        velocities = {n: p[f"velocity_{n}"] for n in self.base.state}
+        friction = self.friction(p, c)
+        return Namespace({**velocities, **{f"velocity_{n}": force[n] - friction * v for n, v in velocities.items()}})
+
+    def with_(self, **changes: Any) -> Self:
+        """A copy with options of the flow without momentum changed."""
+        base = self.base.with_(**changes)
+        velocities = {n: v for n, v in self.setting.init.items() if n not in base.state}
+        return replace(self, base=base, setting=base.setting.with_(init=velocities), name=base.name)
 
     def variables(self, dims: Dims | None) -> dict[str, Free]:
         return self.base.variables(dims)
 
+    def outputs(self, p: Mapping[str, Any], c: Case) -> Any:
+        return self.base.outputs(self.parameters(p), c)
+
     def objective(self, p: Namespace, c: Case) -> Any:
-        return self.base.objective(p, c)
+        return self.base.objective(self.parameters(p), c)
+
+    def _complete(self, p: Namespace, c: Case) -> Case:
+        return self.base._complete(self.parameters(p), c)
 
 
 def _checked_data(data: Any) -> Any:

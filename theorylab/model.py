@@ -6,13 +6,14 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from theorylab.errors import InputError, ShapeError, UnsupportedReading
 from theorylab.readings.array import Array
 from theorylab.readings.letters import maker
 from theorylab.readings.namespace import Case, Namespace
-from theorylab.setting import Make, Shape, parse_shape
+from theorylab.setting import Make, Shape, check_name, parse_shape
 
 SAMPLES = "n"
 PRIMES = (3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53)
@@ -48,8 +49,15 @@ class Model:
         arguments = (p, x, c) if self._takes_case else (p, x)
         result = self.function(*arguments, **self.options)
         if not isinstance(result, Array):
-            raise InputError(f"model {self.name!r} returned {type(result).__name__}; expected an array of p and x")
+            raise InputError(
+                f"model {self.name!r}{self._place} returned {type(result).__name__}; expected an array of p and x"
+            )
         return result
+
+    @property
+    def _place(self) -> str:
+        code = getattr(self.function, "__code__", None)
+        return "" if code is None else f" ({Path(code.co_filename).name}, line {code.co_firstlineno})"
 
     @cached_property
     def _takes_case(self) -> bool:
@@ -71,6 +79,10 @@ class Model:
 
     def family(self, **options: Any) -> Model:
         """The member with the given keyword arguments of the function, e.g. `wn.family(L=2)`."""
+        known = inspect.signature(self.function).parameters
+        for name in options:
+            if name not in known and not any(q.kind is q.VAR_KEYWORD for q in known.values()):
+                raise InputError(f"model {self.name!r} has no option {name!r}; expected one of its arguments: {', '.join(known)}")
         return Model(self.function, self.shapes, self.sample, {**self.options, **options}, self.is_embedded)
 
     def embedded(self) -> Model:
@@ -124,6 +136,8 @@ def model(*, x: str | None = None, **shapes: str) -> Callable[[Callable[..., Any
     """
     if not shapes:
         raise InputError("tl.model got no parameters; expected shapes such as W1='k d'")
+    for name in shapes:
+        check_name(name, "a parameter")
     parsed = {name: parse_shape(text, f"parameter {name!r}") for name, text in shapes.items()}
     sample = None if x is None else parse_shape(x, "the input x")
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from theorylab.draw import Draw, constant, normal
 from theorylab.errors import InputError, UnsupportedReading
-from theorylab.readings.array import Array, Size
+from theorylab.readings.array import Array, Size, is_number
 from theorylab.readings.namespace import Case, Namespace
 
 Shape = tuple[Size, ...]
@@ -51,8 +51,13 @@ class Variable:
         return "positive" if self.positive else "nonzero" if self.nonzero else "any"
 
     @property
+    def definition(self) -> Callable[[Case], Any] | None:
+        """The function of the case that gives the value, if the variable is not free."""
+        return None if isinstance(self.draw, Draw) else self.draw
+
+    @property
     def defined(self) -> bool:
-        return self.draw is not None and not isinstance(self.draw, Draw)
+        return self.definition is not None
 
     @property
     def distribution(self) -> Draw:
@@ -157,7 +162,7 @@ class Setting:
             return given
         if isinstance(given, Draw):
             return Variable(" ".join(map(str, shape)), given)
-        if isinstance(given, (int, float)):
+        if is_number(given):
             return Variable(" ".join(map(str, shape)), constant(float(given)))
         if callable(given):
             return Variable(" ".join(map(str, shape)), given)
@@ -170,11 +175,12 @@ class Setting:
         """
         c = Case({**values, "init": Namespace(initial, "init parameter")})
         for name, variable in self.variables.items():
-            if variable.defined:
-                c = c.updated({name: variable.draw(c)})  # type: ignore[operator]
+            if variable.definition is not None:
+                c = c.updated({name: variable.definition(c)})
         for name, given in self.init.items():
-            if callable(given) and not isinstance(given, (Draw, Variable)) and name in initial:
-                c = c.updated({f"init.{name}": given(c)})
+            definition = given.definition if isinstance(given, Variable) else given if callable(given) else None
+            if definition is not None and name in initial:
+                c = c.updated({f"init.{name}": _like(initial[name], definition(c), f"init of {name!r}")})
         for a in self.assumptions:
             if a.enforce is not None:
                 try:
@@ -183,18 +189,14 @@ class Setting:
                     if a.holds is None:
                         raise
                     continue
-                for name in changed:
-                    head, _, tail = name.partition(".")
-                    if head not in c or (tail and tail not in c[head]):
-                        raise InputError(f"assumption {a.name!r} enforces the unknown variable {name!r}")
-                c = c.updated(dict(changed))
+                c = c.updated(_enforced(a, changed, c))
         return c
 
     def letters(self, make: Make, initial: Mapping[str, Array]) -> Case:
         """The case whose variables are letters, made when they are first read; hypotheses are not enforced."""
 
         def value(name: str, variable: Variable) -> Any:
-            return variable.draw(case) if variable.defined else make(name, variable.sizes, variable.sign)  # type: ignore[operator]
+            return variable.definition(case) if variable.definition else make(name, variable.sizes, variable.sign)
 
         letters = {n: partial(value, n, v) for n, v in self.variables.items()}
         case = Case({"init": Namespace(initial, "init parameter")}, letters)
@@ -215,9 +217,37 @@ class Setting:
         return result
 
 
+def _enforced(assumption: Assumption, changed: Any, c: Case) -> dict[str, Any]:
+    """The values that `enforce` gave, each with the shape of the variable that it replaces."""
+    if not isinstance(changed, Mapping):
+        raise InputError(
+            f"enforce of assumption {assumption.name!r} gives {type(changed).__name__}; expected a mapping of variables to values"
+        )
+    values: dict[str, Any] = {}
+    for name, value in changed.items():
+        head, _, tail = name.partition(".")
+        if head not in c or (tail and tail not in c[head]):
+            raise InputError(f"assumption {assumption.name!r} enforces the unknown variable {name!r}")
+        values[name] = _like(c[head][tail] if tail else c[head], value, f"{name!r} from assumption {assumption.name!r}")
+    return values
+
+
+def _like(array: Array, value: Any, what: str) -> Array:
+    """A value as an array with the shape of `array`."""
+    lifted = array * 0 + value
+    if lifted.shape != array.shape:
+        raise InputError(f"{what} has shape {tuple(getattr(value, 'shape', ()))}; expected {tuple(array.shape)}")
+    return lifted
+
+
+def check_name(name: str, what: str, reserved: Collection[str] = ()) -> None:
+    """Raise InputError where a name cannot be read as an attribute of a namespace or a case."""
+    if not name.isidentifier() or name in reserved or hasattr(Case, name):
+        raise InputError(f"{what} is named {name!r}, which is taken or no identifier; expected another name")
+
+
 def _variable(name: str, given: Any) -> Variable:
-    if not name.isidentifier() or name in ("init", "t", "x_", "f", "r", "integral", "end"):
-        raise InputError(f"a setting variable is named {name!r}; expected a free identifier")
+    check_name(name, "a setting variable", ("init", "t", "f", "r", "integral", "end"))
     if isinstance(given, Variable):
         return given
     if isinstance(given, str):

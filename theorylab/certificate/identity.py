@@ -15,10 +15,10 @@ from theorylab.claims.base import Conjugates, Conserved, Evolves, Goal, NonNegat
 from theorylab.derive.prove import Attempt, part_name
 from theorylab.derive.relations import orthogonal_letter
 from theorylab.derive.world import Component, World
-from theorylab.flow import FirstOrder, Flow
+from theorylab.flow import FirstOrder, Flow, SecondOrder
 from theorylab.readings import polynomial as po
 from theorylab.readings.array import Array, is_number
-from theorylab.readings.namespace import Case, call
+from theorylab.readings.namespace import Case, Namespace, call
 from theorylab.readings.polynomial import Polynomial, Symbol
 
 Json = Any
@@ -113,19 +113,26 @@ class Writer:
         parts = {n: self.world.components(a) for n, a in state.items()}
         spec: dict[str, Json] = {"state": {}}
         explicit: dict[str, str] = {}
-        if isinstance(flow, FirstOrder) and flow.metric is None:
-            weights = self.world.components(self.world.array(flow.residual(p, c)))
-            outputs = self.world.components(self.world.array(flow.outputs(p, c)))
+        descent = _descent(flow, p, c)
+        if descent is not None:
+            base, rates, decay = descent
+            weights = self.world.components(self.world.array(base.residual(p, c)))
+            outputs = self.world.components(self.world.array(base.outputs(p, c)))
             spec["outputs"] = [
-                [self.output(f), self.definition("slope", r)] for f, r in zip(outputs, weights, strict=True) if f.entry
-            ]
-            for name in flow.state:
-                rate = flow.rate(name, p, c)
+                [self.definition("output", f), self.definition("slope", r)]
+                for f, r in zip(outputs, weights, strict=True) if f.entry
+            ]  # fmt: skip
+            for name, rate in rates.items():
                 for component in parts[name]:
                     spec["state"][self.definition("state", component)] = self.scalar(rate)
-            decay = flow.weight_decay
             if not (is_number(decay) and not decay):
-                spec["decay"] = self.scalar(call(decay, p, c) if callable(decay) and _takes_both(decay) else decay(c) if callable(decay) else decay)
+                spec["decay"] = self.scalar(decay)
+            if isinstance(flow, SecondOrder):
+                spec["friction"] = self.scalar(flow.friction(p, c))
+                spec["velocity"] = {
+                    self.definition("state", w): self.definition("state", v)
+                    for n in base.state for w, v in zip(parts[n], parts[f"velocity_{n}"], strict=True)
+                }  # fmt: skip
         else:
             for name, value in flow.field(p, c).items():
                 self.right_side(explicit, parts[name], self.world.lift(value, state[name]))
@@ -142,10 +149,6 @@ class Writer:
                 for letter, value in zip(parts[name], values, strict=True):
                     spec["initial"][self.definition("state", letter)] = self.start(letter, value)
         return spec
-
-    def output(self, component: Component) -> str:
-        """An output is a definition even where it is a bare letter, so that shapes stay in step."""
-        return self.definition("output", component)
 
     def right_side(self, explicit: dict[str, str], letters: Sequence[Component], value: Array) -> None:
         for letter, part in zip(letters, self.world.components(value), strict=True):
@@ -180,10 +183,18 @@ class Writer:
                 self.rewrites.append({"combination": parts, "lead": self.term(rule.lead, 1)})
 
 
-def _takes_both(function: Any) -> bool:
-    from theorylab.readings.namespace import arity
+def _descent(flow: Flow, p: Namespace, c: Case) -> tuple[FirstOrder, dict[str, Any], Any] | None:
+    """The gradient flow that a flow is, with or without momentum, its rates and its weight decay.
 
-    return arity(function) == 2
+    None where it is none, or where a metric, a rate or the decay is no scalar: then the right-hand side is stated.
+    """
+    base = flow.base if isinstance(flow, SecondOrder) else flow
+    if not isinstance(base, FirstOrder) or base.metric is not None:
+        return None
+    rates = {name: base.rate(name, p, c) for name in base.state}
+    decay = base.decay(p, c)
+    scalars = all(getattr(value, "shape", ()) == () for value in (*rates.values(), decay))
+    return (base, rates, decay) if scalars else None
 
 
 def statement(

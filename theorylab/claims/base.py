@@ -257,5 +257,5 @@ def observed(value: Any) -> Any:
 
 
 def starting(formula: Formula, flow: Flow, c: Case) -> Any:
-    """The value of a formula at the start of the run that c is a view of."""
-    return call(formula, *flow.start(c if c.base is None else c.base))
+    """The value of a formula at the start of the run that c is a view of (of `flow` from c, if it is of none)."""
+    return call(formula, *(flow.start(c) if c.base is None else c.flow.start(c.base)))

@@ -14,7 +14,7 @@ from theorylab.readings import polynomial as po
 from theorylab.readings.polynomial import ONE, Polynomial, Rule
 
 Weighted = tuple[Polynomial, Axes, Polynomial]
-"""An array q with its axes and a weight: the sum of weight * q^2 over the axes."""
+"""An array q with its axes and a weight, which may have them too: the sum of weight * q^2 over the axes."""
 
 
 def is_inequality(goal: Goal) -> bool:
@@ -48,8 +48,9 @@ def _energies(world: World) -> Iterator[list[Weighted]]:
         p, c = world.view
         found: list[Weighted] = []
         for name, array in flow.gradient(p, c).items():
-            (rate,) = world.components(world.array(flow.rate(name, p, c)))
-            found += [(g.entry, g.axes, rate.entry) for g in world.components(world.lift(array, world.state[name]))]
+            rates = world.components(world.lift(flow.rate(name, p, c), world.state[name]))
+            parts = world.components(world.lift(array, world.state[name]))
+            found += [(g.entry, g.axes, rate.entry) for g, rate in zip(parts, rates, strict=True)]
         yield found
     if flow is not None:
         yield [(v.entry, v.axes, ONE) for n in flow.state for v in world.components(world.velocity[n])]
@@ -63,10 +64,10 @@ def _as_energy(
         return None
     total = po.ZERO
     for array, axes, weight in weighted:
-        square = array * array
+        square = weight * array * array
         for axis, size in axes:
             square = square.sum_over(axis, size)
-        total = total + weight * square
+        total = total + square
     total = po.normal_form(total, rules, cleared=False, binary_gates=binary_gates)
     shared = next((m for m in entry.terms if m in total.terms), None)
     if shared is None:

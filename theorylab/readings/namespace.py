@@ -80,14 +80,16 @@ class Case(Namespace):
     expensive or not always there are given as functions and computed when first read.
     """
 
-    __slots__ = ("_lazy", "base")
+    __slots__ = ("_lazy", "base", "flow")
     base: Case | None
     """The case without what depends on the state, where this one is the view from a state."""
+    flow: Any
+    """The flow whose state it is the view from."""
 
     def __init__(self, values: Mapping[str, Any], lazy: Mapping[str, Callable[[], Any]] | None = None) -> None:
         super().__init__(values, "case variable")
         self._lazy = dict(lazy or {})
-        self.base = None
+        self.base = self.flow = None
 
     def __contains__(self, name: object) -> bool:
         return name in self._values or name in self._lazy

@@ -104,7 +104,7 @@ class Cases:
         self.subject, self.dims = subject, dims
         self.device = device or "cpu"
         self.setting = subject if isinstance(subject, Setting) else subject.setting
-        self.gates = 0.0 if isinstance(subject, Setting) else _gate(subject.gates)
+        self.gates = 0.0 if isinstance(subject, Setting) else float(subject.gates)
         tensors = {n: torch.as_tensor(v, dtype=torch.float64, device=self.device) for n, v in raw.items()}
         if not tensors:
             raise InputError("the statement has no variable to draw; expected parameters or a setting with variables")
@@ -277,9 +277,3 @@ def _tensor(value: Any) -> Tensor:
     if isinstance(value, Numeric):
         return value.data
     return Numeric.constant(value if not hasattr(value, "constants") else value.constants()).data
-
-
-def _gate(gates: Any) -> float:
-    if callable(gates):
-        raise InputError("gates is a function; expected a number, the derivative of relu at 0")
-    return float(gates)
