@@ -17,6 +17,7 @@ from theorylab.claims.negative import Fails, Theorem
 from theorylab.derive.prove import Attempt, prove
 from theorylab.derive.steps import derivation
 from theorylab.errors import InputError, InternalError, UnsupportedReading
+from theorylab.falsify.run_search import hunt_runs
 from theorylab.falsify.search import Hunt, hunt
 from theorylab.judge import Proof, judge
 from theorylab.readings.letters import complete_dims
@@ -27,6 +28,7 @@ from theorylab.verdict import Evidence, Figure, Series, Verdict
 Progress = Callable[[str], None]
 HUNT_BUDGET = 4096
 PROVED_BUDGET = 512
+RUNS_FOR, RUNS_AGAINST = 48, 128
 
 
 def verify(
@@ -84,6 +86,10 @@ def _verify(
         tell("simulating")
         observations = [observe(t, sizes, trials=trials, seed=seed, device=device, settle=claim.settle) for t in tests]
         evidence += [_simulation_evidence(claim, o, sizes, seed) for o in observations]
+    if not proof.accepted and found.counterexample is None and any(t.where in ("run", "end") for t in tests):
+        tell("searching for runs that contradict the claim")
+        found = _hunt_runs(claim, found, observations, sizes, seed, device)
+        evidence.append(_search_evidence(claim, found, sizes, seed))
     decision = judge(claim, proof, found, observations, sizes)
     return Verdict(
         id=claim.id, status=decision.status, tier=decision.tier, scope=decision.scope, premises=decision.premises,
@@ -94,6 +100,17 @@ def _verify(
         statement_tex=claim.tex, source=str(claim.source or ""),
         settings={"dims": dict(sizes), "trials": trials, "seed": seed}, reproduce=_reproduce(claim, sizes, trials, seed),
     )  # fmt: skip
+
+
+def _hunt_runs(
+    claim: Claim, before: Hunt, observations: Sequence[Observation], sizes: Mapping[str, int], seed: int, device: str | None
+) -> Hunt:
+    """Search among runs: wider where the simulation already speaks against the claim."""
+    runs = RUNS_AGAINST if any(o.agrees is not True for o in observations) else RUNS_FOR
+    found = hunt_runs(claim, dims=sizes, trials=runs, seed=seed, device=device)
+    if not found.examined:
+        return before
+    return found.after(before) if before.examined else found
 
 
 def _subjects(claim: Claim) -> list[Any]:
