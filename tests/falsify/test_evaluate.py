@@ -15,6 +15,7 @@ from theorylab.readings import expression as ex
 
 X, Y = ex.var("x"), ex.var("y")
 FUNCTIONS = ("step", "sign", "sqrt", "exp", "log", "tanh", "sin", "cos", "arcsinh")
+ROUGH = st.floats(-4, 4, allow_subnormal=False).filter(lambda v: abs(v) > 1e-3).map(Fraction)
 VALUES = st.integers(-32, 32).map(lambda i: Fraction(i, 8))
 
 
@@ -39,7 +40,7 @@ def expressions() -> st.SearchStrategy[ex.Expression]:
 
 
 @settings(max_examples=300, deadline=None)
-@given(expressions(), VALUES, VALUES)
+@given(expressions(), VALUES | ROUGH, VALUES | ROUGH)
 def test_floats_stay_within_their_bound_of_the_exact_value(root: ex.Expression, x: Fraction, y: Fraction) -> None:
     columns = {"x": np.array([float(x)]), "y": np.array([float(y)])}
     values, errors, kink = screened([root], columns, 1, 0.0)
@@ -50,7 +51,20 @@ def test_floats_stay_within_their_bound_of_the_exact_value(root: ex.Expression, 
     if kink[0] or not np.isfinite(values[0, 0]) or not np.isfinite(errors[0, 0]):
         return
     midpoint = float(exact) if isinstance(exact, Fraction) else float(exact.mid())
-    assert abs(values[0, 0] - midpoint) <= errors[0, 0] * 1.01 + 4e-16 * abs(midpoint)
+    assert abs(values[0, 0] - midpoint) <= errors[0, 0] * 1.01 + 2.3e-16 * abs(midpoint)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(ROUGH, min_size=2, max_size=6))
+def test_the_bound_covers_the_rounding_of_sums_and_products(factors: list[Fraction]) -> None:
+    """(sum f)^2 prod f: the exact rational is known, so no rounding hides in the comparison."""
+    names = [f"f[{i}]" for i in range(len(factors))]
+    entries = [ex.var(n) for n in names]
+    root = ex.mul(ex.power(ex.add(*entries), 2), ex.mul(*entries))
+    exact = sum(factors, Fraction(0)) ** 2 * math.prod(factors)
+    columns = {n: np.array([float(f)]) for n, f in zip(names, factors, strict=True)}
+    values, errors, _ = screened([root], columns, 1, 0.0)
+    assert abs(Fraction(float(values[0, 0])) - exact) <= Fraction(float(errors[0, 0]))
 
 
 @pytest.mark.parametrize("function", ["exp", "log", "tanh", "sin", "cos", "arcsinh", "sqrt"])

@@ -129,6 +129,14 @@ def test_saddles_and_critical_points_are_no_witnesses() -> None:
     assert attack(claim.but(quantity=lambda p: p.w, name="plus one")).counterexample is not None
 
 
+def test_the_stable_manifold_of_a_saddle_is_no_witness() -> None:
+    """From w = 0 the flow u' = -u, w' = w - w^3 runs into the saddle, and from no neighbour of it."""
+    flow = tl.Flow(lambda p: tl_namespace(u=-p.u, w=p.w - p.w**3), state={"u": "", "w": ""})
+    found = attack(tl.Limit(flow, lambda p: p.w**2, lambda c: c.init.w * 0 + 1, name="one"))
+    assert found.violations > 0
+    assert found.counterexample is None
+
+
 def test_a_blow_up_is_no_witness() -> None:
     """w' = w^2 leaves every bound in finite time from w > 0, and tends to 0 from w < 0."""
     flow = tl.Flow(lambda p: tl_namespace(w=p.w**2), state={"w": ""})
