@@ -80,7 +80,7 @@ def squares_of(parts: Sequence[tuple[Polynomial, Axes, Polynomial]]) -> tuple[Pi
         root = po.symbol(f"~square.{n}", [size for _, size in axes])
         own = entry.relabel({a: i for i, (a, _) in enumerate(axes)})
         here = Polynomial({((root, tuple(shift.values()), 2),): 1})
-        pieces.append(Piece(weight * here, tuple((shift[a], size) for a, size in axes), {root: own}))
+        pieces.append(Piece(weight.relabel(shift) * here, tuple((shift[a], size) for a, size in axes), {root: own}))
     return tuple(pieces)
 
 

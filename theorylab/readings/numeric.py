@@ -142,7 +142,7 @@ def expm(x: Numeric) -> Numeric:
     return Numeric(torch.linalg.matrix_exp(x.data))
 
 
-BISECTIONS = 80
+BISECTIONS = 64
 """More than it takes to bring any interval of moderate size down to neighbouring floats."""
 
 
