@@ -56,15 +56,16 @@ def test_floats_stay_within_their_bound_of_the_exact_value(root: ex.Expression, 
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(ROUGH, min_size=2, max_size=6))
-def test_the_bound_covers_the_rounding_of_sums_and_products(factors: list[Fraction]) -> None:
-    """(sum f)^2 prod f: the exact rational is known, so no rounding hides in the comparison."""
+def test_the_bound_covers_the_rounding_of_sums_products_and_powers(factors: list[Fraction]) -> None:
+    """The exact rationals are known, so no rounding hides in the comparison."""
     names = [f"f[{i}]" for i in range(len(factors))]
     entries = [ex.var(n) for n in names]
-    root = ex.mul(ex.power(ex.add(*entries), 2), ex.mul(*entries))
-    exact = sum(factors, Fraction(0)) ** 2 * math.prod(factors)
+    total, product = sum(factors, Fraction(0)), math.prod(factors, start=Fraction(1))
+    roots = [ex.add(*entries), ex.mul(*entries), ex.power(entries[0], 3), ex.power(entries[0], -2)]
     columns = {n: np.array([float(f)]) for n, f in zip(names, factors, strict=True)}
-    values, errors, _ = screened([root], columns, 1, 0.0)
-    assert abs(Fraction(float(values[0, 0])) - exact) <= Fraction(float(errors[0, 0]))
+    values, errors, _ = screened(roots, columns, 1, 0.0)
+    for i, exact in enumerate([total, product, factors[0] ** 3, factors[0] ** -2]):
+        assert abs(Fraction(float(values[0, i])) - exact) <= Fraction(float(errors[0, i]))
 
 
 @pytest.mark.parametrize("function", ["exp", "log", "tanh", "sin", "cos", "arcsinh", "sqrt"])
