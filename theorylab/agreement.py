@@ -13,21 +13,28 @@ from theorylab.falsify.evaluate import screened
 from theorylab.flow import Flow
 from theorylab.readings.exact import Exact, entry_name
 from theorylab.readings.instantiate import instantiate
-from theorylab.readings.letters import Dims
+from theorylab.readings.letters import TIME, Dims
 from theorylab.setting import Setting
-from theorylab.simulate.problem import Cases, Problem, draw_cases
+from theorylab.simulate.problem import Cases, Problem, check_enforced, draw_cases
 
 POINTS = 8
 ALLOWED = 1e-9
+ROUNDINGS = 8.0
+"""How many bounds of the rounding error two readings may be apart: they sum in different orders."""
+EXPANDED = 1e-12
+"""The rounding error of an expanded sum, in units of the size of its terms."""
 
 
 def compare(subject: Setting | Flow, formulas: Sequence[Any], dims: Dims, seed: int) -> float | None:
     """The largest relative difference between the readings of the field and of the formulas.
 
-    None where the statement has no exact reading at these sizes. Raises InternalError where they differ.
+    None where the statement has no exact reading at these sizes. Raises InternalError where they differ, and InputError
+    where a hypothesis does not hold in the cases that its `enforce` gives.
     """
     from theorylab.derive.world import World
 
+    raw = draw_cases(subject, dims, POINTS, seed)
+    check_enforced(subject, dims, raw)
     try:
         world = World(subject, dims)
         arrays = [world.lift(v, world.state[n]) for n, v in world.velocity.items()] if isinstance(subject, Flow) else []
@@ -37,7 +44,6 @@ def compare(subject: Setting | Flow, formulas: Sequence[Any], dims: Dims, seed: 
             labels.append("the quantity")
     except UnsupportedReading:
         return None
-    raw = draw_cases(subject, dims, POINTS, seed)
     state: dict[str, np.ndarray] = {}
     if isinstance(subject, Flow):
         cases = problem = Problem(subject, dims, raw)
@@ -46,11 +52,11 @@ def compare(subject: Setting | Flow, formulas: Sequence[Any], dims: Dims, seed: 
         if integrals:
             parts = problem.unflatten(y)
             y = problem.flatten({n: v + 0.25 if n in integrals else v for n, v in parts.items()})
-        state = {name: values.numpy() for name, values in problem.unflatten(y).items()}
-        zero = torch.zeros(POINTS, dtype=torch.float64)
-        field = problem.field(zero, y, torch.arange(POINTS))
+        time = torch.linspace(0.25, 1, POINTS, dtype=torch.float64)
+        state = {name: values.numpy() for name, values in problem.unflatten(y).items()} | {TIME: time.numpy()}
+        field = problem.field(time, y, torch.arange(POINTS))
         numeric = [v.reshape(POINTS, -1) for v in problem.unflatten(field).values()]
-        numeric += [problem.observe(f, zero, y) for f in formulas]
+        numeric += [problem.observe(f, time, y) for f in formulas]
         gates = problem.gates
     else:
         cases = Cases(subject, dims, raw)
@@ -66,7 +72,8 @@ def compare(subject: Setting | Flow, formulas: Sequence[Any], dims: Dims, seed: 
         exact, bound, _ = screened(array.entries(), columns, POINTS, gates)
         worst = max(worst, _gap("exact", label, exact, values.numpy(), bound))
         if general is not None:
-            worst = max(worst, _gap("all-sizes", label, general[n].reshape(POINTS, -1), exact, bound))
+            value, size = (part.reshape(POINTS, -1) for part in general[n])
+            worst = max(worst, _gap("all-sizes", label, value, exact, bound + EXPANDED * size))
     return worst
 
 
@@ -78,8 +85,8 @@ def _general(
     state: Mapping[str, np.ndarray],
     dims: Dims,
     gate: float,
-) -> list[np.ndarray] | None:
-    """The same arrays in the all-sizes reading, instantiated; None where there is none.
+) -> list[tuple[np.ndarray, np.ndarray]] | None:
+    """The same arrays in the all-sizes reading, instantiated, with the sizes of their terms; None if there is none.
 
     held: the values with the hypotheses enforced, for a reading that leaves some of them as relations.
     """
@@ -97,15 +104,17 @@ def _general(
 
 
 def _gap(reading: str, label: str, one: np.ndarray, other: np.ndarray, bound: np.ndarray) -> float:
+    """The largest difference in units of 1 + size, beyond what rounding explains; both readings round within `bound`."""
     both = np.isfinite(one) & np.isfinite(other)
-    gap = np.where(both, np.abs(one - other), 0.0)
-    size = np.where(both, 1.0 + np.abs(one) + 1e6 * np.nan_to_num(bound), 1.0)
-    relative = float((gap / size).max(initial=0.0))
-    if relative > ALLOWED:
+    rounding = np.where(both, ROUNDINGS * np.nan_to_num(bound), 0.0)
+    gap = np.where(both, np.abs(np.where(both, one - other, 0.0)), 0.0)
+    size = 1.0 + np.where(both, np.abs(one), 0.0)
+    if bool((gap > ALLOWED * size + rounding).any()):
+        worst = float((np.maximum(gap - rounding, 0.0) / size).max(initial=0.0))
         raise InternalError(
-            f"the {reading} reading of {label} differs from the others by {relative:.1e}; expected at most {ALLOWED:.0e}"
+            f"the {reading} reading of {label} differs from the others by {worst:.1e}; expected at most {ALLOWED:.0e}"
         )
-    return relative
+    return float((gap / (size + rounding / ALLOWED)).max(initial=0.0))
 
 
 def _columns(name: str, values: np.ndarray) -> dict[str, np.ndarray]:

@@ -18,18 +18,22 @@ FUNCTIONS = {
 }  # fmt: skip
 
 
-def instantiate(array: Indexed, values: Mapping[str, np.ndarray], dims: Dims, step_at_zero: float) -> np.ndarray:
-    """The array at the sizes `dims`, float64 (B, *shape), for letters given as (B, *shape)."""
+def instantiate(
+    array: Indexed, values: Mapping[str, np.ndarray], dims: Dims, step_at_zero: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The array at the sizes `dims` and the sum of the sizes of its terms, float64 (B, *shape) each.
+
+    values: the letters, (B, *shape).
+    """
     trials = len(next(iter(values.values())))
-    evaluated = _Instance(values, dims, step_at_zero, trials).polynomial(array.entry, dict(array.axes()))
-    whole = evaluated.reshape(trials, *(1 if size == 1 else n for size, n in zip(array.shape, _lengths(array, evaluated), strict=True)))
-    return np.broadcast_to(whole, (trials, *resolve(array.shape, dims)))
+    found = _Instance(values, dims, step_at_zero, trials).polynomial(array.entry, dict(array.axes()))
+    return tuple(np.broadcast_to(_spread(array, part), (trials, *resolve(array.shape, dims))) for part in found)  # type: ignore[return-value]
 
 
-def _lengths(array: Indexed, evaluated: np.ndarray) -> list[int]:
-    """The length of each axis of the array in what was evaluated, which lacks the axes of size 1."""
+def _spread(array: Indexed, evaluated: np.ndarray) -> np.ndarray:
+    """What was evaluated, which lacks the axes of size 1, with all axes of the array."""
     lengths = iter(evaluated.shape[1:])
-    return [1 if size == 1 else next(lengths) for size in array.shape]
+    return evaluated.reshape(len(evaluated), *(1 if size == 1 else next(lengths) for size in array.shape))
 
 
 class _Instance:
@@ -42,7 +46,7 @@ class _Instance:
         if s not in self.known:
             sizes = resolve(s.sizes, self.dims)
             if s.argument is not None:
-                inner = self.polynomial(s.argument, dict(enumerate(s.sizes)))
+                inner, _ = self.polynomial(s.argument, dict(enumerate(s.sizes)))
                 inner = np.broadcast_to(inner, (self.trials, *sizes))
                 if s.function == "step":
                     self.known[s] = np.where(inner == 0, self.step_at_zero, inner > 0)
@@ -56,10 +60,10 @@ class _Instance:
                 self.known[s] = self.values[s.name].reshape(self.trials, *sizes)
         return self.known[s]
 
-    def polynomial(self, p: Polynomial, axes: Mapping[int, Size]) -> np.ndarray:
-        """(B, *axes) the value, with length 1 along axes that no term has."""
+    def polynomial(self, p: Polynomial, axes: Mapping[int, Size]) -> tuple[np.ndarray, np.ndarray]:
+        """The value and the size of the terms, (B, *axes), with length 1 along axes that no term has."""
         names = {axis: ascii_letters[n + 1] for n, axis in enumerate(axes)}
-        total: np.ndarray = np.zeros((self.trials, *(1 for _ in axes)))
+        total = size = np.zeros((self.trials, *(1 for _ in axes)))
         for m, c in p.terms.items():
             labels = dict(names)
             operands, subscripts = [np.full(self.trials, float(c))], ["a"]
@@ -69,7 +73,8 @@ class _Instance:
                 operands.append(self.symbol(s) ** float(e))
                 subscripts.append("a" + "".join(labels[i] for i in idx))
             present = "".join(label for label in names.values() if any(label in text for text in subscripts))
-            value = np.einsum(",".join(subscripts) + "->a" + present, *operands, optimize=len(operands) > 3)
-            spread = [slice(None) if label in present else None for label in names.values()]
-            total = total + value[(slice(None), *spread)]
-        return total
+            equation = ",".join(subscripts) + "->a" + present
+            spread = (slice(None), *(slice(None) if label in present else None for label in names.values()))
+            total = total + np.einsum(equation, *operands, optimize=len(operands) > 3)[spread]
+            size = size + np.einsum(equation, *map(np.abs, operands), optimize=len(operands) > 3)[spread]
+        return total, size

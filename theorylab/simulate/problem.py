@@ -26,6 +26,8 @@ from theorylab.simulate.compiled import compile_formula
 from theorylab.simulate.random import generator
 
 AGREEMENT = 1e-9
+HELD = 1e-8
+"""The residual of a hypothesis that counts as rounding, in units of 1 + the largest entry of the case."""
 ATTEMPTS = 64
 ATTEMPT_STRIDE = 1 << 40
 
@@ -44,22 +46,22 @@ def variable_shapes(subject: Setting | Flow, dims: Dims) -> dict[str, tuple[tupl
 def draw_cases(subject: Setting | Flow, dims: Dims, trials: int, seed: int) -> dict[str, np.ndarray]:
     """Raw values of the free variables, float64 (trials, ...), before hypotheses are enforced.
 
-    Trial i depends on (seed, i) alone. Cases that break an inequality among the hypotheses are drawn again.
+    Trial i depends on (seed, i) alone. Cases that break a hypothesis which has no `enforce` are drawn again.
+    Raises InputError where no case is found.
     """
     shapes = variable_shapes(subject, dims)
     raw = _draw(shapes, seed, range(trials))
     setting = subject if isinstance(subject, Setting) else subject.setting
-    margins = [a for a in setting.assumptions if a.positive and a.holds is not None and a.enforce is None]
+    rejecting = [a for a in setting.assumptions if a.enforce is None and a.holds is not None]
     for attempt in range(1, ATTEMPTS + 1):
-        bad = _violated(subject, dims, raw, margins)
+        bad = _violated(subject, dims, raw, rejecting)
         if not len(bad):
             return raw
         again = _draw(shapes, seed, [int(i) + attempt * ATTEMPT_STRIDE for i in bad])
         for name, values in raw.items():
             values[bad] = again[name]
-    raise InputError(
-        f"no case satisfies {', '.join(repr(a.name) for a in margins)} in {ATTEMPTS} attempts; expected an enforce=... for it"
-    )
+    names = ", ".join(repr(a.name) for a in rejecting)
+    raise InputError(f"no case satisfies {names} in {ATTEMPTS} attempts; expected an enforce=... or a draw that does")
 
 
 def _draw(
@@ -74,17 +76,33 @@ def _draw(
 
 
 def _violated(
-    subject: Setting | Flow, dims: Dims, raw: Mapping[str, np.ndarray], margins: Sequence[Assumption]
+    subject: Setting | Flow, dims: Dims, raw: Mapping[str, np.ndarray], assumptions: Sequence[Assumption]
 ) -> np.ndarray:
-    if not margins:
+    """The trials whose case breaks one of the hypotheses."""
+    if not assumptions:
         return np.zeros(0, int)
     cases = Cases(subject, dims, raw)
+    size = 1 + torch.stack([v.abs().reshape(cases.trials, -1).amax(1) for v in cases.values.values()]).amax(0)
     bad = np.zeros(cases.trials, bool)
-    for a in margins:
+    for a in assumptions:
         assert a.holds is not None
-        margin = cases.of_case(a.holds).reshape(cases.trials, -1)
-        bad |= ~(margin > 0).all(1).cpu().numpy()
+        shown = cases.of_case(a.holds).reshape(cases.trials, -1)
+        kept = shown > 0 if a.positive else shown.abs() <= HELD * size[:, None]
+        bad |= ~kept.all(1).cpu().numpy()
     return np.flatnonzero(bad)
+
+
+def check_enforced(subject: Setting | Flow, dims: Dims, raw: Mapping[str, np.ndarray]) -> None:
+    """Raise InputError where the `enforce` of a hypothesis leaves it broken in most of the cases given."""
+    setting = subject if isinstance(subject, Setting) else subject.setting
+    for a in setting.assumptions:
+        if a.enforce is not None and a.holds is not None:
+            broken = _violated(subject, dims, raw, [a])
+            if 2 * len(broken) > len(next(iter(raw.values()))):
+                raise InputError(
+                    f"the hypothesis {a.name!r} does not hold in the cases that its enforce gives; "
+                    f"expected holds(c) {'> 0' if a.positive else '= 0'} there"
+                )
 
 
 @contextmanager
