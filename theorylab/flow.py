@@ -319,10 +319,9 @@ def GradientFlow(
         rates=dict(rates or {}), weight_decay=weight_decay, metric=metric, gates=gates, state=dict(model.shapes),
         name=name or model.name,
     )  # fmt: skip
-    _ = flow.initial()
-    if momentum is not None:
-        return SecondOrder(base=flow, momentum=momentum, setting=flow.setting, name=flow.name)
-    return flow
+    made = flow if momentum is None else SecondOrder(base=flow, momentum=momentum, setting=flow.setting, name=flow.name)
+    _ = made.initial()
+    return made
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -376,7 +375,7 @@ class SecondOrder(Flow):
         """A copy with options of the flow without momentum changed."""
         base = self.base.with_(**changes)
         velocities = {n: v for n, v in self.setting.init.items() if n not in base.state}
-        return replace(self, base=base, setting=base.setting.with_(init=velocities), name=base.name)
+        return replace(self, base=base, setting=base.setting.with_(init={**velocities, **base.setting.init}), name=base.name)
 
     def variables(self, dims: Dims | None) -> dict[str, Free]:
         return self.base.variables(dims)

@@ -9,7 +9,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
 from theorylab.errors import InputError
 from theorylab.flow import Flow, Scheme
@@ -121,6 +121,7 @@ class Test:
 # --- claims --------------------------------------------------------------------------------------------------------
 
 Expected = Literal["proved", "supported", "refuted", "inconclusive"]
+SETTLE = ("t_end", "gtol", "atol", "trials", "horizon", "max_steps", "tolerance", "tolerances")
 META = ("name", "title", "source", "quantifier", "expect", "control_of", "settle", "horizon", "statement", "premises", "note")
 
 
@@ -151,6 +152,11 @@ class Claim(ABC):
         self._id = ""
         if self.quantifier not in ("every", "almost every"):
             raise InputError(f"quantifier is {self.quantifier!r}; expected 'every' or 'almost every'")
+        if self.expected is not None and self.expected not in get_args(Expected):
+            raise InputError(f"expect is {self.expected!r}; expected one of: {', '.join(get_args(Expected))}")
+        for option in self.settle:
+            if option not in SETTLE:
+                raise InputError(f"settle has the unknown option {option!r}; expected one of: {', '.join(SETTLE)}")
 
     @property
     def subject(self) -> Any:
@@ -200,12 +206,12 @@ class Claim(ABC):
         for name, value in changes.items():
             if name in META:
                 meta[name] = value
-            elif name == "setting":
+            elif name == "setting" and "subject" in arguments:
                 arguments["subject"] = with_setting(self.subject, value)
             elif name in arguments:
                 arguments[name] = value
             else:
-                known = ", ".join([*arguments, "setting", *META])
+                known = ", ".join([*arguments, *(["setting"] if "subject" in arguments else []), *META])
                 raise InputError(f"{type(self).__name__}.but got {name!r}; expected one of: {known}")
         if "name" not in changes:
             meta["name"] = f"{self.name or self.kind} changed"

@@ -14,6 +14,9 @@ from theorylab.readings.array import is_number
 from theorylab.readings.namespace import call
 
 
+UNSET = object()
+
+
 def carried(on: Sequence[Claim]) -> list[Goal]:
     """The conserved goals of the invariants that carry an initial hypothesis to every state."""
     goals: list[Goal] = []
@@ -143,8 +146,22 @@ class Conjugate(Claim):
             total = (gap**2).sum() + total
         return total
 
+    @property
+    def _same_slopes(self) -> bool:
+        """Whether both flows have the unknown loss: its slope is the same at both points only where the outputs are."""
+        return getattr(self.subject, "loss", UNSET) is None and getattr(self.to, "loss", UNSET) is None
+
+    def _outputs(self, p: Any, c: Any) -> Any:
+        base = c if c.base is None else c.base
+        return self.to.view(call(self.map, p, c), base)[1].f - c.f
+
     def goals(self) -> Sequence[Goal]:
-        return [Conjugates(name=self.name or "conjugate", subject=self.subject, to=self.to, map=self.map, time=self.time)]
+        fields = Conjugates(name=self.name or "conjugate", subject=self.subject, to=self.to, map=self.map, time=self.time)
+        return [Zero(name="outputs", subject=self.subject, formula=self._outputs), fields] if self._same_slopes else [fields]
 
     def tests(self) -> Sequence[Test]:
-        return [Test(name="fields", kind="zero", where="state", subject=self.subject, observe=self._gap)]
+        formulas = {"outputs": self._outputs} if self._same_slopes else {}
+        return [
+            Test(name=name, kind="zero", where="state", subject=self.subject, observe=formula)
+            for name, formula in {**formulas, "fields": self._gap}.items()
+        ]

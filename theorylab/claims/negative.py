@@ -37,6 +37,8 @@ class Theorem(Claim):
     kind: ClassVar[str] = "theorem"
 
     def __init__(self, *, uses: Sequence[Claim], conclusion: str, rule: str = "by hand", **meta: Any) -> None:
+        if not uses:
+            raise InputError("Theorem uses no claims; expected at least one")
         for claim in uses:
             if not isinstance(claim, Claim):
                 raise InputError(f"Theorem uses {type(claim).__name__}; expected claims")

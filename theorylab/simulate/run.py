@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from theorylab.claims.base import with_setting
 from theorylab.draw import Draw
 from theorylab.errors import InputError
-from theorylab.flow import Flow
+from theorylab.flow import Flow, SecondOrder
 from theorylab.readings.letters import complete_dims
 from theorylab.simulate.integrate import integrate
 from theorylab.simulate.problem import Problem, draw_cases
@@ -66,7 +67,8 @@ def simulate(
     flow = with_loss(flow)
     given = _given(flow, init)
     if isinstance(init, Draw):
-        flow = flow.with_(setting=flow.setting.with_(init=dict.fromkeys(flow.state, init)))
+        moved = flow.base.state if isinstance(flow, SecondOrder) else flow.state
+        flow = with_setting(flow, flow.setting.with_(init=dict.fromkeys(moved, init)))
     if given:
         trials = len(next(iter(given.values())))
     raw = draw_cases(flow, sizes, trials, seed)
@@ -107,7 +109,12 @@ def _given(flow: Flow, init: Any) -> dict[str, np.ndarray]:
     for name, values in init.items():
         if name not in flow.state:
             raise InputError(f"init names the unknown parameter {name!r}; expected one of: {', '.join(flow.state)}")
-        array = np.asarray(values.detach().cpu() if isinstance(values, torch.Tensor) else values, dtype=np.float64)
+        try:
+            array = np.asarray(values.detach().cpu() if isinstance(values, torch.Tensor) else values, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"init of {name!r} is {type(values).__name__}; expected an array of float64 numbers") from error
+        if array.ndim == 0:
+            raise InputError(f"init of {name!r} is the number {array}; expected an array with a leading trial axis")
         if not np.isfinite(array).all():
             raise InputError(f"init of {name!r} contains non-finite values; expected finite numbers")
         given[name] = array
