@@ -72,9 +72,10 @@ def stiff_error(attempt: Attempt, radius: Tensor) -> Tensor:
     An explicit method at its stability limit keeps stiff components at the level of the tolerance, where they add
     (spectral radius) x (tolerance) to the field, and its norm never falls to the limit that a stopping rule sets. So
     the error may be at most STIFF_SHARE |f| / radius, or round-off if that is more. `radius` is (b, MEMORY); the least
-    of the remembered estimates counts, because a single one is huge where a step crosses a kink.
+    of the remembered estimates counts, because a single one is huge where a step crosses a kink; 0 means unknown.
     """
-    allowed = STIFF_SHARE * norm(attempt.f) / radius.amin(dim=1)
+    least = radius.amin(dim=1)
+    allowed = torch.where(least > 0, STIFF_SHARE * norm(attempt.f) / least, torch.inf)
     return local_error(attempt) / torch.maximum(allowed, 4 * _EPS * norm(attempt.y))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from numpy.typing import ArrayLike
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from theorylab.errors import InputError
 from theorylab.simulate import arguments, chatter, control
+from theorylab.simulate.kernel.solve import kernel
 from theorylab.simulate.methods import ExplicitRungeKutta, by_name
 from theorylab.simulate.runge_kutta import Attempt, Stepper, evaluate
 from theorylab.simulate.solution import Solution, Stats
@@ -54,26 +56,28 @@ def integrate(
     first_step  size of the first step; chosen if None
 
     Raises InputError for wrong shapes, types and ranges. A row that goes wrong gets a status and never raises.
+
+    Where field and observe are compiled formulas and until is `converged`, the whole run is generated C; its steps are
+    those of the batched torch path up to round-off.
     """
     arguments.check_numbers(rtol, max_steps, first_step)
     y = arguments.states(initial, device)
     starts, ends = arguments.time_span(t_start, t_end, y)
     if until is None and not bool(torch.isfinite(ends).all()):
         raise InputError(f"t_end={t_end!r} was given without a stopping rule; expected finite times or until=...")
-    run = _Run(
-        field,
-        y,
-        starts,
-        ends,
-        method=by_name(method, rtol=rtol) if isinstance(method, str) else method,
-        rtol=float(rtol),
-        atol=arguments.absolute_tolerance(atol, y),
-        until=until,
-        times=arguments.save_times(save, starts),
-        observe=observe,
-        first_step=first_step,
-        max_steps=max_steps,
-    )
+    chosen = by_name(method, rtol=rtol) if isinstance(method, str) else method
+    options: dict[str, Any] = {
+        "rtol": float(rtol),
+        "atol": arguments.absolute_tolerance(atol, y),
+        "until": until,
+        "times": arguments.save_times(save, starts),
+        "first_step": first_step,
+        "max_steps": max_steps,
+    }
+    fused = kernel(field, observe, until, chosen, y)
+    if fused is not None:
+        return fused.solve(y, starts, ends, observes=observe is not None, **options)
+    run = _Run(field, y, starts, ends, method=chosen, observe=observe, **options)
     while len(run.active) and run.attempts < max_steps:
         run.step()
     run.stop(torch.full_like(run.active.rows, Status.MAX_STEPS))

@@ -1,0 +1,122 @@
+"""The system's C compiler, and a cache of what it built."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import shlex
+import shutil
+import stat
+import subprocess
+import sysconfig
+import tempfile
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+# No multiplication is fused with an addition that the source does not fuse, so that vectors and scalars round alike.
+FLAGS = ("-fPIC", "-shared", "-ffp-contract=off", "-fno-math-errno")
+TIME_LIMIT = 120
+
+# Seconds spent in the compiler by this process: the price of first calls.
+seconds_spent = 0.0
+
+
+@lru_cache(maxsize=1)
+def compiler() -> tuple[str, ...] | None:
+    """The system's C compiler as setuptools would find it, or None."""
+    for command in (os.environ.get("CC"), sysconfig.get_config_var("CC"), "cc", "gcc"):
+        words = shlex.split(command or "")
+        found = shutil.which(words[0]) if words else None
+        if found:
+            return (found, *words[1:])
+    return None
+
+
+def cache_folder() -> Path:
+    """Where compiled code is kept: owned by the user and closed to others, or else a private temporary folder."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "theorylab" / "compiled"
+    try:
+        base.mkdir(parents=True, exist_ok=True, mode=0o700)
+        state = base.lstat()
+        if (
+            stat.S_ISDIR(state.st_mode)
+            and state.st_uid == os.getuid()
+            and not state.st_mode & 0o077
+            and os.access(base, os.W_OK)
+        ):
+            return base
+    except OSError:
+        pass
+    return _private_folder()
+
+
+@lru_cache(maxsize=1)
+def _private_folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix="theorylab-"))
+
+
+@lru_cache(maxsize=1)
+def _compiler_version() -> str:
+    found = compiler()
+    assert found is not None
+    done = subprocess.run([*found, "--version"], capture_output=True, text=True, check=False)
+    return done.stdout.splitlines()[0] if done.stdout else found[0]
+
+
+@lru_cache(maxsize=1)
+def cpu_features() -> str:
+    """What the processor can do, as the system lists it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    wanted = ("flags", "Features", "cpu family", "model", "CPU part")
+    return "\n".join([platform.machine(), *sorted({line for line in lines if line.split("\t")[0] in wanted})])
+
+
+def _is_ours(library: Path) -> bool:
+    """Whether a cached library is a plain file that only this user can have written."""
+    try:
+        state = library.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(state.st_mode) and state.st_uid == os.getuid() and not state.st_mode & 0o022
+
+
+def build(text: str, flags: Sequence[str]) -> ctypes.CDLL | None:
+    """The shared library of a C source: found in the cache or compiled; None where that fails.
+
+    The cache's key holds source, compiler, flags and CPU features. Several processes may build the same library at the
+    same time: each compiles in a folder of its own and moves the result to its place in one operation.
+    """
+    global seconds_spent
+    found = compiler()
+    if found is None:
+        return None
+    options = [*FLAGS, *flags]
+    parts = [text, *found, _compiler_version(), *options, cpu_features()]
+    library = cache_folder() / f"{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()}.so"
+    if not _is_ours(library):
+        started = time.perf_counter()
+        try:
+            with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+                code, built = Path(folder) / "source.c", Path(folder) / "built.so"
+                code.write_text(text)
+                command = [*found, *options, str(code), "-o", str(built), "-lm"]
+                done = subprocess.run(command, capture_output=True, timeout=TIME_LIMIT, check=False)
+                if done.returncode:
+                    return None
+                built.chmod(0o700)
+                built.replace(library)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        finally:
+            seconds_spent += time.perf_counter() - started
+    try:
+        return ctypes.CDLL(str(library))
+    except OSError:
+        return None

@@ -1,0 +1,1 @@
+"""Generated C: formulas of several trajectories at once, and whole adaptive solves."""

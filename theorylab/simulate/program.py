@@ -1,0 +1,32 @@
+"""A formula of a flow as a graph of scalar sub-expressions: what code is generated from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from theorylab.readings import expression as ex
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """Values `roots` over the coordinates of a state, the constants of a case, and perhaps the time "t".
+
+    state  names of the coordinates
+    held   names of the case constants that the roots use
+    gate   value of the step function at 0
+    """
+
+    roots: tuple[ex.Expression, ...]
+    state: tuple[str, ...]
+    held: tuple[str, ...]
+    gate: float
+
+    @classmethod
+    def of(cls, roots: Sequence[ex.Expression], state: Sequence[str], gate: float) -> Program:
+        return cls(tuple(roots), tuple(state), tuple(sorted(ex.variables(roots) - set(state) - {"t"})), gate)
+
+    @property
+    def nodes(self) -> int:
+        """Number of sub-expressions, each computed once."""
+        return len(ex.topological(self.roots))
