@@ -15,6 +15,7 @@ from theorylab import ops
 from theorylab.certificate.document import seal
 from theorylab.claims.base import Claim
 from theorylab.derive.prove import prove
+from theorylab.derive.steps import derivation
 from theorylab.model import Model
 from theorylab.setting import Setting
 
@@ -168,6 +169,16 @@ def test_true_inequalities_are_proved_at_given_sizes(tmp_path: Path) -> None:
 def test_false_inequalities_are_not_proved(name: str) -> None:
     for dims in (None, sizes_of(FALSE[name])):
         assert not all(a.holds for a in prove(FALSE[name].goals(), dims))
+
+
+def test_the_steps_show_every_case_in_which_something_is_left() -> None:
+    """Where the neuron's own gate is shut nothing moves; with both gates open the rate is a square."""
+    steps = derivation(prove(DISTANCES["relu"].goals(), None))
+    cases = {
+        step.rule.split(",")[0] + "," + step.rule.split(",")[1]: step.after for step in steps if "case" in step.rule
+    }
+    assert set(cases) == {"the case h1 = 1, h2 = 1", "the case h1 = 0, h2 = 1"}
+    assert r"2 \left(a_{1,n} -a_{2,n}\right)^2" in cases["the case h1 = 1, h2 = 1"]
 
 
 def test_gates_that_are_not_binary_are_not_split() -> None:

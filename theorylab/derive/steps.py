@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from theorylab.claims.base import Conjugates, Conserved, Evolves, NonNegative, Zero
 from theorylab.derive.prove import Attempt
+from theorylab.derive.sign_steps import sign_steps
 from theorylab.derive.tex import name_tex, polynomial_tex
 from theorylab.derive.world import Component, World
 from theorylab.flow import FirstOrder
@@ -63,13 +64,24 @@ def _goal_steps(attempt: Attempt) -> list[Step]:
             before = rf"\frac{{d}}{{dt}}\left[{quantity}\right]" + ("" if isinstance(goal, Conserved) else r" - \text{rate}")
             raw = array_tex(world, attempt.value)
             steps = [Step(f"the derivative of {goal.name} along the flow", before, raw)] if raw != left else []
+            if isinstance(goal, Evolves) and goal.sense != "==":
+                return [*steps, *_signs(attempt)]
             return [*steps, Step(by, before if not steps else raw, left)]
         case Zero():
             return [Step(by, array_tex(world, attempt.value), left)]
         case Conjugates():
             return [Step("both fields, carried by the map: " + by, r"F_b(\phi(p)) - D\phi(p)\,F_a(p)", left)]
         case NonNegative():
-            return [Step("a sum of nonnegative terms", array_tex(world, attempt.value), r"\ge 0")]
+            return _signs(attempt)
     return []
+
+
+def _signs(attempt: Attempt) -> list[Step]:
+    """What has to be nonnegative, and why it is."""
+    shown = [s for pieces in list(attempt.pieces.values())[:SHOWN] for s in sign_steps(pieces)]
+    left = " ,\\quad ".join(component_tex(c) for c in attempt.residue[:SHOWN])
+    strict = isinstance(attempt.goal, NonNegative) and attempt.goal.strict
+    claimed = "> 0" if strict else r"\ge 0"
+    return [Step("what has to be shown", left, claimed if attempt.holds else rf"{claimed}\,?"), *shown]
 
 
