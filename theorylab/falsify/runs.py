@@ -150,11 +150,13 @@ class Runs:
         start = torch.linalg.vector_norm(self._velocity(problem), dim=1)
         holds = self._hypotheses(problem)
         speed = torch.linalg.vector_norm(solution.field, dim=1)
+        # A run that rests for ever has a limit; it says something unless the claim is about zero loss or most cases.
+        rests = self.limit and self.claim.quantifier == "every" and not self._about_zero_loss
         lost = (solution.failed | (speed > RUNAWAY * (1 + start))).tolist()
         for i, status in enumerate(solution.status.tolist()):
             if not holds[i]:
                 cause.append("outside the hypotheses")
-            elif float(start[i]) <= (STILL * self.gtol if self.limit else 1e3 * _EPS):
+            elif float(start[i]) <= (STILL * self.gtol if self.limit else 1e3 * _EPS) and not (rests and start[i] == 0):
                 cause.append("at a critical point")
             elif lost[i]:
                 cause.append("blow-up")
@@ -182,7 +184,10 @@ class Runs:
             zero = torch.zeros_like(solution.t)
             start = problem.observe(self.test.scale, zero, problem.initial, ended=True).abs().amax(1)
         else:
-            start = problem.size_of(self.test.scale).amax(1)
+            terms = problem.size_of(self.test.scale, solution.t, solution.y).amax(1)
+            start = torch.maximum(
+                problem.size_of(self.test.scale).amax(1), torch.nan_to_num(terms, nan=0.0, posinf=0.0)
+            )
         return torch.maximum(end, torch.nan_to_num(start, nan=0.0, posinf=0.0)).clamp(min=_EPS)
 
     def _hypotheses(self, problem: Problem) -> list[bool]:
@@ -274,7 +279,9 @@ class Runs:
         if self.limit:
             rows = torch.arange(problem.trials, device=problem.device)
             speed = torch.linalg.vector_norm(problem.field(longer.t, longer.y, rows), dim=1)
-            good &= (speed <= STILL * self.gtol) & self._loss_vanishes(problem, longer)
+            # an explicit method keeps the speed at its own tolerance, relative to where the run came from
+            at_rest = (SECOND[1] * torch.linalg.vector_norm(self._velocity(problem), dim=1)).clamp(min=self.gtol)
+            good &= (speed <= STILL * at_rest) & self._loss_vanishes(problem, longer)
         known = [not (a or b or c) for a, b, c in zip(first.cause, second.cause, longer.cause, strict=True)]
         self.causes.counts["changed by tolerance or time"] += sum(
             k and not g for k, g in zip(known, good.tolist(), strict=True)
@@ -294,9 +301,13 @@ class Runs:
             kept &= ~(crossed[:, i] & stuck)
         return kept
 
+    @property
+    def _about_zero_loss(self) -> bool:
+        return any("loss" in p for p in self.claim.premises)
+
     def _loss_vanishes(self, problem: Problem, ends: _Ends) -> Tensor:
         """Whether the loss tends to zero, where the claim has that for a premise."""
-        if not isinstance(self.flow, FirstOrder) or not any("loss" in p for p in self.claim.premises):
+        if not isinstance(self.flow, FirstOrder) or not self._about_zero_loss:
             return torch.ones(problem.trials, dtype=torch.bool, device=problem.device)
         zero = torch.zeros_like(ends.t)
         before = problem.observe(self.flow.objective, zero, problem.initial)[:, 0]
