@@ -241,6 +241,7 @@ mirror_limit = effective_initialization[2].but(
         )
     ),
     name="mirror-limit",
+    control_of=None,
     expect="supported",
     title="The limit of weight normalization minimises a Bregman divergence from its start (L = 2)",
     statement=r"x(\infty) = \arg\min_{Ax = y} D_h(x, x(0))",
@@ -252,10 +253,18 @@ controls = [
     polar_invariants[3].but(
         quantity=polar(2), name="polar-invariants-wrong-l", title="The invariant of L = 2 for L = 3"
     ),
-    polar_invariants[2].without("A z = 0", name="polar-invariants-outside-the-kernel"),
-    polar_invariants[4].without("A z = 0", name="polar-invariants-l4-outside-the-kernel"),
-    polar_invariants[2].without("|v(0)| = 1", name="polar-invariants-norm-not-one"),
-    polar_invariants[4].without("|v(0)| = 1", name="polar-invariants-l4-norm-not-one"),
+    polar_invariants[2].without(
+        "A z = 0", name="polar-invariants-outside-the-kernel", title="The invariant of L = 2 for every z"
+    ),
+    polar_invariants[4].without(
+        "A z = 0", name="polar-invariants-l4-outside-the-kernel", title="The invariant of L = 4 for every z"
+    ),
+    polar_invariants[2].without(
+        "|v(0)| = 1", name="polar-invariants-norm-not-one", title="The invariant of L = 2 for v of any norm"
+    ),
+    polar_invariants[4].without(
+        "|v(0)| = 1", name="polar-invariants-l4-norm-not-one", title="The invariant of L = 4 for v of any norm"
+    ),
     effective_initialization[2].but(
         value=ends_as_if_from(2, lambda c: weights(c.init)),
         name="effective-initialization-without-rho",

@@ -230,9 +230,17 @@ controls = [
         name="closed-form-path-wrong-k",
         title="Twice the width in the path",
     ),
-    path.without("both branches start alike", name="closed-form-path-unequal-branches"),
+    path.without(
+        "both branches start alike",
+        name="closed-form-path-unequal-branches",
+        title="The path of equal branches from unequal ones",
+    ),
     hypentropy.but(
         value=tl.argmin(tl.bias.hypentropy(lambda c: 2 * k(c))), name="hypentropy-wrong-k", title="Twice the width"
     ),
-    hypentropy.without("both branches start alike", name="hypentropy-unequal-branches"),
+    hypentropy.without(
+        "both branches start alike",
+        name="hypentropy-unequal-branches",
+        title="The limit of equal branches from unequal ones",
+    ),
 ]
