@@ -29,7 +29,7 @@ hypentropy = tl.Limit(s.branches, s.beta, tl.argmin(tl.bias.hypentropy(width)), 
 
 
 def attack(claim: Any, **options: Any) -> Hunt:
-    sizes = s.sizes(claim, n=2) if isinstance(claim.subject, tl.Flow) else {}
+    sizes = s.sizes(claim, d=2, k=2, m=1, n=2) if isinstance(claim.subject, tl.Flow) else {}
     return hunt_runs(claim, dims=sizes, **options)
 
 
@@ -60,6 +60,20 @@ def test_laws_along_runs_are_told_from_drifts() -> None:
     found = attack(s.relu_matrix)
     assert found.counterexample is not None
     assert found.dims["k"] == 2
+
+
+def test_a_law_whose_value_is_zero_is_compared_with_its_terms() -> None:
+    """z . s vanishes by cancellation from start to end, up to rounding; z . s + |s|^2 / 1000 does not."""
+    orthogonal = tl.assume(
+        "x' z = 0", lambda c: c.z @ c.x, lambda c: {"x": c.x - ops.outer(c.z, c.z @ c.x) / (c.z**2).sum()}
+    )
+    flow = s.branches.with_(setting=tl.Setting(orthogonal, z=tl.var("d", nonzero=True)))
+    law = tl.Invariant(flow, lambda p, c: (c.z * c.integral.s).sum(), name="row space")
+    assert attack(law).counterexample is None
+    curved = law.but(
+        quantity=lambda p, c: (c.z * c.integral.s).sum() + (c.integral.s**2).sum() / 1000, name="not linear"
+    )
+    assert attack(curved).counterexample is not None
 
 
 def test_inequalities_where_runs_end() -> None:
@@ -119,14 +133,24 @@ def test_a_sign_that_the_exact_flow_keeps_has_to_be_kept() -> None:
         assert runs._signs_kept(problem, across).tolist() == [kept]
 
 
-def test_saddles_and_critical_points_are_no_witnesses() -> None:
-    """w' = w - w^3 leaves 0 for one of +-1: that |w| tends to 1 is false at 0 alone."""
+def test_a_saddle_is_no_witness() -> None:
+    """w' = w - w^3 leaves 0 for one of +-1: that w^2 tends to 1 is false at 0 alone."""
     flow = tl.Flow(lambda p: tl_namespace(w=p.w - p.w**3), state={"w": ""})
     claim = tl.Limit(flow, lambda p: p.w**2, lambda c: c.init.w * 0 + 1, name="one")
     found = attack(claim)
+    assert found.violations > 0
     assert found.counterexample is None
-    assert "at a critical point" in found.summary
     assert attack(claim.but(quantity=lambda p: p.w, name="plus one")).counterexample is not None
+
+
+def test_a_run_that_rests_has_a_limit_where_the_claim_is_about_every_case() -> None:
+    """w' = -relu(w) rests at every w < 0, which is open; of zero loss or of almost every case it says nothing."""
+    flow = tl.Flow(lambda p: tl_namespace(w=-ops.relu(p.w)), state={"w": ""})
+    claim = tl.Limit(flow, lambda p: p.w, lambda c: c.init.w * 0, name="zero")
+    assert attack(claim).counterexample is not None
+    about_loss = attack(claim.but(premises=("the limit has zero loss",), name="of zero loss"))
+    assert about_loss.counterexample is None
+    assert "at a critical point" in about_loss.summary
 
 
 def test_the_stable_manifold_of_a_saddle_is_no_witness() -> None:

@@ -74,11 +74,16 @@ def _codes(code: CaseCode, seed: int, trials: int) -> np.ndarray:
 
 
 def _confirm(runs: Runs, codes: np.ndarray, screening: Screening) -> tuple[Code, Rechecked] | None:
-    """The clearest violations of a batch, run again, easy runs first; the simplest one that is confirmed."""
-    worst = np.argsort(-screening.excess, kind="stable")[: 4 * RECHECKED]
+    """The clearest violations of a batch, run again: easy runs first, runs that rest where they start last."""
     weight = runs.code.complexity(codes)
-    chosen = sorted((i for i in worst if screening.violates[i]), key=lambda i: (runs.steps[i] > EASY, weight[i]))
-    for start in range(0, min(len(chosen), 2 * RECHECKED), RECHECKED):
+    _, first = np.unique(codes, axis=0, return_index=True)
+    worst = [i for i in first[np.argsort(-screening.excess[first], kind="stable")] if screening.violates[i]]
+    moving = sorted(
+        [i for i in worst if runs.steps[i]][: 4 * RECHECKED], key=lambda i: (runs.steps[i] > EASY, weight[i], i)
+    )
+    resting = sorted([i for i in worst if not runs.steps[i]], key=lambda i: (weight[i], i))
+    chosen = [*moving[: 2 * RECHECKED], *resting[:RECHECKED]]
+    for start in range(0, len(chosen), RECHECKED):
         batch = codes[chosen[start : start + RECHECKED]]
         for row, checked in zip(batch, runs.recheck(batch), strict=True):
             if checked is not None:

@@ -184,10 +184,8 @@ class Runs:
             zero = torch.zeros_like(solution.t)
             start = problem.observe(self.test.scale, zero, problem.initial, ended=True).abs().amax(1)
         else:
-            terms = problem.size_of(self.test.scale, solution.t, solution.y).amax(1)
-            start = torch.maximum(
-                problem.size_of(self.test.scale).amax(1), torch.nan_to_num(terms, nan=0.0, posinf=0.0)
-            )
+            terms = [problem.size_of(self.test.scale), problem.size_of(self.test.scale, solution.t, solution.y)]
+            start = torch.nan_to_num(torch.stack(terms), nan=0.0, posinf=0.0).amax((0, 2))
         return torch.maximum(end, torch.nan_to_num(start, nan=0.0, posinf=0.0)).clamp(min=_EPS)
 
     def _hypotheses(self, problem: Problem) -> list[bool]:
