@@ -15,7 +15,7 @@ from theorylab.derive.world import Component, World
 from theorylab.readings import polynomial as po
 from theorylab.readings.array import Array
 from theorylab.readings.exact import Exact
-from theorylab.readings.letters import Dims
+from theorylab.readings.letters import TIME, Dims
 
 ENTRY = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<index>[0-9,]+)\])?")
 
@@ -64,11 +64,11 @@ def _formula(goal: Goal, world: World) -> Array:
 
 
 def _entry(letter: str, values: Mapping[str, Any]) -> Fraction:
-    """The value of a scalar letter such as "W1[0,1]" in nested lists by array name; integrals start at 0."""
+    """The value of a scalar letter such as "W1[0,1]" in nested lists by array name; integrals and the time start at 0."""
     found = ENTRY.fullmatch(letter)
     assert found is not None
     name = found["name"]
-    if name.startswith("integral.") and name not in values:
+    if (name.startswith("integral.") or name == TIME) and name not in values:
         return Fraction(0)
     here = values[name]
     for i in found["index"].split(",") if found["index"] else ():

@@ -18,6 +18,7 @@ from theorylab.derive.world import Component, World
 from theorylab.flow import FirstOrder, Flow, SecondOrder
 from theorylab.readings import polynomial as po
 from theorylab.readings.array import Array, is_number
+from theorylab.readings.letters import TIME
 from theorylab.readings.namespace import Case, Namespace, call
 from theorylab.readings.polynomial import Polynomial, Symbol
 
@@ -109,19 +110,21 @@ class Writer:
 
     def flow(self, flow: Flow, state: Mapping[str, Array], case: Case, with_start: bool) -> dict[str, Json]:
         """A flow by its outputs, or by its right-hand side where it is no plain gradient flow."""
-        p, c = flow.view(state, case)
+        p, c = flow.view(state, case, self.world.time)
         parts = {n: self.world.components(a) for n, a in state.items()}
         spec: dict[str, Json] = {"state": {}}
         explicit: dict[str, str] = {}
-        descent = _descent(flow, p, c)
-        if descent is not None:
-            base, rates, decay = descent
+        base = flow.base if isinstance(flow, SecondOrder) else flow
+        descent = _descent(base, p, c)
+        if isinstance(base, FirstOrder) and (descent is not None or base.loss is None):
             weights = self.world.components(self.world.array(base.residual(p, c)))
             outputs = self.world.components(self.world.array(base.outputs(p, c)))
             spec["outputs"] = [
                 [self.definition("output", f), self.definition("slope", r)]
                 for f, r in zip(outputs, weights, strict=True) if f.entry
             ]  # fmt: skip
+        if descent is not None:
+            rates, decay = descent
             for name, rate in rates.items():
                 for component in parts[name]:
                     spec["state"][self.definition("state", component)] = self.scalar(rate)
@@ -131,7 +134,7 @@ class Writer:
                 spec["friction"] = self.scalar(flow.friction(p, c))
                 spec["velocity"] = {
                     self.definition("state", w): self.definition("state", v)
-                    for n in base.state for w, v in zip(parts[n], parts[f"velocity_{n}"], strict=True)
+                    for n in rates for w, v in zip(parts[n], parts[f"velocity_{n}"], strict=True)
                 }  # fmt: skip
         else:
             for name, value in flow.field(p, c).items():
@@ -153,6 +156,14 @@ class Writer:
     def right_side(self, explicit: dict[str, str], letters: Sequence[Component], value: Array) -> None:
         for letter, part in zip(letters, self.world.components(value), strict=True):
             explicit[self.definition("state", letter)] = self.definition("velocity", Component(part.entry, letter.axes, part.index))
+
+    def clock(self, specs: Sequence[dict[str, Json]]) -> None:
+        """The time as a state letter of every flow, with derivative 1 and initial value 0, where the statement has it."""
+        if plain(TIME) in self.letters:
+            for spec in specs:
+                spec.setdefault("explicit", {})[plain(TIME)] = self.definition("velocity", Component(po.ONE, ()))
+                if "initial" in spec:
+                    spec["initial"][plain(TIME)] = self.definition("start", Component(po.ZERO, ()))
 
     def start(self, letter: Component, value: Component) -> str:
         return self.definition("start", Component(value.entry, letter.axes, value.index))
@@ -183,18 +194,18 @@ class Writer:
                 self.rewrites.append({"combination": parts, "lead": self.term(rule.lead, 1)})
 
 
-def _descent(flow: Flow, p: Namespace, c: Case) -> tuple[FirstOrder, dict[str, Any], Any] | None:
-    """The gradient flow that a flow is, with or without momentum, its rates and its weight decay.
+def _descent(flow: Flow, p: Namespace, c: Case) -> tuple[dict[str, Any], Any] | None:
+    """The rates and the weight decay of a gradient flow.
 
-    None where it is none, or where a metric, a rate or the decay is no scalar: then the right-hand side is stated.
+    None for other flows, and where there is a metric, or a rate or the decay is no scalar: then the right-hand side is
+    stated.
     """
-    base = flow.base if isinstance(flow, SecondOrder) else flow
-    if not isinstance(base, FirstOrder) or base.metric is not None:
+    if not isinstance(flow, FirstOrder) or flow.metric is not None:
         return None
-    rates = {name: base.rate(name, p, c) for name in base.state}
-    decay = base.decay(p, c)
+    rates = {name: flow.rate(name, p, c) for name in flow.state}
+    decay = flow.decay(p, c)
     scalars = all(getattr(value, "shape", ()) == () for value in (*rates.values(), decay))
-    return (base, rates, decay) if scalars else None
+    return (rates, decay) if scalars else None
 
 
 def statement(
@@ -211,7 +222,8 @@ def statement(
     writer.hypotheses(rules)
     flows: list[dict[str, Json]] = []
     if world.flow is not None:
-        started = len(attempts) > 1 if with_start is None else with_start
+        used = any(isinstance(a.goal, Conserved) for a in attempts[:-1])
+        started = used if with_start is None else with_start
         flows.append(writer.flow(world.flow, world.state, world.case, with_start=started))
     goals: list[dict[str, Json]] = []
     nonnegative: dict[str, Json] = {}
@@ -220,6 +232,7 @@ def statement(
             goals.append(spec)
             if spec["name"] in attempt.pieces:
                 nonnegative[spec["name"]] = {"pieces": [written(piece, writer) for piece in attempt.pieces[spec["name"]]]}
+    writer.clock(flows)
     body: dict[str, Json] = {"letters": writer.letters, "define": writer.define, "goals": goals}
     if flows:
         body["flows"] = flows
@@ -280,6 +293,8 @@ def _conjugate(writer: Writer, goal: Conjugates, world: World, flows: list[dict[
     for n in goal.to.state:
         for letter, part in zip(world.components(world.state[n]), world.components(world.lift(image[n], world.state[n])), strict=True):
             mapping[writer.definition("state", letter)] = writer.definition("image", Component(part.entry, letter.axes, part.index))
+    if plain(TIME) in writer.letters:
+        mapping[plain(TIME)] = plain(TIME)
     time = goal.time(c) if callable(goal.time) else goal.time
     spec: dict[str, Json] = {"name": name, "kind": "conjugate", "flow": 0, "to": 1, "map": mapping}
     if not (is_number(time) and time == 1):
@@ -290,7 +305,8 @@ def _conjugate(writer: Writer, goal: Conjugates, world: World, flows: list[dict[
 def scope(body: Mapping[str, Json]) -> str:
     """The sizes that are numbers, as the checker computes them."""
     fixed = [f"{name}={value}" for name, value in sorted(body.get("sizes", {}).items())]
-    used = {size for spec in body["letters"].values() for size in spec["shape"]}
+    axes = [axis for spec in (*body["define"], *body["goals"]) for axis in spec.get("axes", ())]
+    used = {size for spec in body["letters"].values() for size in spec["shape"]} | {size for _, size in axes}
     bare = {s for s in used if s.isdigit()} - {str(v) for v in body.get("sizes", {}).values()}
     fixed += sorted(bare, key=int)
     if fixed:

@@ -12,7 +12,7 @@ from theorylab.derive.signs import Piece
 from theorylab.derive.world import Component, World
 from theorylab.errors import UnsupportedReading
 from theorylab.readings import polynomial as po
-from theorylab.readings.array import Array
+from theorylab.readings.array import Array, is_number
 from theorylab.readings.letters import Dims
 from theorylab.readings.namespace import call
 from theorylab.readings.polynomial import Rule
@@ -55,7 +55,8 @@ def conjugacy_gaps(goal: Conjugates, world: World) -> dict[str, Array]:
     """field_b(map(p)) * time - D map(p) . field_a(p), for each state array of the flow b."""
     p, c = world.view
     image = call(goal.map, p, c)
-    there = goal.to.field(*goal.to.view(image, world.case))
+    clock = world.time if is_number(goal.time) and goal.time == 1 else None
+    there = goal.to.field(*goal.to.view(image, world.case, clock))
     speed = world.array(goal.time(c) if callable(goal.time) else goal.time)
     return {n: there[n] * speed - world.lie(world.lift(image[n], there[n])) for n in goal.to.state}
 

@@ -25,7 +25,7 @@ def name_tex(name: str) -> tuple[str, list[str]]:
     if entry:
         name, subscripts = entry[1], [str(int(i) + 1) for i in entry[2].split(",")]
     start = name.startswith("init.")
-    name = name.removeprefix("init.").removeprefix("integral.")
+    name = name.removeprefix("init.").removeprefix("integral.").removeprefix("c.")
     match = re.fullmatch(r"([A-Za-z]+?)_?(\d+)", name)
     base, number = (match[1], [match[2]]) if match else (name, [])
     symbol = _word(base)

@@ -8,14 +8,15 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
-from theorylab.errors import InputError
+from theorylab.errors import InputError, UnsupportedReading
 from theorylab.flow import Flow
 from theorylab.readings import exact, indexed
+from theorylab.readings import expression as ex
 from theorylab.readings import polynomial as po
 from theorylab.readings.array import Array, Size, is_number
 from theorylab.readings.exact import Exact
 from theorylab.readings.indexed import Indexed
-from theorylab.readings.letters import Dims, maker
+from theorylab.readings.letters import TIME, Dims, maker
 from theorylab.readings.namespace import Case, Namespace, call
 from theorylab.readings.polynomial import Polynomial
 from theorylab.setting import Setting, Variable
@@ -33,8 +34,8 @@ class Component:
 class World:
     """The letters and arrays of a statement: for all sizes (dims=None), or at given sizes.
 
-    `p` are the parameters as letters (the full state is `state`), `case` holds the other letters with hypotheses
-    enforced; `relations` are the hypotheses that this reading could not enforce.
+    `p` are the parameters as letters (the full state is `state`), `time` is a letter whose derivative is 1, `case` holds
+    the other letters with hypotheses enforced; `relations` are the hypotheses that this reading could not enforce.
     """
 
     def __init__(self, subject: Setting | Flow, dims: Dims | None) -> None:
@@ -58,6 +59,7 @@ class World:
             initial[name] = self._initial(make, name, variable)
         self.case: Case = self.setting.case(values, initial)
         self.relations: list[tuple[Any, Array]] = self.setting.relations(self.case)
+        self.time = make(TIME, (), "any")
         state: dict[str, Array] = {}
         if self.flow is not None:
             state = {n: make(n, shape, "any") for n, shape in self.flow.state.items()}
@@ -78,7 +80,7 @@ class World:
         assert self.flow is not None
         integrand = self.flow.integrals[name]
         zero = {f"integral.{n}": next(iter(state.values())).sum() * 0 for n in self.flow.integrals}
-        value = call(integrand, *self.flow.view({**state, **zero}, self.case))
+        value = call(integrand, *self.flow.view({**state, **zero}, self.case, self.time))
         return tuple(value.shape) if isinstance(value, Array) else ()
 
     @property
@@ -90,13 +92,13 @@ class World:
     def view(self) -> tuple[Namespace, Case]:
         """(p, c) at an arbitrary state."""
         assert self.flow is not None
-        return self.flow.view(self.state, self.case)
+        return self.flow.view(self.state, self.case, self.time)
 
     @cached_property
     def velocity(self) -> dict[str, Array]:
         """The derivative of every state array along the flow."""
         assert self.flow is not None
-        return {n: self.lift(v, self.state[n]) for n, v in self.flow.velocity(self.state, self.case).items()}
+        return {n: self.lift(v, self.state[n]) for n, v in self.flow.velocity(self.state, self.case, self.time).items()}
 
     def lift(self, value: Any, like: Array) -> Array:
         """A value as an array of this reading with the shape of `like`."""
@@ -129,8 +131,20 @@ class World:
         return self.array(call(formula, *self.flow.start(self.case)))
 
     def lie(self, value: Array) -> Array:
-        """The derivative of an array along the flow."""
-        return self.engine.directional([value], self.velocity)[0]
+        """The derivative of an array along the flow.
+
+        Raises UnsupportedReading for one that contains the slope of the unknown loss: how that moves nobody knows.
+        """
+        if getattr(self.flow, "loss", self) is None and "r" in self._letters(value):
+            raise UnsupportedReading("the slope c.r of an unknown loss has no known derivative")
+        return self.engine.directional([value], {**self.velocity, TIME: self.time * 0 + 1})[0]
+
+    def _letters(self, value: Array) -> set[str]:
+        """The names of the arrays that a value depends on."""
+        if isinstance(value, Indexed):
+            return {s.name for s in value.entry.letters()}
+        assert isinstance(value, Exact)
+        return {name.split("[")[0] for name in ex.variables(value.entries())}
 
     def components(self, value: Array) -> list[Component]:
         """The array as polynomials: one with indices for all sizes, one an entry at given sizes."""

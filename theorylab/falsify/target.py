@@ -26,7 +26,7 @@ from theorylab.readings import exact
 from theorylab.readings import expression as ex
 from theorylab.readings.array import Array, is_number
 from theorylab.readings.exact import Exact
-from theorylab.readings.letters import Dims
+from theorylab.readings.letters import TIME, Dims
 from theorylab.readings.namespace import call
 
 Sense = Literal["==", ">=", ">", "<="]
@@ -125,7 +125,6 @@ class _Reader:
         self.world = World(question.subject, dims)
         self.dims = {n: dims[n] for n in sorted(dims)}
         self.flow = self.world.flow
-        self.time = Exact.variable("t", ())
         gates = self.flow.gates if self.flow is not None else 0
         self.step_at_zero = Fraction(gates) if is_number(gates) else None
         self.hypotheses = tuple(self._hypotheses())
@@ -186,7 +185,7 @@ class _Reader:
         """A formula at an arbitrary state and time."""
         if self.flow is None:
             return self.world.evaluate(formula)
-        return self.world.array(call(formula, *self.flow.view(self.world.state, self.world.case, self.time)))
+        return self.world.array(call(formula, *self.flow.view(self.world.state, self.world.case, self.world.time)))
 
     def _start(self) -> dict[str, Exact]:
         assert self.flow is not None
@@ -199,7 +198,7 @@ class _Reader:
         return found
 
     def _at_start(self, arrays: dict[str | None, Array]) -> dict[str | None, Array]:
-        values = exact.substitute(list(arrays.values()), {**self._start(), "t": Exact.constant(0)})  # type: ignore[arg-type]
+        values = exact.substitute(list(arrays.values()), {**self._start(), TIME: Exact.constant(0)})  # type: ignore[arg-type]
         return dict(zip(arrays, values, strict=True))
 
     def _higher(self, arrays: dict[str | None, Array], order: int) -> Iterator[Target]:
@@ -207,7 +206,7 @@ class _Reader:
         for more in range(order + 1, TAYLOR_ORDERS + 1):
             if not self._somewhere_nonzero(arrays):
                 return
-            velocity = {**self.world.velocity, "t": Exact.constant(1)}
+            velocity = {**self.world.velocity, TIME: Exact.constant(1)}
             slopes = exact.directional(list(arrays.values()), velocity)  # type: ignore[arg-type]
             arrays = dict(zip(arrays, slopes, strict=True))
             started = self._at_start(arrays)
@@ -219,7 +218,7 @@ class _Reader:
         """Whether an entry differs from zero at some arbitrary state; if none does, no derivative does."""
         code = self._code("state")
         roots = [e for a in arrays.values() if isinstance(a, Exact) for e in a.entries()]
-        columns = {**code.columns(random_codes(code, 0, 0, PROBES)), "t": np.linspace(0, 1, PROBES)}
+        columns = {**code.columns(random_codes(code, 0, 0, PROBES)), TIME: np.linspace(0, 1, PROBES)}
         gate = None if self.step_at_zero is None else float(self.step_at_zero)
         values, errors, _ = screened(roots, columns, PROBES, gate)
         return bool((np.abs(values) > 4 * errors).any())
@@ -240,7 +239,7 @@ class _Reader:
             assert isinstance(array, Exact)
             components += [Component(name, i, e) for i, e in zip(np.ndindex(array.shape), array.entries(), strict=True)]
         used = ex.variables(c.root for c in components)
-        if place == "state" and "t" in used:
+        if place == "state" and TIME in used:
             raise UnsupportedReading("a formula of the time says nothing of an arbitrary state")
         return Target(
             self.question, place, sense, order, self.dims, self._code(place), tuple(components), self.hypotheses, state,

@@ -8,6 +8,9 @@ from theorylab.errors import InputError
 from theorylab.readings.array import Array, Size
 
 Dims = Mapping[str, int]
+TIME = "c.t"
+"""The letter of the time in exact readings; no parameter can have this name."""
+
 PREFERRED = {"d": 3, "k": 4, "m": 2, "n": 5, "N": 4, "M": 2}
 
 

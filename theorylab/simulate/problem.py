@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from theorylab.draw import Draw
+from theorylab.draw import Draw, normal
 from theorylab.errors import InputError, InternalError, UnsupportedReading
 from theorylab.flow import Flow
 from theorylab.readings.exact import entry_name
@@ -258,14 +258,15 @@ class Problem(Cases):
         return fast
 
     def _roots(self, formula: Any) -> tuple[list[Any], list[str]]:
-        """The field or a formula in the exact reading, with every case variable a letter of its own."""
+        """The field or a formula in the exact reading, with every case variable and every initial value a letter."""
         from theorylab.derive.world import World
 
         opened = {
             n: Variable(" ".join(map(str, t.shape[1:]))) for n, t in self.values.items() if not n.startswith("init.")
         }
         free = {n: v for n, v in opened.items() if n in self.setting.variables}
-        world = World(replace(self.flow, setting=Setting(**free)), self.dims)
+        start = dict.fromkeys(self.flow.state, normal())
+        world = World(replace(self.flow, setting=Setting(init=start, **free)), self.dims)
         if formula is None:
             arrays = [world.lift(v, world.state[n]) for n, v in world.velocity.items()]
         else:

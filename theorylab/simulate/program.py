@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from theorylab.readings import expression as ex
+from theorylab.readings.letters import TIME
 
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """Values `roots` over the coordinates of a state, the constants of a case, and perhaps the time "t".
+    """Values `roots` over the coordinates of a state, the constants of a case, and perhaps the time.
 
     state  names of the coordinates
     held   names of the case constants that the roots use
@@ -24,7 +25,7 @@ class Program:
 
     @classmethod
     def of(cls, roots: Sequence[ex.Expression], state: Sequence[str], gate: float) -> Program:
-        return cls(tuple(roots), tuple(state), tuple(sorted(ex.variables(roots) - set(state) - {"t"})), gate)
+        return cls(tuple(roots), tuple(state), tuple(sorted(ex.variables(roots) - set(state) - {TIME})), gate)
 
     @property
     def nodes(self) -> int:

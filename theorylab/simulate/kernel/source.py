@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from theorylab.readings.letters import TIME
 from theorylab.simulate import chatter, control
 from theorylab.simulate.kernel.program import Term, function
 from theorylab.simulate.methods import ExplicitRungeKutta
@@ -67,7 +68,7 @@ def rows_source(program: Program) -> str:
 
 
 def _inputs(program: Program, shared: Sequence[bool]) -> dict[str, Term]:
-    inputs = {"t": Term("t", True)} | {name: Term(f"y[{i}]", True) for i, name in enumerate(program.state)}
+    inputs = {TIME: Term("t", True)} | {name: Term(f"y[{i}]", True) for i, name in enumerate(program.state)}
     counts = {True: 0, False: 0}
     for name, common in zip(program.held, shared, strict=True):
         inputs[name] = Term(f"{'shared' if common else 'own'}[{counts[common]}]", not common)
