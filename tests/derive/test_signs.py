@@ -78,6 +78,9 @@ DISTANCES: dict[str, Claim] = {
     "relu with gate 1 at 0": tl.Evolution(taught(relu, gates=1), distance, 0, sense="<="),
     "relu, from the other side": tl.Evolution(taught(relu), lambda p, c: -distance(p, c), 0, sense=">="),
     "relu with bias": tl.Evolution(taught(biased), lambda p, c: distance(p, c) + (p.b - c.e) ** 2, 0, sense="<="),
+    "relu at a rate": tl.Evolution(
+        taught(relu, tl.Setting(eta=tl.var(positive=True))).with_(rates={"w": lambda c: c.eta}), distance, 0, sense="<="
+    ),
     "identity": tl.Evolution(taught(neuron(lambda z, c: z)), distance, 0, sense="<="),
     "leaky relu": tl.Evolution(taught(neuron(lambda z, c: ops.leaky_relu(z, Fraction(1, 4)))), distance, 0, sense="<="),
     "leaky relu of any slope": tl.Evolution(
@@ -103,6 +106,7 @@ ENERGIES: dict[str, Claim] = {
 INEQUALITIES: dict[str, Claim] = {
     "sum of squares": tl.Inequality(S, lambda c: ((c.a - c.b) ** 2).sum() + (c.b**2).sum()),
     "chain of differences": tl.Inequality(S, lambda c: (c.s - c.z) ** 2 + (c.z - c.p) ** 2),
+    "a positive weight": tl.Inequality(S, lambda c: c.p * (c.z - c.s) ** 2 + c.gamma * (c.z - 1) ** 2),
     "entry by entry": tl.Inequality(S, lambda c: c.a**2 + c.b**2, lambda c: 2 * c.a * c.b),
     "Cauchy-Schwarz": tl.Inequality(S, lambda c: (c.a**2).sum() * (c.b**2).sum(), lambda c: (c.a * c.b).sum() ** 2),
     "a residual": tl.Inequality(S, lambda c: ((c.W @ c.a - c.y) ** 2).sum()),

@@ -96,20 +96,32 @@ def _pieces(words: Spelling, axes: Axes, strict: bool) -> tuple[Piece, ...] | No
         groups[key] = groups.get(key, po.ZERO) + summand
         opened_axes[key] = own
     groups = _with_sizes(groups, opened_axes)
-    parts = [(p, axes + opened_axes[key]) for key, group in groups.items() for p in _parts(group)]
     found: list[Piece] = []
-    for part, own in parts:
-        piece = _piece(part, words, own, strict=False)
-        if piece is None:
+    for key, group in groups.items():
+        own = axes + opened_axes[key]
+        parts = _all_shown(_components(group), words, own) or _all_shown([group], words, own)
+        if parts is None:
             return None
-        found.append(piece)
+        found += parts
     if not strict:
         return tuple(found)
-    for n, (part, own) in enumerate(parts):
-        positive = _piece(part, words, own, strict=True)
+    for n, piece in enumerate(found):
+        named = {**words.named, **piece.named}
+        positive = _split(piece.expression, named, words.arguments, piece.axes, strict=True)
         if positive is not None:
             return (*found[:n], positive, *found[n + 1 :])
     return None
+
+
+def _all_shown(parts: Sequence[Polynomial], words: Spelling, axes: Axes) -> list[Piece] | None:
+    """A piece for each of the parts, or None."""
+    pieces: list[Piece] = []
+    for part in parts:
+        piece = _piece(part, words, axes)
+        if piece is None:
+            return None
+        pieces.append(piece)
+    return pieces
 
 
 def _opened(m: Monomial, c: po.Coefficient, arguments: Mapping[Symbol, Symbol]) -> tuple[Key, Polynomial, Axes] | None:
@@ -156,10 +168,8 @@ def _gates_of(p: Polynomial) -> set[Symbol]:
     return {s for s in p.symbols() if s.function == "step"}
 
 
-def _parts(p: Polynomial) -> list[Polynomial]:
-    """The whole, or parts that share no gate and nothing of unknown sign where there are too many gates."""
-    if len(_gates_of(p)) <= MAX_GATES:
-        return [p]
+def _components(p: Polynomial) -> list[Polynomial]:
+    """Parts that share no gate and nothing of unknown sign."""
     parts: list[tuple[set[tuple[Symbol, tuple[int, ...]]], dict[Monomial, po.Coefficient]]] = []
     for m, c in p.terms.items():
         own = {(s, idx) for s, idx, _ in m if s.sign != "positive"}
@@ -172,9 +182,36 @@ def _parts(p: Polynomial) -> list[Polynomial]:
     return [Polynomial(terms) for _, terms in parts]
 
 
-def _piece(p: Polynomial, words: Spelling, axes: Axes, strict: bool) -> Piece | None:
+def _piece(p: Polynomial, words: Spelling, axes: Axes) -> Piece | None:
     """The piece with a proof for every pattern of its gates, or None."""
-    gates = {gate: words.arguments.get(gate) for gate in sorted(_gates_of(p))}
+    found = _split(p, words.named, words.arguments, axes)
+    if found is not None:
+        return found
+    rooted, roots = _in_roots(p)
+    return _split(rooted, {**words.named, **roots}, words.arguments, axes) if roots else None
+
+
+def _in_roots(p: Polynomial) -> tuple[Polynomial, dict[Symbol, Polynomial]]:
+    """The expression in q = sqrt(c) for each positive letter c with an odd power, so that c (a - b)^2 is a square."""
+    plain = {s for s in p.symbols() if s.sign == "positive" and s.argument is None and not s.name.startswith("#")}
+    odd = sorted({s for m in p.terms for s, _, e in m if s in plain and e % 2})
+    roots = {s: po.symbol(f"~root of {s.name}", s.sizes, "positive") for s in odd}
+    total = po.ZERO
+    for m, c in p.terms.items():
+        _, renamed = po.canonical((roots[s], idx, 2 * e) if s in roots else (s, idx, e) for s, idx, e in m)
+        total = total + Polynomial({renamed: c})
+    return total, {root: po.atom("sqrt", po.letter(s.name, s.sizes, s.sign)) for s, root in roots.items()}
+
+
+def _split(
+    p: Polynomial,
+    known_sums: Mapping[Symbol, Polynomial],
+    letters: Mapping[Symbol, Symbol],
+    axes: Axes,
+    strict: bool = False,
+) -> Piece | None:
+    """The piece by cases on its gates, whose arguments have the given letters, or None."""
+    gates = {gate: letters.get(gate) for gate in sorted(_gates_of(p))}
     if any(letter is None for letter in gates.values()) or len(gates) > MAX_GATES:
         return None
     arguments = {gate: letter for gate, letter in gates.items() if letter is not None}
@@ -195,7 +232,7 @@ def _piece(p: Polynomial, words: Spelling, axes: Axes, strict: bool) -> Piece | 
             turned = tuple((weight, at_signs(root, chosen, arguments)) for weight, root in squares)
             cases.append(SignCase(chosen, turned))
     used = {i for m in p.terms for _, idx, _ in m for i in idx}
-    named = {s: words.named[s] for s in sorted(p.symbols() | set(arguments.values())) if s in words.named}
+    named = {s: known_sums[s] for s in sorted(p.symbols() | set(arguments.values())) if s in known_sums}
     kept = tuple((a, size) for a, size in axes if a >= FIRST_AXIS or a in used)
     return Piece(p, kept, named, arguments, tuple(cases))
 

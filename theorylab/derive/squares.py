@@ -18,8 +18,9 @@ from theorylab.readings.polynomial import Monomial, Polynomial, Symbol
 Square = tuple[Fraction, Polynomial]
 """A positive weight and a root: weight * root^2."""
 
+MAX_BASIS = 32
 MAX_OPTIONAL = 6
-MAX_CHOICES = 64
+MAX_CHOICES = 32
 
 
 def is_nonnegative(m: Monomial, known: Collection[Symbol] = ()) -> bool:
@@ -41,6 +42,8 @@ def sum_of_squares(p: Polynomial, known: Collection[Symbol] = (), *, strict: boo
         return () if not strict or any(map(is_positive, p.terms)) else None
     halves = (_half(m) for m, c in p.terms.items() if c > 0)
     basis = sorted((half for half in halves if half is not None), key=_elimination_order)
+    if len(basis) > MAX_BASIS:
+        return None
     pairs: dict[Monomial, list[tuple[int, int]]] = {}
     for i, j in combinations(range(len(basis)), 2):
         _, cross = po.canonical(basis[i] + basis[j])
