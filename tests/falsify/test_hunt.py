@@ -183,7 +183,7 @@ def test_falsify_gives_a_verdict() -> None:
     assert (verdict.status, verdict.tier, verdict.scope) == ("refuted", "exact", "d=1, k=2, m=1, n=1")
     assert verdict.as_expected
     assert verdict.counterexample is not None
-    verdict = tl.falsify(s.per_unit, trials=100)
+    verdict = tl.falsify(s.per_unit, dims={"d": 1, "k": 2, "m": 1, "n": 1}, trials=100)
     assert (verdict.status, verdict.tier) == ("inconclusive", None)
     assert verdict.reason
 
