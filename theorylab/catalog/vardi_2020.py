@@ -38,6 +38,9 @@ def leaky_relu(z, c):
     return ops.leaky_relu(z, slope=c.slope)
 
 
+in_space = neuron(relu, "3")
+
+
 def weights(p):
     return p.w
 
@@ -81,7 +84,7 @@ any_scale = at_zero.with_(
     alpha=tl.var(draw=tl.draw.loguniform(1 / 8, 8), positive=True),
 )
 family = tl.GradientFlow(
-    neuron(relu, "3"), loss=tl.loss.square, setting=any_scale, data=lambda c: (samples(c), targets(c)), gates=1
+    in_space, loss=tl.loss.square, setting=any_scale, data=lambda c: (samples(c), targets(c)), gates=1
 )
 _settle = {"t_end": 30.0, "trials": 16}
 
@@ -119,7 +122,7 @@ ray = tl.Setting(
 def loss_on_ray(c):
     """The loss at (5 alpha, -alpha, s)."""
     w = ops.vec(5 * c.alpha, -c.alpha, c.s)
-    return tl.loss.square.value(family.model({"w": w}, samples(c), c), targets(c))
+    return tl.loss.square.value(in_space({"w": w}, samples(c), c), targets(c))
 
 
 zero_loss = tl.Inequality(
@@ -157,7 +160,7 @@ every_lp = tl.Inequality(
 
 # --- one exact data set -----------------------------------------------------------------------------------------------
 
-any_data = tl.GradientFlow(neuron(relu, "3"), loss=tl.loss.square, setting=at_zero, gates=1)
+any_data = tl.GradientFlow(in_space, loss=tl.loss.square, setting=at_zero, gates=1)
 witness = tl.Fails(
     tl.Limit(any_data, weights, tl.argmin(tl.bias.l2)),
     at={"x": [[6, -3, 2], [-6, -4, 12], [6, 18, 9]], "y": [[13314, 17514, 0]]},
@@ -170,7 +173,7 @@ witness = tl.Fails(
 )
 witness_limit = tl.Limit(
     tl.GradientFlow(
-        neuron(relu, "3"),
+        in_space,
         loss=tl.loss.square,
         setting=at_zero,
         data=([[6, -3, 2], [-6, -4, 12], [6, 18, 9]], [[13314, 17514, 0]]),
