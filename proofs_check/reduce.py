@@ -25,7 +25,7 @@ class Rule:
     """lead -> rest, for all values of the axes (free indices of both)."""
 
     frame: Frame
-    scalars: tuple[tuple[int, int], ...]  # (slot, exponent), exponents positive
+    scalars: tuple[tuple[int, int], ...]  # (slot, exponent)
     rest: Expression
 
 
@@ -80,8 +80,19 @@ class Reducer:
         """The normal form after clearing denominators; empty exactly when zero was shown.
 
         An atom sqrt(u) or 1/u is never 0 where the statement speaks, so the whole expression may be multiplied
-        by it (when its indices are free: inside a sum it is a different factor in each summand).
+        by it (when its indices are free: inside a sum it is a different factor in each summand, and u (1/u) = 1 is
+        used as a rule).
         """
+        left = self._without_denominators(expression)
+        quotients = self._quotients(left)
+        if not quotients:
+            return left
+        try:
+            return Reducer(self.ring, [*self.rules, *quotients])._without_denominators(left)
+        except Rejected:  # the rules make it longer: the statement stays unproved
+            return left
+
+    def _without_denominators(self, expression: Expression) -> Expression:
         ring = self.ring
         current, before = self.normal(expression), None
         while current != before:  # a hypothesis may bring a denominator back
@@ -91,6 +102,39 @@ class Reducer:
                     for indices in self._instances(current, letter):
                         current = self._cleared(current, letter, indices)
         return current
+
+    # -- quotients ------------------------------------------------------------------------------------------
+
+    def _quotients(self, expression: Expression) -> list[Rule]:
+        """u inv(u) = 1 and u / sqrt(u) = sqrt(u) for the denominators of an expression, as rules."""
+        ring = self.ring
+        found = {(number, e) for frame in expression for number, _, e in frame}
+        for poly in expression.values():
+            found |= {(ring.scalars[slot], e) for monomial in poly for slot, e in unpack(monomial)}
+        below = {n: 1 for n, _ in found if ring.letters[n].kind == "inv"}
+        below |= {n: -1 for n, e in found if ring.letters[n].kind == "sqrt" and e < 0}
+        return [rule for letter in sorted(below) for rule in self._quotient(letter, below[letter])]
+
+    def _quotient(self, letter: int, exponent: int) -> list[Rule]:
+        """u y^exponent = 1 (or y, for a root), solved for the product with the greatest term of u."""
+        ring, known = self.ring, self.ring.letters[letter]
+        assert known.argument is not None
+        axes = tuple(free(f"@q{position}", size) for position, size in enumerate(known.shape))
+        u, y = ring.at(known.argument, known.shape, axes), ring.factor(letter, axes, exponent)
+        value = ONE if known.kind == "inv" else ring.factor(letter, axes)
+        plain = [
+            (sum(e for _, _, e in frame) + sum(e for _, e in unpack(monomial)), frame, monomial)
+            for frame, poly in u.items()
+            for monomial in poly
+            if all(e > 0 and number != DELTA for number, _, e in frame) and all(e > 0 for _, e in unpack(monomial))
+        ]
+        if not plain:
+            return []
+        _, frame, monomial = max(plain)
+        lead = ring.multiply({frame: {monomial: 1}}, y)
+        ((product, packed),) = ((f, next(iter(poly))) for f, poly in lead.items())
+        rest = ring.add(value, ring.scale(ring.multiply(u, y), -1), ring.scale(lead, u[frame][monomial]))
+        return [Rule(product, tuple(unpack(packed)), ring.scale(rest, Fraction(1) / u[frame][monomial]))]
 
     # -- denominators --------------------------------------------------------------------------------------
 
@@ -187,7 +231,7 @@ class Reducer:
         return None
 
     def _apply(self, rule: Rule, frame: Frame, monomial: int, scalars: dict[int, int]) -> Expression | None:
-        if any(scalars.get(slot, 0) < e for slot, e in rule.scalars):
+        if not all(_fits(e, scalars.get(slot, 0)) for slot, e in rule.scalars):
             return None
         for left, binding in self._matches(rule.frame, list(frame), {}):
             spent = {binding[i] for _, idx, _ in rule.frame for i in idx if i[0] >= 0}
@@ -216,10 +260,10 @@ class Reducer:
             return
         (letter, wanted, exponent), *others = pattern
         for position, (number, indices, available) in enumerate(left):
-            if number == letter and available >= exponent:
+            if number == letter and _fits(exponent, available):
                 extended = _bind(wanted, indices, binding)
                 if extended is not None:
-                    remains = [(number, indices, available - exponent)] if available > exponent else []
+                    remains = [(number, indices, available - exponent)] if available != exponent else []
                     yield from self._matches(
                         tuple(others), [*left[:position], *remains, *left[position + 1 :]], extended
                     )
@@ -234,6 +278,11 @@ def orthogonality(ring: Calculus, letter: int) -> list[Rule]:
         Rule(((letter, (a, b), 1), (letter, (c, b), 1)), (), identity),
         Rule(((letter, (b, a), 1), (letter, (b, c), 1)), (), identity),
     ]
+
+
+def _fits(wanted: int, available: int) -> bool:
+    """Whether a factor with the exponent `available` contains one with the exponent `wanted`, of the same sign."""
+    return wanted * available > 0 and abs(available) >= abs(wanted)
 
 
 def _fixed(index: Index) -> bool:

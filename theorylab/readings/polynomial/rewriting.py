@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from fractions import Fraction
 
 from theorylab.errors import UnsupportedReading
 from theorylab.readings.polynomial.atoms import atom
@@ -109,10 +110,22 @@ def normal_form(
     """A polynomial that is zero only where p is, with powers reduced and denominators cleared; 0 proves p = 0.
 
     With cleared=False denominators stay, and the result equals p. binary_gates: a gate is 0 or 1 everywhere, so that
-    its square is itself (false for a convention such as relu'(0) = 1/2).
+    its square is itself (false for a convention such as relu'(0) = 1/2). Denominators inside sums cannot be cleared;
+    where they are left, u (1/u) = 1 is used as a rule.
     """
     if rules:
         p = _rewrite_atoms(p, rules)
+    result = _settled(p, rules, cleared, binary_gates)
+    quotients = _quotients(result) if cleared else []
+    if not quotients:
+        return result
+    try:
+        return _settled(p, [*rules, *quotients], cleared, binary_gates)
+    except UnsupportedReading:
+        return result
+
+
+def _settled(p: Polynomial, rules: Sequence[Rule], cleared: bool, binary_gates: bool) -> Polynomial:
     for _ in range(MAX_ROUNDS):
         q = rewrite(p, rules)
         q = _reduce_powers(q, binary_gates)
@@ -121,6 +134,26 @@ def normal_form(
             return q
         p = q
     raise UnsupportedReading("the normal form does not settle")
+
+
+def _quotients(p: Polynomial) -> list[Rule]:
+    """u inv(u) = 1, and u / sqrt(u) = sqrt(u), solved for the product with the greatest term of u."""
+    rules: list[Rule] = []
+    for s in sorted({s for m in p.terms for s, _, e in m if s.function == "inv" or (s.function == "sqrt" and e < 0)}):
+        assert s.argument is not None
+        axes = tuple(range(len(s.sizes)))
+        below = 1 if s.function == "inv" else -1
+        whole = {e: Polynomial({((s, axes, e),): 1}) for e in (below, 1)}
+        plain = [m for m in s.argument.terms if all(e > 0 and t.name != "delta" for t, _, e in m)]
+        if not plain:
+            continue
+        greatest = max(plain, key=lambda m: (sum(e for _, _, e in m), repr(m)))
+        c = s.argument.terms[greatest]
+        (lead,) = (Polynomial({greatest: 1}) * whole[below]).terms
+        rest = s.argument - Polynomial({greatest: c})
+        value = ONE if s.function == "inv" else whole[1]
+        rules.append(Rule(s.name, lead, (value - rest * whole[below]).scale(Fraction(1) / c)))
+    return rules
 
 
 def _rewrite_atoms(p: Polynomial, rules: Sequence[Rule]) -> Polynomial:
