@@ -12,35 +12,39 @@ from hypothesis import strategies as st
 from theorylab.simulate import converged, ensemble, integrate
 from theorylab.simulate.methods import METHODS
 
+from .backends import backends
 from .zoo import RATIONAL_LIMIT, ZOO, Problem, decay, diagonal_net, logistic, neuron, rational_neuron, tensor
 
 methods = pytest.mark.parametrize("method", METHODS)
 problems = pytest.mark.parametrize("problem", ZOO, ids=lambda problem: problem.name)
 
 
-def worst_error(problem: Problem, method: str, rtol: float) -> float:
-    run = integrate(problem.field, problem.initial, t_end=problem.t_end, rtol=rtol, atol=rtol, method=method)
+def worst_error(problem: Problem, method: str, rtol: float, backend: str) -> float:
+    run = integrate(problem.on(backend), problem.initial, t_end=problem.t_end, rtol=rtol, atol=rtol, method=method)
     assert run.counts() == {"t_end": len(problem.initial)}
     return (run.y - problem.exact(tensor([problem.t_end]))[:, 0]).abs().max().item()
 
 
+@backends
 @methods
 @problems
-def test_error_follows_the_tolerance(problem: Problem, method: str) -> None:
+def test_error_follows_the_tolerance(problem: Problem, method: str, backend: str) -> None:
     # tan amplifies a local error at its steepest point 1 / cos(1.4)^2 = 35 times.
     room = 1e4 if problem.name == "riccati" else 300
-    errors = {rtol: worst_error(problem, method, rtol) for rtol in (1e-4, 1e-7, 1e-10)}
+    errors = {rtol: worst_error(problem, method, rtol, backend) for rtol in (1e-4, 1e-7, 1e-10)}
     assert all(error < room * rtol for rtol, error in errors.items()), errors
     assert errors[1e-10] < 1e-4 * errors[1e-4]
 
 
+@backends
 @methods
 @pytest.mark.parametrize("problem", [decay(), logistic()], ids=lambda problem: problem.name)
-def test_error_estimate_covers_the_error_of_a_contracting_flow(problem: Problem, method: str) -> None:
+def test_error_estimate_covers_the_error_of_a_contracting_flow(problem: Problem, method: str, backend: str) -> None:
+    field = problem.on(backend)
     start = problem.initial.clamp(min=0.5) if problem.name == "logistic" else problem.initial
     for rtol in (1e-5, 1e-8):
-        loose = integrate(problem.field, start, t_end=3.0, rtol=rtol, atol=1e-3 * rtol, method=method)
-        exact = integrate(problem.field, start, t_end=3.0, rtol=1e-13, atol=1e-15, method="dop853")
+        loose = integrate(field, start, t_end=3.0, rtol=rtol, atol=1e-3 * rtol, method=method)
+        exact = integrate(field, start, t_end=3.0, rtol=1e-13, atol=1e-15, method="dop853")
         error = torch.linalg.vector_norm(loose.y - exact.y, dim=1)
         assert (error <= loose.error_estimate + 1e-13).all()
         assert (loose.error_estimate < 1e4 * rtol).all()

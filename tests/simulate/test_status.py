@@ -11,26 +11,30 @@ from torch import Tensor
 from theorylab.simulate import Status, converged, integrate
 from theorylab.simulate.methods import METHODS
 
+from .backends import apply, backends, on
 from .zoo import decay, tensor
 
 methods = pytest.mark.parametrize("method", METHODS)
 
 
+@backends
 @methods
 @pytest.mark.parametrize("rtol", [1e-4, 1e-8, 1e-12])
-def test_blow_up_stops_at_its_time(method: str, rtol: float) -> None:
+def test_blow_up_stops_at_its_time(method: str, rtol: float, backend: str) -> None:
     """y' = y^2 is infinite at t = 1 / y(0)."""
-    run = integrate(lambda t, y, rows: y**2, tensor([[1.0], [4.0], [-1.0]]), t_end=5.0, rtol=rtol, method=method)
+    field = on(backend, lambda t, y, c: [y[0] ** 2], 1)
+    run = integrate(field, tensor([[1.0], [4.0], [-1.0]]), t_end=5.0, rtol=rtol, method=method)
     assert run.statuses == (Status.STEP_TOO_SMALL, Status.STEP_TOO_SMALL, Status.T_END)
     assert torch.allclose(run.t[:2], tensor([1.0, 0.25]), rtol=100 * rtol)
     assert run.failed.tolist() == [True, True, False]
 
 
+@backends
 @methods
-def test_leaving_the_domain(method: str) -> None:
+def test_leaving_the_domain(method: str, backend: str) -> None:
     """y' = -sqrt(y) reaches 0 at t = 2 sqrt(y(0)), where the formula ends."""
     start = tensor([[1.0], [0.25]])
-    run = integrate(lambda t, y, rows: -torch.sqrt(y), start, t_end=5.0, rtol=1e-8, method=method)
+    run = integrate(on(backend, lambda t, y, c: [-apply("sqrt", y[0])], 1), start, t_end=5.0, rtol=1e-8, method=method)
     assert run.statuses == (Status.NON_FINITE, Status.NON_FINITE)
     assert torch.allclose(run.t, 2 * start[:, 0].sqrt(), rtol=1e-5)
     assert torch.isfinite(run.y).all()
@@ -53,15 +57,17 @@ def test_failure_of_one_evaluation_costs_one_step(method: str, failing: int) -> 
     assert math.isclose(run.y.item(), math.exp(-3), rel_tol=1e-6)
 
 
-def test_field_that_is_never_finite() -> None:
-    run = integrate(lambda t, y, rows: y / 0, tensor([[1.0]]), t_end=1.0)
+@backends
+def test_field_that_is_never_finite(backend: str) -> None:
+    run = integrate(on(backend, lambda t, y, c: [(y[0] - y[0]) ** -1], 1), tensor([[1.0]]), t_end=1.0)
     assert run.statuses == (Status.NON_FINITE,)
 
 
+@backends
 @methods
-def test_step_limit(method: str) -> None:
+def test_step_limit(method: str, backend: str) -> None:
     problem = decay()
-    run = integrate(problem.field, problem.initial, t_end=3.0, rtol=1e-10, max_steps=3, method=method)
+    run = integrate(problem.on(backend), problem.initial, t_end=3.0, rtol=1e-10, max_steps=3, method=method)
     assert run.counts() == {"max_steps": 6}
     assert (run.stats.steps + run.stats.rejected == 3).all()
     assert (run.t < 3).all()
@@ -70,13 +76,11 @@ def test_step_limit(method: str) -> None:
     assert torch.allclose(run.y, expected, rtol=1e-8)
 
 
+@backends
 @methods
-def test_sliding_is_noticed(method: str) -> None:
+def test_sliding_is_noticed(method: str, backend: str) -> None:
     """x' = -sign(x), z' = 1: from (1, 0) the solution meets x = 0 at t = 1 and stays there; the method chatters."""
-
-    def field(t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
-        return torch.stack([-torch.sign(y[:, 0] + 1e-300), torch.ones_like(t)], dim=1)
-
+    field = on(backend, lambda t, y, c: [-apply("sign", y[0] + 1e-300), 1], 2)
     run = integrate(field, tensor([[1.0, 0.0]]), t_end=1e3, rtol=1e-8, method=method, max_steps=20_000)
     assert run.statuses == (Status.CHATTERING,)
     assert run.t[0] >= 1
@@ -85,24 +89,21 @@ def test_sliding_is_noticed(method: str) -> None:
     assert (run.stats.steps + run.stats.rejected)[0] < 2000
 
 
+@backends
 @methods
-def test_crossing_a_kink_is_no_sliding(method: str) -> None:
+def test_crossing_a_kink_is_no_sliding(method: str, backend: str) -> None:
     """x' = 2 + sign(x - 1): speed 1, then 3; the crossing costs a few rejections and the result stays accurate."""
-    run = integrate(
-        lambda t, y, rows: 2 + torch.sign(y - 1), tensor([[0.0]]), t_end=1e3, rtol=1e-8, method=method, max_steps=3000
-    )
+    field = on(backend, lambda t, y, c: [2 + apply("sign", y[0] - 1)], 1)
+    run = integrate(field, tensor([[0.0]]), t_end=1e3, rtol=1e-8, method=method, max_steps=3000)
     assert run.statuses == (Status.T_END,)
     assert math.isclose(run.y[0, 0].item(), 1 + 3 * 999.0, rel_tol=1e-8)
 
 
+@backends
 @methods
-def test_stiffness_is_no_sliding(method: str) -> None:
+def test_stiffness_is_no_sliding(method: str, backend: str) -> None:
     """Rates 1 and 1e3 after a moving point: the stability limit rules the step, and the end is reached."""
-    rates = tensor([1.0, 1e3])
-
-    def field(t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
-        return -rates * (y - torch.cos(t)[:, None])
-
+    field = on(backend, lambda t, y, c: [-1 * (y[0] - apply("cos", t)), -1000 * (y[1] - apply("cos", t))], 2)
     run = integrate(field, tensor([[0.0, 0.0]]), t_end=3.0, rtol=1e-6, method=method)
     assert run.statuses == (Status.T_END,)
     exact = tensor([(math.cos(3.0) + math.sin(3.0) - math.exp(-3.0)) / 2, math.cos(3.0) + 1e-3 * math.sin(3.0)])

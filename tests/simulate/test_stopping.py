@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -9,7 +11,9 @@ from torch import Tensor
 from theorylab.errors import InputError
 from theorylab.simulate import Status, converged, integrate
 from theorylab.simulate.methods import METHODS
+from theorylab.simulate.typing import Field
 
+from .backends import backends, on
 from .zoo import tensor
 
 methods = pytest.mark.parametrize("method", METHODS)
@@ -30,22 +34,31 @@ class Quadratic:
     def field(self, t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
         return -(y - self.minimum) @ self.hessian
 
+    def on(self, backend: str) -> Field:
+        def rates(t: Any, y: Any, c: Any) -> list[Any]:
+            away = [a - b for a, b in zip(y, self.minimum.tolist(), strict=True)]
+            return [-1 * sum(a * h for a, h in zip(away, row, strict=True)) for row in self.hessian.tolist()]
+
+        return self.field if backend == "torch" else on(backend, rates, 5)
+
     def field_norm(self, t: Tensor) -> Tensor:
         """Exact norm of the field of each row at its time t, (B,)."""
         modes = (self.initial - self.minimum) @ self.frame * self.rates
         return torch.linalg.vector_norm(modes * torch.exp(-self.rates * t[:, None]), dim=1)
 
 
+@backends
 @methods
 @pytest.mark.parametrize("rtol", [1e-4, 1e-6])
-def test_convergence_below_the_floor_of_the_field(method: str, rtol: float) -> None:
+def test_convergence_below_the_floor_of_the_field(method: str, rtol: float, backend: str) -> None:
     """Without care the norm of the field stays near (fastest rate) x rtol x |y|; the rule is met all the same."""
     loss, gtol = Quadratic(), 1e-9
     options = {"t_end": 30.0, "rtol": rtol, "atol": 1e-14, "method": method}
-    careless = integrate(loss.field, loss.initial, **options)
+    field = loss.on(backend)
+    careless = integrate(field, loss.initial, **options)
     assert careless.field.norm(dim=1).min() > 5 * gtol
 
-    run = integrate(loss.field, loss.initial, until=converged(gtol), **options)
+    run = integrate(field, loss.initial, until=converged(gtol), **options)
     assert run.counts() == {"converged": 3}
     assert (run.field.norm(dim=1) <= gtol).all()
     # The time is right to a few steps at the stability limit, and the step count has not grown.
@@ -55,26 +68,28 @@ def test_convergence_below_the_floor_of_the_field(method: str, rtol: float) -> N
     assert ((run.y - loss.minimum).norm(dim=1) < 2 * gtol).all()
 
 
+@backends
 @methods
-def test_slow_start_is_no_convergence(method: str) -> None:
+def test_slow_start_is_no_convergence(method: str, backend: str) -> None:
     """y' = y (1 - y) from 1e-5 leaves its plateau although the field is small there."""
-    run = integrate(
-        lambda t, y, rows: y * (1 - y), tensor([[1e-5]]), t_end=100.0, method=method, until=converged(1e-6), rtol=1e-8
-    )
+    field = on(backend, lambda t, y, c: [y[0] * (1 - y[0])], 1)
+    run = integrate(field, tensor([[1e-5]]), t_end=100.0, method=method, until=converged(1e-6), rtol=1e-8)
     assert run.statuses == (Status.CONVERGED,)
     assert abs(run.y[0, 0] - 1) < 2e-6
 
 
-def test_end_time_before_convergence() -> None:
+@backends
+def test_end_time_before_convergence(backend: str) -> None:
     loss = Quadratic()
-    run = integrate(loss.field, loss.initial, t_end=0.5, until=converged(1e-9))
+    run = integrate(loss.on(backend), loss.initial, t_end=0.5, until=converged(1e-9))
     assert run.counts() == {"t_end": 3}
     assert run.t.tolist() == [0.5] * 3
 
 
-def test_infinite_horizon() -> None:
+@backends
+def test_infinite_horizon(backend: str) -> None:
     loss = Quadratic()
-    run = integrate(loss.field, loss.initial, t_end=float("inf"), until=converged(1e-6), rtol=1e-6)
+    run = integrate(loss.on(backend), loss.initial, t_end=float("inf"), until=converged(1e-6), rtol=1e-6)
     assert run.counts() == {"converged": 3}
     with pytest.raises(InputError, match="expected finite times or until="):
         integrate(loss.field, loss.initial, t_end=float("inf"))

@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from theorylab.simulate.typing import Field
+
+from .backends import Scalars, apply, on
+
 
 @dataclass(frozen=True)
 class Problem:
-    """field and initial as `integrate` takes them; exact(t: (S,)) -> (B, S, D)."""
+    """field and initial as `integrate` takes them; exact(t: (S,)) -> (B, S, D).
+
+    scalars: the field once more, in scalars, with its constants.
+    """
 
     name: str
     field: Callable[[Tensor, Tensor, Tensor], Tensor]
     initial: Tensor
     t_end: float
     exact: Callable[[Tensor], Tensor]
+    scalars: Scalars | None = None
+    constants: Mapping[str, Tensor] | None = None
+
+    def on(self, backend: str) -> Field:
+        """The field for a backend."""
+        if backend == "torch":
+            return self.field
+        assert self.scalars is not None
+        return on(backend, self.scalars, self.initial.shape[1], self.constants)
 
 
 def tensor(*values: object) -> Tensor:
@@ -40,7 +56,11 @@ def decay() -> Problem:
         coordinates = (frames.mT @ start[:, :, None])[:, None, :, 0]
         return torch.exp(-t[:, None] * rates[:, None]) * coordinates @ frames.mT
 
-    return Problem("quadratic loss", field, start, 3.0, exact)
+    constants = {f"h{i}{j}": hessian[:, i, j].clone() for i in range(4) for j in range(4)}
+    return Problem(
+        "quadratic loss", field, start, 3.0, exact,
+        lambda t, y, c: [-sum(c[f"h{i}{j}"] * y[j] for j in range(4)) for i in range(4)], constants,
+    )  # fmt: skip
 
 
 def logistic() -> Problem:
@@ -51,7 +71,10 @@ def logistic() -> Problem:
         growth = torch.exp(rate[:, None] * t)
         return (start * growth / (1 + start * (growth - 1)))[:, :, None]
 
-    return Problem("logistic", lambda t, y, rows: rate[rows, None] * y * (1 - y), start, 6.0, exact)
+    return Problem(
+        "logistic", lambda t, y, rows: rate[rows, None] * y * (1 - y), start, 6.0, exact,
+        lambda t, y, c: [c["rate"] * y[0] * (1 - y[0])], {"rate": rate},
+    )  # fmt: skip
 
 
 def oscillator() -> Problem:
@@ -65,7 +88,10 @@ def oscillator() -> Problem:
         phase = omega[:, None] * t
         return torch.stack([torch.cos(phase), -omega[:, None] * torch.sin(phase)], dim=2)
 
-    return Problem("oscillator", field, tensor([[1.0, 0.0]] * 3), 7.0, exact)
+    return Problem(
+        "oscillator", field, tensor([[1.0, 0.0]] * 3), 7.0, exact,
+        lambda t, y, c: [y[1], -(c["omega"] ** 2) * y[0]], {"omega": omega},
+    )  # fmt: skip
 
 
 def driven() -> Problem:
@@ -76,15 +102,16 @@ def driven() -> Problem:
         return torch.exp(torch.sin(t + phase[:, None]) - torch.sin(phase[:, None]))[:, :, None]
 
     return Problem(
-        "driven", lambda t, y, rows: y * torch.cos(t + phase[rows])[:, None], tensor([[1.0]] * 3), 5.0, exact
-    )
+        "driven", lambda t, y, rows: y * torch.cos(t + phase[rows])[:, None], tensor([[1.0]] * 3), 5.0, exact,
+        lambda t, y, c: [y[0] * apply("cos", t + c["phase"])], {"phase": phase},
+    )  # fmt: skip
 
 
 def riccati() -> Problem:
     """y' = 1 + y^2 up to t = 1.4: steep, since tan blows up at pi / 2."""
     return Problem(
         "riccati", lambda t, y, rows: 1 + y**2, tensor([[0.0], [-1.0]]), 1.4, lambda t: torch.stack([
-            torch.tan(t), torch.tan(t - math.pi / 4)])[:, :, None]
+            torch.tan(t), torch.tan(t - math.pi / 4)])[:, :, None], lambda t, y, c: [1 + y[0] ** 2]
     )  # fmt: skip
 
 

@@ -132,12 +132,12 @@ def kernel(field: Any, observe: Any, until: Any, method: ExplicitRungeKutta, y: 
         return None
     common = [_common(f.constants[:count]) for f in formulas]
     patterns = [tuple(map(bool, c)) for c in common] + [()] * (2 - len(common))
-    library = _library(method, field.program, None if observe is None else observe.program, *patterns)
-    if library is None:
+    found = library(method, field.program, None if observe is None else observe.program, *patterns)
+    if found is None:
         return None
     own = np.concatenate([f.constants[:, ~c] for f, c in zip(formulas, common, strict=True)], 1)
     shared = np.concatenate([f.constants[0, c] for f, c in zip(formulas, common, strict=True)])
-    return Kernel(library, method, own, shared, 0 if observe is None else len(observe.program.roots))
+    return Kernel(found, method, own, shared, 0 if observe is None else len(observe.program.roots))
 
 
 def _common(constants: np.ndarray) -> np.ndarray:
@@ -147,13 +147,14 @@ def _common(constants: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=64)
-def _library(
+def library(
     method: ExplicitRungeKutta,
     field: Program,
     observed: Program | None,
     shared: tuple[bool, ...],
     observed_shared: tuple[bool, ...],
 ) -> ctypes.CDLL | None:
+    """The compiled solve, made once a process; None where there is no compiler."""
     return build(solve_source(method, field, observed, shared, observed_shared), ("-O2", "-march=native"))
 
 
