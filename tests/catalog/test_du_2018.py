@@ -17,7 +17,8 @@ from theorylab.catalog import du_2018 as du
 DIMS = {"d": 2, "k": 2, "m": 2, "n": 2}
 PROVED = {
     "balancedness-linear", "balancedness-relu", "balancedness-relu-bias", "balancedness-leaky",
-    "balancedness-leaky-bias", "balancedness-layer", "weight-decay", "gradient-step", "gradient-step-relu",
+    "balancedness-leaky-bias", "balancedness-layer", "weight-decay", "weight-decay-law", "weight-decay-path",
+    "gradient-step", "gradient-step-relu",
 }  # fmt: skip
 
 
@@ -47,6 +48,8 @@ MUTANTS = {
     "layer, sign": du.balancedness_layer.but(quantity=lambda p: (p.W1**2).sum() + (p.W2**2).sum()),
     "decay, sign": du.weight_decay.but(rate=lambda p, c: 2 * c.lam * du.matrix(p)),
     "decay, exponent": du.weight_decay.but(rate=lambda p, c: -2 * c.lam**2 * du.matrix(p)),
+    "path, sign": du.weight_decay_path.but(formula=lambda c: du.matrix(c.init) * tl.ops.exp(2 * c.lam * c.t)),
+    "path, exponent": du.weight_decay_path.but(formula=lambda c: du.matrix(c.init) * tl.ops.exp(-2 * c.lam * c.t**2)),
     "step, sign": du.gradient_step.but(rate=lambda p, c: -(c.h**2) * du.matrix(du.linear.field(p, c))),
     "step, constant": du.gradient_step.but(rate=lambda p, c: c.h**2 * du.matrix(du.linear.field(p, c)) / 2),
     "step, exponent": du.gradient_step.but(rate=lambda p, c: c.h**3 * du.matrix(du.linear.field(p, c))),

@@ -143,8 +143,28 @@ weight_decay = tl.Evolution(
     matrix,
     lambda p, c: -2 * c.lam * matrix(p),
     name="weight-decay",
+    title="Weight decay: the imbalance of linear layers shrinks at the rate 2 lambda",
+    statement=r"D = W_2^\top W_2 - W_1 W_1^\top:\quad \dot D = -2\lambda D",
+    source=_derived,
+    expect="proved",
+)
+weight_decay_law = tl.Invariant(
+    decaying,
+    lambda p, c: matrix(p) * ops.exp(2 * c.lam * c.t),
+    name="weight-decay-law",
+    title="Weight decay: the imbalance of linear layers times exp(2 lambda t) is conserved",
+    statement=r"\frac{d}{dt}\left(D\,e^{2\lambda t}\right) = 0",
+    source=_derived,
+    expect="proved",
+)
+weight_decay_path = tl.Trajectory(
+    decaying,
+    matrix,
+    lambda c: matrix(c.init) * ops.exp(-2 * c.lam * c.t),
+    on=[weight_decay_law],
+    name="weight-decay-path",
     title="Weight decay balances linear layers exponentially",
-    statement=r"D = W_2^\top W_2 - W_1 W_1^\top:\quad \dot D = -2\lambda D,\quad D(t) = D(0)\,e^{-2\lambda t}",
+    statement=r"D(t) = D(0)\,e^{-2\lambda t}",
     source=_derived,
     expect="proved",
 )
@@ -192,6 +212,11 @@ controls = [
     ),
     weight_decay.but(
         rate=lambda p, c: -c.lam * matrix(p), name="weight-decay-half-rate", title="Decay at the rate of the weights"
+    ),
+    weight_decay_path.but(
+        formula=lambda c: matrix(c.init) * ops.exp(-c.lam * c.t),
+        name="weight-decay-path-half-rate",
+        title="The imbalance decays like the weights",
     ),
     weight_decay.but(rate=0, name="weight-decay-conserved", title="Conservation in spite of weight decay"),
     gradient_step.but(rate=0, name="gradient-step-conserved", title="Gradient descent conserves like gradient flow"),
