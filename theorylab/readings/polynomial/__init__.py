@@ -10,25 +10,19 @@ polynomial arithmetic, and statements at concrete sizes use the same code.
 
 from theorylab.readings.polynomial.atoms import atom, reciprocal, slope
 from theorylab.readings.polynomial.calculus import directional, partial, substitute
+from theorylab.readings.polynomial.canonical import canonical
 from theorylab.readings.polynomial.rewriting import Rule, normal_form, rewrite
+from theorylab.readings.polynomial.symbols import Coefficient, Factor, Monomial, Symbol, delta, size_factor, symbol
 from theorylab.readings.polynomial.terms import (
     ONE,
     ZERO,
     Budget,
-    Coefficient,
-    Factor,
-    Monomial,
     Polynomial,
-    Symbol,
     budget,
-    canonical,
     constant,
-    delta,
     dummy_count,
     letter,
     simple,
-    size_factor,
-    symbol,
 )
 
 __all__ = [

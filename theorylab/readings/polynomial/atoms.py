@@ -17,19 +17,9 @@ from math import gcd, isqrt, lcm
 
 from theorylab.errors import InputError
 from theorylab.readings.array import Size
-from theorylab.readings.polynomial.terms import (
-    ONE,
-    ZERO,
-    Coefficient,
-    Factor,
-    Polynomial,
-    Symbol,
-    canonical,
-    dummy_count,
-    factor_key,
-    simple,
-    symbol,
-)
+from theorylab.readings.polynomial.canonical import canonical
+from theorylab.readings.polynomial.symbols import Coefficient, Factor, Symbol, factor_key, symbol
+from theorylab.readings.polynomial.terms import ONE, ZERO, Polynomial, dummy_count, simple
 
 ODD = ("sign", "tanh", "sin", "arcsinh")
 KEPT = ("step", "sign", "inv")

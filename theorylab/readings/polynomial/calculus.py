@@ -5,17 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from theorylab.readings.polynomial.atoms import atom, reciprocal, slope
-from theorylab.readings.polynomial.terms import (
-    ONE,
-    ZERO,
-    Polynomial,
-    Symbol,
-    canonical,
-    closed,
-    constant,
-    delta,
-    opened,
-)
+from theorylab.readings.polynomial.canonical import canonical
+from theorylab.readings.polynomial.symbols import Symbol, delta
+from theorylab.readings.polynomial.terms import ONE, ZERO, Polynomial, closed, constant, opened
 
 
 def at(p: Polynomial, indices: Sequence[int]) -> Polynomial:

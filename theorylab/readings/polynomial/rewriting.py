@@ -8,19 +8,9 @@ from fractions import Fraction
 from theorylab.errors import UnsupportedReading
 from theorylab.readings.polynomial.atoms import atom
 from theorylab.readings.polynomial.calculus import at, substitute
-from theorylab.readings.polynomial.terms import (
-    ONE,
-    ZERO,
-    Coefficient,
-    Factor,
-    Monomial,
-    Polynomial,
-    Symbol,
-    accumulate,
-    canonical,
-    closed,
-    opened,
-)
+from theorylab.readings.polynomial.canonical import canonical
+from theorylab.readings.polynomial.symbols import Coefficient, Factor, Monomial, Symbol
+from theorylab.readings.polynomial.terms import ONE, ZERO, Polynomial, accumulate, closed, opened
 
 MAX_REWRITES = 200_000
 MAX_ROUNDS = 64

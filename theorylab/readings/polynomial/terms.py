@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from fractions import Fraction
-from itertools import permutations, product
-from math import factorial
 
-from theorylab.errors import InputError, UnsupportedReading
+from theorylab.errors import UnsupportedReading
 from theorylab.readings.array import Size
-
-Coefficient = int | Fraction
-Factor = tuple["Symbol", tuple[int, ...], int]
-Monomial = tuple[Factor, ...]
+from theorylab.readings.polynomial.canonical import canonical
+from theorylab.readings.polynomial.symbols import Coefficient, Factor, Monomial, Symbol, size_factor, symbol
 
 _OPENED = 10_000
 """Dummies that are made free for a while are named above this."""
 _CLOSED = -1_000_000
 """Free indices that become dummies are named below this."""
 _SHIFT = 10_000_000
-
-MAX_TIES = 5040
 
 
 class Budget:
@@ -37,58 +31,6 @@ class Budget:
 
 
 budget: ContextVar[Budget | None] = ContextVar("budget", default=None)
-
-
-class Symbol:
-    """A letter, a size, a delta or an atom. Interned by name: equal symbols are one object."""
-
-    __slots__ = ("argument", "function", "name", "sign", "sizes")
-    name: str
-    sizes: tuple[Size, ...]
-    sign: str
-    function: str | None
-    argument: Polynomial | None
-
-    def __repr__(self) -> str:
-        return self.name
-
-    def __lt__(self, other: Symbol) -> bool:
-        return self.name < other.name
-
-    @property
-    def nonzero(self) -> bool:
-        return self.sign in ("positive", "nonzero")
-
-
-_symbols: dict[tuple[str, tuple[Size, ...], str, Polynomial | None], Symbol] = {}
-
-
-def symbol(
-    name: str,
-    sizes: Sequence[Size] = (),
-    sign: str = "any",
-    function: str | None = None,
-    argument: Polynomial | None = None,
-) -> Symbol:
-    """The symbol with this name; an argument tells apart atoms of like-named letters of other sizes or signs."""
-    key = (name, tuple(sizes), sign, argument)
-    found = _symbols.get(key)
-    if found is None:
-        found = _symbols[key] = Symbol()
-        found.name, found.sizes, found.sign = name, tuple(sizes), sign
-        found.function, found.argument = function, argument
-    return found
-
-
-def size_factor(size: Size, count: int = 1) -> tuple[Coefficient, tuple[Factor, ...]]:
-    """The value of a size: a number, or a positive symbol."""
-    if isinstance(size, int):
-        return size**count, ()
-    return 1, ((symbol(f"#{size}", (), "positive"), (), count),)
-
-
-def delta(size: Size) -> Symbol:
-    return symbol("delta", (size, size))
 
 
 class Polynomial:
@@ -249,107 +191,6 @@ def closed(p: Polynomial, sizes: Mapping[int, Size]) -> Polynomial:
         coefficient, monomial = canonical(factors)
         accumulate(terms, monomial, c * coefficient)
     return Polynomial(terms)
-
-
-def canonical(factors: Iterable[Factor]) -> tuple[Coefficient, Monomial]:
-    """Merge equal factors, contract deltas, and name the dummies -1, -2, ... in a canonical way."""
-    factors = list(factors)
-    if not any(idx for _, idx, _ in factors):
-        return 1, _merge(factors)
-    sizes: dict[int, Size] = {}
-    for s, idx, _ in factors:
-        for i, size in zip(idx, s.sizes, strict=True):
-            if sizes.setdefault(i, size) != size:
-                raise InputError(f"an index runs over both {sizes[i]} and {size}; expected one size")
-    coefficient, factors = _contract(factors)
-    before = _dummies(factors)
-    merged = _merge(factors)
-    after = _dummies(merged)
-    for i in before - after:  # the factors of a sum cancelled: what is left is the sum of 1
-        value, extra = size_factor(sizes[i])
-        coefficient *= value
-        merged = _merge(merged + extra)
-    return coefficient, _rename(merged, sorted(after)) if after else merged
-
-
-def _dummies(factors: Iterable[Factor]) -> set[int]:
-    return {i for _, idx, _ in factors for i in idx if i < 0}
-
-
-def _contract(factors: list[Factor]) -> tuple[Coefficient, list[Factor]]:
-    """Use up Kronecker deltas that carry a dummy index."""
-    coefficient: Coefficient = 1
-    while True:
-        at = next(
-            (k for k, (s, idx, _) in enumerate(factors) if s.name == "delta" and (idx[0] == idx[1] or min(idx) < 0)),
-            None,
-        )
-        if at is None:
-            return coefficient, factors
-        s, (a, b), _ = factors[at]
-        rest = factors[:at] + factors[at + 1 :]
-        if a != b:
-            gone, kept = (a, b) if a < b else (b, a)
-            rest = [(t, tuple(kept if i == gone else i for i in idx), e) for t, idx, e in rest]
-            a = kept
-        if a < 0 and not any(a in idx for _, idx, _ in rest):  # sum_a delta[a, a] is the size
-            value, extra = size_factor(s.sizes[0])
-            coefficient *= value
-            rest += extra
-        factors = rest
-
-
-def _merge(factors: Iterable[Factor]) -> Monomial:
-    exponents: dict[tuple[Symbol, tuple[int, ...]], int] = {}
-    for s, idx, e in factors:
-        if s.name == "delta":
-            idx = tuple(sorted(idx))
-        exponents[s, idx] = exponents.get((s, idx), 0) + e
-    merged = []
-    for (s, idx), e in exponents.items():
-        if e:
-            merged.append((s, idx, min(e, 1) if s.name == "delta" else e))
-    return tuple(sorted(merged, key=factor_key))
-
-
-def factor_key(f: Factor) -> tuple[str, tuple[int, ...], int]:
-    return f[0].name, f[1], f[2]
-
-
-def _rename(factors: Monomial, dummies: list[int]) -> Monomial:
-    color: dict[int, int] = dict.fromkeys(dummies, 0)
-    classes = 0
-    while classes < len(set(color.values())) < len(dummies) or not classes:
-        classes = len(set(color.values()))
-        seen: dict[int, list[str]] = {i: [] for i in dummies}
-        for s, idx, e in factors:
-            view = [f"d{color[i]}" if i < 0 else str(i) for i in idx]
-            for position, i in enumerate(idx):
-                if i < 0:
-                    here = [j == i for j in idx]
-                    seen[i].append(f"{s.name} {e} {position} {view} {here}")
-        keys = {i: (color[i], sorted(seen[i])) for i in dummies}
-        ranks = {repr(key): r for r, key in enumerate(sorted(keys.values()))}
-        color = {i: ranks[repr(keys[i])] for i in dummies}
-    groups: dict[int, list[int]] = {}
-    for i in dummies:
-        groups.setdefault(color[i], []).append(i)
-    ordered = [groups[c] for c in sorted(groups)]
-    ties = 1
-    for group in ordered:
-        ties *= factorial(len(group))
-    if ties > MAX_TIES:
-        raise UnsupportedReading(
-            f"a term with {len(dummies)} summed indices is too symmetric to bring into canonical form"
-        )
-    best: Monomial | None = None
-    for choice in product(*(permutations(group) for group in ordered)):
-        names = {i: -1 - n for n, i in enumerate(i for group in choice for i in group)}
-        candidate = _merge((s, tuple(names.get(i, i) for i in idx), e) for s, idx, e in factors)
-        if best is None or [factor_key(f) for f in candidate] < [factor_key(f) for f in best]:
-            best = candidate
-    assert best is not None
-    return best
 
 
 def constant(value: Coefficient) -> Polynomial:
