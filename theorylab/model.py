@@ -71,10 +71,12 @@ class Model:
 
     def _each_sample(self, p: Mapping[str, Any], x: Any, c: Case | None) -> Any:
         from theorylab import ops
+        from theorylab.readings.indexed import Indexed
 
         count = x.shape[-1]
-        if not isinstance(count, int):
-            raise UnsupportedReading("samples of a declared shape need a given number of samples")
+        if isinstance(x, Indexed):
+            one = self._one(p, x.held(), c)
+            return (one if isinstance(one, Indexed) else Indexed.constant(one.constants())).released(count)
         return ops.stack([self._one(p, x[..., i], c) for i in range(count)], -1)
 
     def family(self, **options: Any) -> Model:

@@ -11,6 +11,8 @@ from theorylab.readings.array import Array, Size, broadcast, number
 from theorylab.readings.polynomial import Polynomial
 
 _TEMPORARY = 5_000
+_HELD = 4_000
+"""Names of axes for a while, and of the index of one sample while a formula sees only that sample."""
 
 
 class Indexed(Array):
@@ -57,7 +59,7 @@ class Indexed(Array):
         parts = []
         for array in (self, other):
             offset = len(shape) - array.ndim
-            parts.append(array.entry.relabel(lambda i, offset=offset: i + offset) if offset else array.entry)
+            parts.append(array.entry.relabel(lambda i, offset=offset: _moved(i, offset)) if offset else array.entry)
         return parts[0], parts[1], shape
 
     def _add(self, other: Self) -> Self:
@@ -76,8 +78,8 @@ class Indexed(Array):
     def _matmul(self, other: Self) -> Self:
         shape = broadcast(self.shape[:-2], other.shape[:-2])
         rank = len(shape) + 2
-        left = self.entry.relabel(lambda i, n=self.ndim: _TEMPORARY if i == n - 1 else i + rank - n)
-        right = other.entry.relabel(lambda i, n=other.ndim: _TEMPORARY if i == n - 2 else i + rank - n)
+        left = self.entry.relabel(lambda i, n=self.ndim: _TEMPORARY if i == n - 1 else _moved(i, rank - n))
+        right = other.entry.relabel(lambda i, n=other.ndim: _TEMPORARY if i == n - 2 else _moved(i, rank - n))
         inner = self.shape[-1]
         entry = left * right
         if inner != 1:
@@ -125,8 +127,21 @@ class Indexed(Array):
     def apply(self, function: str) -> Self:
         return type(self)(po.atom(function, self.entry), self.shape)
 
+    def held(self) -> Self:
+        """One entry of the last axis, any: the array without that axis, whose index is kept aside."""
+        last = self.ndim - 1
+        return type(self)(self.entry.relabel({last: _HELD}), self.shape[:-1])
+
+    def released(self, size: Size) -> Self:
+        """The array with the index that `held` kept aside as its last axis again."""
+        return type(self)(self.entry.relabel({_HELD: self.ndim}), (*self.shape, size))
+
     def __repr__(self) -> str:
         return f"Indexed({self.entry}, shape={self.shape})"
+
+
+def _moved(axis: int, by: int) -> int:
+    return axis if axis >= _HELD else axis + by
 
 
 def eye(size: Size) -> Indexed:
