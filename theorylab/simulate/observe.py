@@ -11,14 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from theorylab import ops
 from theorylab.claims.base import Test
 from theorylab.flow import Flow
 from theorylab.readings.letters import Dims
+from theorylab.readings.namespace import call
 from theorylab.simulate.integrate import integrate
 from theorylab.simulate.problem import Cases, Problem, draw_cases
 from theorylab.simulate.refine import ROUND_OFF, drift_falls, refine
 from theorylab.simulate.run import with_loss
-from theorylab.simulate.solution import Solution
 from theorylab.simulate.stopping import Converged
 
 EPS = float(torch.finfo(torch.float64).eps)
@@ -144,13 +145,10 @@ def own_times(problem: Problem, times: float = OWN_TIMES) -> Tensor:
 
 
 def _residual(test: Test, problem: Problem) -> Any:
-    observed_at = problem.compiled(test.observe)
-
-    def value(t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
-        observed = observed_at(t, y, rows)
-        return observed if test.kind == "zero" else torch.clamp(-observed, min=0.0)
-
-    return value
+    """What vanishes along a run that agrees: the observed formula, or what it lacks to be nonnegative."""
+    if test.kind == "zero":
+        return problem.compiled(test.observe)
+    return problem.compiled(lambda p, c: ops.relu(-call(test.observe, p, c)))
 
 
 def _scale(test: Test, problem: Problem, t: Tensor, y: Tensor) -> Tensor:

@@ -251,7 +251,7 @@ class Problem(Cases):
         expected, got = plain(zero, self.initial, rows), fast(zero, self.initial, rows)
         gap = (expected - got).abs() / (1 + expected.abs())
         worst = float(gap[torch.isfinite(expected)].max()) if bool(torch.isfinite(expected).any()) else 0.0
-        if worst > AGREEMENT:
+        if not worst <= AGREEMENT:
             raise InternalError(
                 f"generated code and torch differ by {worst:.1e} at the initial states; expected at most {AGREEMENT:.0e}"
             )
