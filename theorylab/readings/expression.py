@@ -9,6 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
+from math import isqrt
 from typing import Any, Protocol, TypeVar
 
 from theorylab.errors import InputError
@@ -96,8 +97,7 @@ def power(base: Expression, exponent: int) -> Expression:
 
 
 EXACT_VALUES: dict[tuple[str, Fraction], Fraction] = {
-    ("sqrt", Fraction(1)): Fraction(1),
-    ("sqrt", Fraction(0)): Fraction(0),
+    ("sign", Fraction(0)): Fraction(0),
     ("exp", Fraction(0)): Fraction(1),
     ("log", Fraction(1)): Fraction(0),
     ("tanh", Fraction(0)): Fraction(0),
@@ -114,6 +114,10 @@ def call(function: str, argument: Expression) -> Expression:
             return const(EXACT_VALUES[function, value])
         if function in ("step", "sign") and value:
             return const((value > 0) - (function == "sign") * (value < 0))
+        if function == "sqrt" and value >= 0:
+            root = Fraction(isqrt(value.numerator), isqrt(value.denominator))
+            if root**2 == value:
+                return const(root)
     return _node("fn", (function, argument))
 
 
