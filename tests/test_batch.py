@@ -32,9 +32,8 @@ class Judge:
         self.folder, self.raises, self.recorded = folder, raises, []
 
     def __call__(self, claim: tl.Invariant) -> Verdict:
-        self.recorded.append(
-            [verdict.id for verdict in store.load(self.folder).verdicts] if self.folder.exists() else []
-        )
+        record = self.folder / "run.json"
+        self.recorded.append([verdict.id for verdict in store.load(record).verdicts] if record.exists() else [])
         if claim.name in self.raises:
             raise self.raises[claim.name]
         path = self.folder / store.certificate_path(claim.id)
@@ -46,7 +45,7 @@ def run(folder: Path, judge: Judge, *names: str) -> tuple[Outcome, str]:
     stream = io.StringIO()
     monitor = PlainMonitor(len(names), stream)
     outcome = run_batch(
-        claims(*names), judge, folder=folder, command="theorylab", seed=0, settings={"trials": 1}, monitor=monitor
+        claims(*names), judge, folder=folder, command="theorylab", seed=0, settings={"trials": 1}, monitor=monitor, workers=1
     )  # fmt: skip
     return outcome, stream.getvalue()
 
@@ -111,3 +110,25 @@ def test_folders_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
     for bad in ("file", "file/below", "file/deep/below"):
         with pytest.raises(InputError, match="expected a folder to write in"):
             check_folder(tmp_path / bad)
+
+
+def test_results_do_not_depend_on_the_number_of_processes(tmp_path: Path) -> None:
+    names = ("one", "two", "three", "four")
+    records = []
+    for workers in (1, 2):
+        folder = tmp_path / str(workers)
+        monitor = PlainMonitor(len(names), io.StringIO())
+        outcome = run_batch(
+            claims(*names), Judge(folder, two=InputError("no")), folder=folder, command="theorylab", seed=0,
+            settings={}, monitor=monitor, workers=workers,
+        )  # fmt: skip
+        records.append(([v.id for v in outcome.verdicts], [f.message for f in outcome.failures], files(folder)))
+    assert records[0] == records[1]
+
+
+def test_an_internal_error_comes_back_from_another_process(tmp_path: Path) -> None:
+    with pytest.raises(InternalError, match="two readings disagree"):
+        run_batch(
+            claims("one", "two", "three"), Judge(tmp_path / "run", two=InternalError("two readings disagree")),
+            folder=tmp_path / "run", command="theorylab", seed=0, settings={}, monitor=PlainMonitor(3, io.StringIO()), workers=2,
+        )  # fmt: skip

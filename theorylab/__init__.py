@@ -26,8 +26,6 @@ if TYPE_CHECKING:
         Inequality,
         Invariant,
         Limit,
-        Mean,
-        Scaling,
         Theorem,
         Trajectory,
         argmin,
@@ -39,8 +37,7 @@ if TYPE_CHECKING:
     from theorylab.model import model
     from theorylab.report import report
     from theorylab.setting import Setting, assume, var
-    from theorylab.simulate import converged
-    from theorylab.simulate.run import simulate
+    from theorylab.simulate import converged, simulate
     from theorylab.verdict import Evidence, Verdict
     from theorylab.verify import verify
 
@@ -59,8 +56,6 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "Inequality": ("theorylab.claims", "Inequality"),
     "Invariant": ("theorylab.claims", "Invariant"),
     "Limit": ("theorylab.claims", "Limit"),
-    "Mean": ("theorylab.claims", "Mean"),
-    "Scaling": ("theorylab.claims", "Scaling"),
     "Theorem": ("theorylab.claims", "Theorem"),
     "Trajectory": ("theorylab.claims", "Trajectory"),
     "argmin": ("theorylab.claims", "argmin"),
@@ -76,7 +71,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "assume": ("theorylab.setting", "assume"),
     "var": ("theorylab.setting", "var"),
     "converged": ("theorylab.simulate", "converged"),
-    "simulate": ("theorylab.simulate.run", "simulate"),
+    "simulate": ("theorylab.simulate", "simulate"),
     "Evidence": ("theorylab.verdict", "Evidence"),
     "Verdict": ("theorylab.verdict", "Verdict"),
     "verify": ("theorylab.verify", "verify"),
@@ -95,8 +90,6 @@ __all__ = [
     "InputError",
     "Invariant",
     "Limit",
-    "Mean",
-    "Scaling",
     "Scheme",
     "Setting",
     "Theorem",

@@ -98,12 +98,13 @@ def run_batch(
     seed: int,
     settings: Mapping[str, Any],
     monitor: Monitor,
+    workers: int | None = None,
 ) -> Outcome:
     """Judge every claim, save the record in `folder` after each verdict, and write the report at the end.
 
     Bad input in one claim does not keep the others from being judged. Certificates that an earlier run left in
     `folder` and that this one does not confirm are removed. Raises InternalError as it comes, and InputError
-    where `folder` cannot be written.
+    where `folder` cannot be written. workers: how many processes, all processors if None.
     """
     check_folder(folder)
     earlier = _certificates_of_earlier_run(folder)
@@ -114,7 +115,7 @@ def run_batch(
     listed = list(claims)
     for claim_id, claim in listed:
         claim.named(claim_id)
-    for judged in in_order(lambda item: _judged(item[0], item[1], judge), listed, monitor):
+    for judged in in_order(lambda item: _judged(item[0], item[1], judge), listed, monitor, workers):
         if isinstance(judged, Failure):
             failures.append(judged)
             monitor.failed(judged)

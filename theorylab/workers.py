@@ -26,10 +26,12 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def in_order(work: Callable[[Any], T], items: Sequence[tuple[str, Any]], listener: Listener) -> Iterator[T]:
+def in_order(
+    work: Callable[[Any], T], items: Sequence[tuple[str, Any]], listener: Listener, workers: int | None = None
+) -> Iterator[T]:
     """work(item) for every (name, ...) item, in order; the first exception ends it."""
     global _work
-    workers = min(processors(), len(items))
+    workers = min(workers or processors(), len(items))
     prepare()
     if workers < 2 or "fork" not in multiprocessing.get_all_start_methods():
         for item in items:

@@ -6,6 +6,7 @@ from theorylab.simulate.fixed import integrate_fixed
 from theorylab.simulate.integrate import integrate
 from theorylab.simulate.random import ensemble, generator
 from theorylab.simulate.refine import Refinement, drift_falls, fall_factors, refine
+from theorylab.simulate.run import Run, simulate
 from theorylab.simulate.solution import Solution, Stats
 from theorylab.simulate.status import Status
 from theorylab.simulate.stopping import Converged, converged
@@ -13,6 +14,7 @@ from theorylab.simulate.stopping import Converged, converged
 __all__ = [
     "Converged",
     "Refinement",
+    "Run",
     "Solution",
     "Stats",
     "Status",
@@ -24,4 +26,5 @@ __all__ = [
     "integrate",
     "integrate_fixed",
     "refine",
+    "simulate",
 ]
