@@ -76,7 +76,7 @@ class Model:
         count = x.shape[-1]
         if isinstance(x, Indexed):
             one = self._one(p, x.held(), c)
-            return (one if isinstance(one, Indexed) else Indexed.constant(one.constants())).released(count)
+            return one.into(Indexed).released(count)
         return ops.stack([self._one(p, x[..., i], c) for i in range(count)], -1)
 
     def family(self, **options: Any) -> Model:

@@ -25,6 +25,10 @@ __all__ = [
 def _array(x: Any) -> Array:
     if isinstance(x, Array):
         return x
+    if isinstance(x, str) and hasattr(x, "into"):  # a size, as .shape shows it for all sizes
+        from theorylab.readings.indexed import Indexed
+
+        return x.into(Indexed)  # type: ignore[attr-defined]
     if is_number(x):
         from theorylab.readings.exact import Exact
 
@@ -284,7 +288,6 @@ def _unify(arrays: Sequence[Any]) -> list[Any]:
     kind = _common(arrays)
     lifted = []
     for a in arrays:
-        value = a.constants() if isinstance(a, Array) and not isinstance(a, kind) else a
-        lifted.append(value if isinstance(value, kind) else kind.constant(number(value) if is_number(value) else value))
+        lifted.append(a.into(kind) if isinstance(a, Array) else kind.constant(number(a) if is_number(a) else a))
     largest = max(lifted, key=lambda a: a.ndim)
     return [a + largest * 0 if a.ndim < largest.ndim else a for a in lifted]

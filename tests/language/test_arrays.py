@@ -156,7 +156,7 @@ X, G = Exact.variable("X", (2, 3)), Indexed.letter("X", ("k", "d"))
         (lambda: X[0, 0] > 0, InputError, "a comparison"),
         (lambda: X == X, InputError, "a comparison"),
         (lambda: float(X[0, 0]), InputError, r"float\(...\) of an array"),
-        (lambda: list(X), InputError, "iteration over an array"),
+        (lambda: list(X.sum()), InputError, "iterates over it"),
         (lambda: np.exp(X), InputError, "numpy.exp"),
         (lambda: np.asarray(X), InputError, "array conversion"),
         (lambda: X.reshape(3, 2), InputError, r"array attribute \.reshape"),

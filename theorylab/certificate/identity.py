@@ -233,6 +233,9 @@ def statement(
             if spec["name"] in attempt.pieces:
                 nonnegative[spec["name"]] = {"pieces": [written(piece, writer) for piece in attempt.pieces[spec["name"]]]}
     writer.clock(flows)
+    if not writer.letters and world.dims is None:  # all cancelled: the statement is still about these
+        for array in world.letters.values():
+            writer.expression(array.entry)  # type: ignore[attr-defined]
     body: dict[str, Json] = {"letters": writer.letters, "define": writer.define, "goals": goals}
     if flows:
         body["flows"] = flows

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, Self, get_args
 
 from theorylab.errors import InputError
 from theorylab.flow import Flow, Scheme
-from theorylab.readings.array import Array
+from theorylab.readings.array import Array, is_number
 from theorylab.readings.namespace import Case, arity, call
 from theorylab.setting import Setting
 
@@ -253,6 +253,16 @@ def checked_quantity(value: Any, what: str = "quantity") -> Any:
         raise InputError(f"the {what} is {type(value).__name__}; expected a function of the parameters (p) or (p, c)")
     arity(value)
     return value
+
+
+def of_case(given: Any, what: str, hint: str = "") -> Formula:
+    """A function of the case alone, or a number, as a function of the case."""
+    if is_number(given):
+        return lambda c: given
+    if not callable(given) or arity(given) != 1:
+        shown = f"a function of {arity(given)} arguments" if callable(given) else type(given).__name__
+        raise InputError(f"{what} is {shown}; expected a function of the case (c){f', where {hint}' if hint else ''}, or a number")
+    return given
 
 
 def observed(value: Any) -> Any:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from theorylab.claims.base import (
-    Claim, Conjugates, Conserved, Evolves, Formula, Goal, Sense, Test, Zero, checked_flow, checked_quantity, observed, starting,
+    Claim, Conjugates, Conserved, Evolves, Formula, Goal, Sense, Test, Zero, checked_flow, checked_quantity, observed, of_case,
+    starting,
 )  # fmt: skip
 from theorylab.errors import InputError
 from theorylab.flow import Flow, Scheme
@@ -98,7 +99,7 @@ class Evolution(Claim):
 
 
 class Trajectory(Claim):
-    """quantity(p(t), c) = formula(c) at all times, with c.t, c.init and c.integral in the formula."""
+    """quantity(p(t), c) = formula(c) at all times, a number or with c.t, c.init and c.integral in the formula."""
 
     kind: ClassVar[str] = "trajectory"
 
@@ -106,7 +107,8 @@ class Trajectory(Claim):
         super().__init__(
             {"subject": checked_flow(subject, "Trajectory"), "quantity": checked_quantity(quantity), "formula": formula, "on": tuple(on)}, meta
         )
-        self.quantity, self.formula, self.on = quantity, formula, tuple(on)
+        self.quantity, self.on = quantity, tuple(on)
+        self.formula = of_case(formula, "the formula of a trajectory", "c.t is the time")
 
     def _gap(self, p: Any, c: Any) -> Any:
         return call(self.quantity, p, c) - self.formula(c)

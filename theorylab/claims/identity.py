@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from theorylab.claims.base import Claim, Formula, Goal, NonNegative, Subject, Test, Zero, checked_quantity
+from theorylab.claims.base import Claim, Formula, Goal, NonNegative, Subject, Test, Zero, checked_quantity, of_case
 from theorylab.errors import InputError
 from theorylab.flow import Flow, Scheme
 from theorylab.readings.namespace import arity, call
@@ -15,7 +15,23 @@ from theorylab.setting import Setting
 def _difference(lhs: Any, rhs: Any, moving: bool) -> Formula:
     if moving:
         return lambda p, c: call(lhs, p, c) - call(rhs, p, c)
-    return lambda c: (lhs(c) if callable(lhs) else lhs) - (rhs(c) if callable(rhs) else rhs)
+    left, right = (of_case(side, f"the {name} side") for side, name in ((lhs, "left"), (rhs, "right")))
+    return lambda c: left(c) - right(c)
+
+
+def _at_ends(formula: Formula) -> Formula:
+    """A formula of (c) alone; whoever meant the parameters is told."""
+
+    def observe(p: Any, c: Any) -> Any:
+        try:
+            return formula(c)
+        except InputError as error:
+            if str(error).startswith("unknown case variable"):
+                hint = "about a flow, a side of one argument sees the case (c), with c.end; expected (p, c) for every state"
+                raise InputError(f"{error}; {hint}") from error
+            raise
+
+    return observe
 
 
 class Identity(Claim):
@@ -59,7 +75,7 @@ class Inequality(Claim):
 
     def tests(self) -> Sequence[Test]:
         where = "end" if self.about_runs else "case" if isinstance(self.subject, Setting) else "state"
-        observe: Formula = (lambda p, c: self.formula(c)) if self.about_runs else self.formula
+        observe: Formula = _at_ends(self.formula) if self.about_runs else self.formula
         return [
             Test(name="margin", kind="nonnegative", where=where, subject=self.subject, observe=observe, strict=self.strict, horizon=self.horizon)
         ]  # fmt: skip

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from theorylab.claims.base import Claim, Formula, Goal, Test, checked_flow, checked_quantity, observed
+from theorylab.claims.base import Claim, Formula, Goal, Test, checked_flow, checked_quantity, observed, of_case
 from theorylab.errors import InputError
 from theorylab.flow import Flow
-from theorylab.readings.namespace import arity, call
+from theorylab.readings.namespace import call
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def argmin(potential: Any) -> Minimiser:
 
 
 class Limit(Claim):
-    """quantity(p(t)) tends to `value`: a function of the case, or a minimiser. Premise: the limit exists.
+    """quantity(p(t)) tends to `value`: a number, a function of the case, or a minimiser. Premise: the limit exists.
 
     With a minimiser, the loss also has to tend to zero.
     """
@@ -45,9 +45,8 @@ class Limit(Claim):
 
     def __init__(self, subject: Flow, quantity: Formula, value: Any, **meta: Any) -> None:
         super().__init__({"subject": checked_flow(subject, "Limit"), "quantity": checked_quantity(quantity), "value": value}, meta)
-        if not isinstance(value, Minimiser) and not (callable(value) and arity(value) == 1):
-            raise InputError(f"the value of a limit is {type(value).__name__}; expected a function of the case (c) or tl.argmin(...)")
-        self.quantity, self.value = quantity, value
+        self.quantity = quantity
+        self.value = value if isinstance(value, Minimiser) else of_case(value, "the value of a limit", "c.init is the start")
 
     @property
     def premises(self) -> tuple[str, ...]:
@@ -77,7 +76,11 @@ class Limit(Claim):
                 return call(self.quantity, p, c)
 
             name = "distance to the predicted limit"
-        return [
+        premise = [
+            Test(name="loss, which is to vanish", kind="zero", where="end", subject=self.subject,
+                 observe=lambda p, c: self.subject.objective(p, c), horizon=self.horizon)
+        ] if isinstance(self.value, Minimiser) else []  # fmt: skip
+        return premise + [
             Test(name=name, kind="zero", where="end", subject=self.subject, observe=residual, scale=size, horizon=self.horizon,
                  tolerance=self.settle.get("tolerance"))
         ]  # fmt: skip

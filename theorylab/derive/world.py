@@ -63,8 +63,10 @@ class World:
         state: dict[str, Array] = {}
         if self.flow is not None:
             state = {n: make(n, shape, "any") for n, shape in self.flow.state.items()}
-            state |= {f"integral.{n}": make(f"integral.{n}", self._integral_shape(n, state), "any") for n in self.flow.integrals}
+            for name in self.flow.integrals:
+                state[f"integral.{name}"] = make(f"integral.{name}", self._integral_shape(name, state), "any")
         self.state = state
+        self.letters = {**values, **{f"init.{n}": a for n, a in initial.items()}, **state}
 
     def _initial(self, make: Any, name: str, variable: Variable) -> Array:
         draw = variable.draw
@@ -80,7 +82,7 @@ class World:
         assert self.flow is not None
         integrand = self.flow.integrals[name]
         zero = {f"integral.{n}": next(iter(state.values())).sum() * 0 for n in self.flow.integrals}
-        value = call(integrand, *self.flow.view({**state, **zero}, self.case, self.time))
+        value = call(integrand, *self.flow.view({**zero, **state}, self.case, self.time))
         return tuple(value.shape) if isinstance(value, Array) else ()
 
     @property
@@ -117,10 +119,8 @@ class World:
 
     def array(self, value: Any) -> Array:
         kind = Indexed if self.dims is None else Exact
-        if isinstance(value, kind):
-            return value
-        if isinstance(value, Array) and (constants := value.constants()) is not None:
-            return kind.constant(constants)
+        if isinstance(value, Array) and (array := value.into(kind)) is not None:
+            return array
         if is_number(value):
             return kind.constant(value)
         raise InputError(f"a quantity is {type(value).__name__}; expected a scalar or an array of the parameters")

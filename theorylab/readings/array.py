@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from numbers import Rational
 from typing import Any, Self
 
-from theorylab.errors import InputError, ShapeError
+from theorylab.errors import InputError, ShapeError, UnsupportedReading
 
 REFLECTED = {
     "add": "__radd__", "subtract": "__rsub__", "multiply": "__rmul__", "divide": "__rtruediv__", "matmul": "__rmatmul__",
@@ -35,10 +35,20 @@ def number(value: Any) -> Fraction:
     if isinstance(value, float):
         if math.isfinite(value) and (value * FLOAT_DENOMINATOR).is_integer():
             return Fraction(value)
-        simple = Fraction(value).limit_denominator(1000) if math.isfinite(value) else None
-        hint = f"an exact one: write Fraction({simple.numerator}, {simple.denominator})" if simple is not None else "a finite number"
-        raise InputError(f"a formula contains the float {value!r}, which would poison exact algebra; expected {hint}")
+        raise InputError(f"a formula contains the float {value!r}, which would poison exact algebra; expected {_exact_spelling(value)}")
     raise InputError(f"a formula contains {type(value).__name__} {value!r}; expected an array, an int or a Fraction")
+
+
+def _exact_spelling(value: float) -> str:
+    """How to write the number that a float seems to stand for: a short fraction, or the root of one."""
+    if not math.isfinite(value):
+        return "a finite number"
+    near = Fraction(value).limit_denominator(1000)
+    square = Fraction(value * value).limit_denominator(100)
+    if value > 0 and abs(near - value) > 1e-15 * value and abs(square - value * value) <= 1e-15 * square:
+        argument = str(square) if square.denominator == 1 else f"Fraction({square.numerator}, {square.denominator})"
+        return f"an exact one: write ops.sqrt({argument})"
+    return f"an exact one: write Fraction({near.numerator}, {near.denominator})"
 
 
 def is_number(value: Any) -> bool:
@@ -59,6 +69,13 @@ class Array(ABC):
     @abstractmethod
     def constant(cls, value: Any) -> Self:
         """A number or nested lists of numbers as an array of this reading."""
+
+    @classmethod
+    def assembled(cls, scalars: Sequence[Any], shape: tuple[int, ...]) -> Self:
+        """Scalars of this reading as an array of the given shape, in the order of its entries."""
+        if not shape:
+            return scalars[0]
+        raise UnsupportedReading("an array of given numbers has a fixed size")
 
     @abstractmethod
     def _add(self, other: Self) -> Self: ...
@@ -103,19 +120,19 @@ class Array(ABC):
             raise ShapeError(f".T needs exactly two axes, got shape {self.shape}; use .mT")
         return self._swap(0, 1)
 
-    def constants(self) -> Any:
-        """Nested lists of Fractions where the array is a plain constant, else None."""
-        return None
+    def into(self, kind: type[Array]) -> Any:
+        """The array in another reading; None where it has none there."""
+        return self if isinstance(self, kind) else None
 
     def _pair(self, other: Any) -> tuple[Any, Any]:
         """Both operands in one reading; numbers and constant arrays take the reading of what they meet."""
         if isinstance(other, type(self)):
             return self, other
         if isinstance(other, Array):
-            if (value := other.constants()) is not None:
-                return self, self.constant(value)
-            if (value := self.constants()) is not None:
-                return other.constant(value), other
+            if (there := other.into(type(self))) is not None:
+                return self, there
+            if (here := self.into(type(other))) is not None:
+                return here, other
             raise InputError(f"a formula mixes {type(self).__name__} and {type(other).__name__} arrays; expected one reading")
         if is_number(other):
             return self, self.constant(number(other))
@@ -160,7 +177,8 @@ class Array(ABC):
         return self
 
     def __abs__(self) -> Self:
-        return self._multiply(self.apply("sign"))
+        """|x| = x (2 step(x) - 1), without a hypothesis at 0."""
+        return self * (2 * self.apply("step") - 1)
 
     def __pow__(self, exponent: Any) -> Any:
         if isinstance(exponent, Array):
@@ -241,10 +259,18 @@ class Array(ABC):
         raise InputError("a formula branches on the value of an array; expected ops.where, ops.step or ops.maximum")
 
     def _refuse(self, what: str) -> Any:
-        raise InputError(f"a formula uses {what}, which has no exact reading; expected array-API operators and theorylab.ops")
+        raise InputError(_refusal(what))
 
-    def __iter__(self) -> Any:
-        self._refuse("iteration over an array")
+    def __len__(self) -> int:
+        """The length of the first axis."""
+        if not self.ndim:
+            raise InputError("a formula takes the length of a scalar, or iterates over it; expected an array with an axis")
+        if not isinstance(self.shape[0], int):
+            raise UnsupportedReading(f"the length {self.shape[0]!r} of an axis needs a given size")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Self]:
+        return (self[i] for i in range(len(self)))
 
     def __float__(self) -> float:
         return self._refuse("float(...) of an array")
@@ -258,6 +284,13 @@ class Array(ABC):
         if reflected is None or kwargs:
             return self._refuse(f"numpy.{ufunc.__name__}")
         return getattr(self, reflected)(inputs[0])
+
+    def __array_function__(self, function: Any, *args: Any) -> Any:
+        return self._refuse(f"numpy.{function.__name__}")
+
+    @classmethod
+    def __torch_function__(cls, function: Any, *args: Any, **kwargs: Any) -> Any:
+        raise InputError(_refusal(f"torch.{function.__name__}"))
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         self._refuse("a numpy function or an array conversion")
@@ -279,6 +312,10 @@ class Array(ABC):
         raise InputError(
             f"a formula uses the array attribute .{name}; expected array-API operators, .mT, .sum(), .mean(), .shape, or theorylab.ops"
         )
+
+
+def _refusal(what: str) -> str:
+    return f"a formula uses {what}, which has no exact reading; expected array-API operators and theorylab.ops"
 
 
 def broadcast(left: tuple[Size, ...], right: tuple[Size, ...]) -> tuple[Size, ...]:

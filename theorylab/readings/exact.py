@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from functools import reduce
 from typing import Any, Self
 
 import numpy as np
 
-from theorylab.errors import InputError
+from theorylab.errors import InputError, InternalError
 from theorylab.readings import expression as ex
 from theorylab.readings.array import Array, broadcast, number
 
@@ -51,7 +53,18 @@ class Exact(Array):
             out[index] = ex.var(entry_name(name, index))
         return cls(out)
 
+    def into(self, kind: type[Array]) -> Any:
+        """The array in another reading, where it is a constant: rational, or a formula of constants such as sqrt(2)."""
+        if isinstance(self, kind):
+            return self
+        if (values := self.constants()) is not None:
+            return kind.constant(values)
+        if ex.variables(self.entries()):
+            return None
+        return kind.assembled(ex.evaluate(self.entries(), _no_letter, _Scalars(kind)), self.shape)
+
     def constants(self) -> Any:
+        """Nested lists of Fractions where the array is a plain constant, else None."""
         if any(e.op != "const" for e in self.entries()):
             return None
         values = np.empty(self.data.shape, object)
@@ -128,6 +141,29 @@ class Exact(Array):
 
     def __repr__(self) -> str:
         return f"Exact(shape={self.shape})"
+
+
+class _Scalars:
+    """The domain of scalar arrays of another reading."""
+
+    def __init__(self, kind: type[Array]) -> None:
+        self.const = kind.constant
+
+    def add(self, terms: Sequence[Array]) -> Array:
+        return reduce(operator.add, terms)
+
+    def mul(self, factors: Sequence[Array]) -> Array:
+        return reduce(operator.mul, factors)
+
+    def power(self, base: Array, exponent: int) -> Array:
+        return base**exponent
+
+    def call(self, function: str, argument: Array) -> Array:
+        return argument.apply(function)
+
+
+def _no_letter(name: str) -> Array:
+    raise InternalError(f"{name!r} is no constant")
 
 
 def entry_name(name: str, index: Sequence[int]) -> str:

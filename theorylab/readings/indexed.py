@@ -23,15 +23,17 @@ class Indexed(Array):
 
     def __init__(self, entry: Polynomial, shape: Sequence[Size]) -> None:
         self.entry = entry
-        self._shape = tuple(shape)
+        self._shape = tuple(Symbolic(size) if isinstance(size, str) else size for size in shape)
 
     @property
     def shape(self) -> tuple[Size, ...]:
         return self._shape
 
     def _size(self, axis: int) -> Any:
-        coefficient, factors = po.size_factor(self.shape[axis])
-        return type(self)(Polynomial({tuple(factors): coefficient}), ())
+        return _count(self.shape[axis])
+
+    def _pair(self, other: Any) -> tuple[Any, Any]:
+        return super()._pair(_count(other) if isinstance(other, Symbolic) else other)
 
     @classmethod
     def constant(cls, value: Any) -> Self:
@@ -142,6 +144,59 @@ class Indexed(Array):
 
 def _moved(axis: int, by: int) -> int:
     return axis if axis >= _HELD else axis + by
+
+
+def _count(size: Size) -> Indexed:
+    """A size as a number of the formula."""
+    coefficient, factors = po.size_factor(size)
+    return Indexed(Polynomial({tuple(factors): coefficient}), ())
+
+
+class Symbolic(str):
+    """The name of a size, as `.shape` shows it; in arithmetic it is the number that it stands for."""
+
+    __slots__ = ()
+
+    def into(self, kind: type[Array]) -> Any:
+        return _count(self).into(kind)
+
+    def _operate(self, name: str, other: Any) -> Any:
+        return getattr(_count(self), name)(_count(other) if isinstance(other, Symbolic) else other)
+
+    def __add__(self, other: Any) -> Any:
+        return self._operate("__add__", other)
+
+    def __radd__(self, other: Any) -> Any:
+        return self._operate("__radd__", other)
+
+    def __sub__(self, other: Any) -> Any:
+        return self._operate("__sub__", other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return self._operate("__rsub__", other)
+
+    def __mul__(self, other: Any) -> Any:
+        return self._operate("__mul__", other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return self._operate("__rmul__", other)
+
+    def __truediv__(self, other: Any) -> Any:
+        return self._operate("__truediv__", other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return self._operate("__rtruediv__", other)
+
+    def __pow__(self, other: Any) -> Any:
+        return self._operate("__pow__", other)
+
+    def __neg__(self) -> Any:
+        return -_count(self)
+
+    def _unknown(self, *_: Any) -> Any:
+        raise UnsupportedReading(f"the number of the size {str(self)!r} is not known")
+
+    __index__ = __int__ = __float__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _unknown
 
 
 def eye(size: Size) -> Indexed:

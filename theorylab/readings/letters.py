@@ -24,6 +24,8 @@ def resolve(shape: Sequence[Size], dims: Dims) -> tuple[int, ...]:
 
 def complete_dims(sizes: Sequence[str], given: Dims | None) -> dict[str, int]:
     """Given sizes checked, and small default values for the others."""
+    if given is not None and not isinstance(given, Mapping):
+        raise InputError(f"dims is {type(given).__name__} {given!r}; expected sizes by name, e.g. dims=dict(d=3)")
     given = dict(given or {})
     for name, value in given.items():
         if name not in sizes:

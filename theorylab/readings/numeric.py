@@ -61,6 +61,10 @@ class Numeric(Array):
             return cls(_scalar(float(value), device.get()))
         return cls(torch.tensor(_floats(value), dtype=torch.float64, device=device.get()))
 
+    @classmethod
+    def assembled(cls, scalars: Sequence[Any], shape: tuple[int, ...]) -> Self:
+        return cls(torch.stack([s.data for s in scalars]).reshape(shape))
+
     def _add(self, other: Self) -> Self:
         broadcast(self.shape, other.shape)
         return type(self)(self.data + other.data)
@@ -156,7 +160,7 @@ BISECTIONS = 64
 
 def root(function: Callable[[Numeric], Numeric], low: Array, high: Array) -> Numeric:
     """A zero of a scalar function between low and high by bisection; nan where its signs there are the same."""
-    left, right = (Numeric.constant(end if isinstance(end, Numeric) else end.constants()) for end in (low, high))
+    left, right = (end.into(Numeric) for end in (low, high))
     at_left, at_right = torch.sign(function(left).data), torch.sign(function(right).data)
     a, b = left.data + 0 * at_left, right.data + 0 * at_left
     for _ in range(BISECTIONS):

@@ -16,6 +16,7 @@ from torch import Tensor
 from theorylab.draw import Draw, normal
 from theorylab.errors import InputError, InternalError, UnsupportedReading
 from theorylab.flow import Flow
+from theorylab.readings.array import Array
 from theorylab.readings.exact import entry_name
 from theorylab.readings.letters import Dims, resolve
 from theorylab.readings.namespace import Case, Namespace, call
@@ -295,4 +296,4 @@ class Problem(Cases):
 def _tensor(value: Any) -> Tensor:
     if isinstance(value, Numeric):
         return value.data
-    return Numeric.constant(value if not hasattr(value, "constants") else value.constants()).data
+    return (value.into(Numeric) if isinstance(value, Array) else Numeric.constant(value)).data

@@ -63,6 +63,8 @@ def simulate(
         raise InputError(f"simulate got {type(flow).__name__}; expected a flow, such as tl.GradientFlow(model)")
     if not isinstance(trials, int) or isinstance(trials, bool) or trials < 1:
         raise InputError(f"trials is {trials!r}; expected a positive integer")
+    if until is not None and not callable(until):
+        raise InputError(f"until is {type(until).__name__}; expected a stopping rule such as tl.converged(1e-8)")
     sizes = complete_dims(sorted(flow.sizes), dims)
     flow = with_loss(flow)
     given = _given(flow, init)
