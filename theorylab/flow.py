@@ -109,11 +109,10 @@ class Flow:
         """(p, c) at the start of the run."""
         state = {n: case["init"][n] for n in self.state}
         zero = next(iter(state.values())).sum() * 0
-        p, c = self.view({**state, **{f"integral.{n}": zero for n in self.integrals}}, case, zero)
-        if not self.integrals:
-            return p, c
-        zeros = {f"integral.{n}": call(integrand, p, c) * 0 + zero for n, integrand in self.integrals.items()}
-        return self.view({**state, **zeros}, case, zero)
+        state |= {f"integral.{n}": zero for n in self.integrals}
+        for name, integrand in self.integrals.items():
+            state[f"integral.{name}"] = call(integrand, *self.view(state, case, zero)) * 0 + zero
+        return self.view(state, case, zero)
 
     def _complete(self, p: Namespace, c: Case) -> Case:
         return c

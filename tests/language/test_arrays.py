@@ -118,7 +118,9 @@ def test_null_component_is_orthogonal_to_dependent_columns() -> None:
 def test_exact_arithmetic_is_rational() -> None:
     value = (Exact.constant([1, 2]) / 3 + Fraction(1, 7)) ** 2
     assert value.constants() == [Fraction(100, 441), Fraction(289, 441)]
-    assert (ops.sqrt(ops.array([0, Fraction(4, 9)])) + ops.exp(ops.array(0)) + ops.sign(ops.array([0, -5]))).constants() == [1, Fraction(2, 3)]
+    assert (
+        ops.sqrt(ops.array([0, Fraction(4, 9)])) + ops.exp(ops.array(0)) + ops.sign(ops.array([0, -5]))
+    ).constants() == [1, Fraction(2, 3)]
 
 
 def test_shared_sub_terms_are_one_object() -> None:

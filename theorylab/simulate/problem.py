@@ -29,7 +29,10 @@ from theorylab.simulate.random import generator
 AGREEMENT = 1e-9
 HELD = 1e-8
 """The residual of a hypothesis that counts as rounding, in units of 1 + the largest entry of the case."""
-ATTEMPTS = 64
+ATTEMPTS = 1024
+AT_ONCE = 16
+PATIENCE = 128
+"""After so many attempts in which not one of the cases was met, none is expected to be."""
 ATTEMPT_STRIDE = 1 << 40
 
 
@@ -54,15 +57,26 @@ def draw_cases(subject: Setting | Flow, dims: Dims, trials: int, seed: int) -> d
     raw = _draw(shapes, seed, range(trials))
     setting = subject if isinstance(subject, Setting) else subject.setting
     rejecting = [a for a in setting.assumptions if a.enforce is None and a.holds is not None]
-    for attempt in range(1, ATTEMPTS + 1):
-        bad = _violated(subject, dims, raw, rejecting)
-        if not len(bad):
-            return raw
-        again = _draw(shapes, seed, [int(i) + attempt * ATTEMPT_STRIDE for i in bad])
+    pending = _violated(subject, dims, raw, rejecting)
+    attempt = 1
+    while len(pending):
+        if attempt > ATTEMPTS or (attempt > PATIENCE and len(pending) == trials):
+            names = ", ".join(repr(a.name) for a in rejecting)
+            raise InputError(
+                f"no case satisfies {names} in {attempt} attempts; expected an enforce=... or a draw that does"
+            )
+        numbers = [int(i) + (attempt + k) * ATTEMPT_STRIDE for i in pending for k in range(AT_ONCE)]
+        again = _draw(shapes, seed, numbers)
+        kept = np.ones(len(numbers), bool)
+        kept[_violated(subject, dims, again, rejecting)] = False
+        kept = kept.reshape(len(pending), AT_ONCE)
+        found, first = kept.any(1), kept.argmax(1)
         for name, values in raw.items():
-            values[bad] = again[name]
-    names = ", ".join(repr(a.name) for a in rejecting)
-    raise InputError(f"no case satisfies {names} in {ATTEMPTS} attempts; expected an enforce=... or a draw that does")
+            candidates = again[name].reshape(*kept.shape, *values.shape[1:])
+            values[pending[found]] = candidates[found, first[found]]
+        pending = pending[~found]
+        attempt += AT_ONCE
+    return raw
 
 
 def _draw(
