@@ -42,10 +42,12 @@ def sizes_text(sizes: Mapping[str, int]) -> str:
 def judge(claim: Claim, proof: Proof, found: Hunt, observations: Sequence[Observation], sizes: Mapping[str, int]) -> Decision:
     """Decide. A proof that a witness or a run contradicts is an internal error."""
     stated = tuple(dict.fromkeys([*(a.name for a in claim.setting.assumptions), *claim.premises]))
-    against = [o for o in observations if o.agrees is False]
+    against = [o for o in observations if o.agrees is False and not o.test.premise]
     if proof.accepted:
-        if found.counterexample is not None:
+        if found.counterexample is not None and proof.scope in ("all sizes", "no sizes", found.scope):
             raise InternalError(f"{claim.id} is proved, and yet a counterexample was found: {found.counterexample.violation}")
+        if found.counterexample is not None:  # true at the sizes of the proof, and false at others
+            return Decision("refuted", found.tier, found.scope, stated, f"it is proved at {proof.scope} only")
         if against:
             raise InternalError(f"{claim.id} is proved, and yet the runs contradict it: {against[0].reason}")
         return Decision("proved", "kernel", proof.scope, proof.premises)
@@ -55,9 +57,10 @@ def judge(claim: Claim, proof: Proof, found: Hunt, observations: Sequence[Observ
     if against:
         reason = f"the simulation contradicts the claim ({against[0].reason}), but no witness survived re-checking"
         return Decision("inconclusive", None, scope, stated, reason)
-    undecided = [o for o in observations if o.agrees is None]
+    undecided = [o for o in observations if o.agrees is not True]
     if undecided:
-        return Decision("inconclusive", None, scope, stated, undecided[0].reason)
+        premise = f"a premise does not hold ({undecided[0].test.name}): " if undecided[0].test.premise else ""
+        return Decision("inconclusive", None, scope, stated, premise + undecided[0].reason)
     if not observations:
         return Decision("inconclusive", None, scope, stated, f"nothing could be observed, and there is no proof: {proof.reason}")
     return Decision("supported", "numeric", scope, stated, proof.reason)

@@ -105,6 +105,7 @@ class Test:
 
     where: "case" (cases of a setting), "state" (any state of the flow), "run" (all along the run from c.init),
     "end" (where the run ends, with the state as c.end). In `scaled`, an observation is compared with `scale`.
+    A `premise` is not claimed but taken for granted: where it fails, the claim says nothing.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Test:
     strict: bool = False
     horizon: float | None = None
     tolerance: float | None = None
+    premise: bool = False
 
 
 # --- claims --------------------------------------------------------------------------------------------------------

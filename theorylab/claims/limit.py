@@ -78,7 +78,8 @@ class Limit(Claim):
             name = "distance to the predicted limit"
         premise = [
             Test(name="loss, which is to vanish", kind="zero", where="end", subject=self.subject,
-                 observe=lambda p, c: self.subject.objective(p, c), horizon=self.horizon)
+                 observe=lambda p, c: self.subject.objective(p, c), horizon=self.horizon,
+                 premise=True)
         ] if isinstance(self.value, Minimiser) else []  # fmt: skip
         return premise + [
             Test(name=name, kind="zero", where="end", subject=self.subject, observe=residual, scale=size, horizon=self.horizon,
