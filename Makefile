@@ -7,7 +7,7 @@ REQUIREMENTS := pyproject.toml constraints.txt
 WORKERS ?= 2
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: verify test nightly lint clean
+.PHONY: verify test nightly lint bench-ensembles clean
 
 verify: $(VENV)/installed
 	$(BIN)/theorylab verify --all --out runs/headline
@@ -22,6 +22,9 @@ lint: $(VENV)/installed-test $(VENV)/installed-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+bench-ensembles: $(VENV)/installed
+	$(BIN)/python benchmarks/ensembles.py --peers --out benchmarks/ensembles.md
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

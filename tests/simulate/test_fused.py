@@ -41,28 +41,24 @@ def in_torch(formula: Field) -> Field:
 
 
 def assert_same_bits(a: Solution, b: Solution, rows: Tensor | slice = slice(None)) -> None:
-    pairs: list[tuple[Tensor | None, Tensor | None]] = [
-        (a.t, b.t),
-        (a.y, b.y),
-        (a.field, b.field),
-        (a.error_estimate, b.error_estimate),
-    ]
-    pairs += [
-        (x, y)
-        for x, y in ((a.saved, b.saved), (a.drift, b.drift), (a.observed, b.observed))
-        if x is not None and y is not None
-    ]
+    pairs = [(a.t, b.t), (a.y, b.y), (a.field, b.field), (a.error_estimate, b.error_estimate)]
+    for left, right in ((a.saved, b.saved), (a.drift, b.drift), (a.observed, b.observed)):
+        assert left is not None
+        assert right is not None
+        pairs.append((left, right))
     for left, right in pairs:
         assert torch.equal(left.view(torch.int64), right[rows].contiguous().view(torch.int64))
     assert torch.equal(a.status, b.status[rows])
-    assert torch.equal(a.stats.evaluations, b.stats.evaluations[rows])
+    for count in ("steps", "rejected", "evaluations"):
+        assert torch.equal(getattr(a.stats, count), getattr(b.stats, count)[rows])
 
 
 @methods
 @problems
 def test_same_run_as_in_torch(problem: Problem, method: str) -> None:
     rtol = 1e-8
-    options = {"t_end": problem.t_end, "rtol": rtol, "atol": 1e-10, "method": method, "save": [0.3 * problem.t_end]}
+    options: dict[str, Any] = {"t_end": problem.t_end, "rtol": rtol, "atol": 1e-10, "method": method}
+    options["save"] = [0.0, 0.3 * problem.t_end]
     fused = integrate(problem.on("fused"), problem.initial, **options)
     plain = integrate(problem.field, problem.initial, **options)
     assert fused.statuses == plain.statuses
@@ -96,11 +92,15 @@ def test_same_run_as_in_torch_with_all_options(method: str) -> None:
     plain = integrate(in_torch(field), start, observe=in_torch(watch), **options)
     assert fused.statuses == plain.statuses
     assert {Status.CONVERGED, Status.T_END} == set(fused.statuses)
+    assert torch.equal(fused.stats.steps, plain.stats.steps)
+    assert torch.equal(fused.stats.evaluations, plain.stats.evaluations)
     assert torch.allclose(fused.t, plain.t, rtol=1e-6)
     assert torch.allclose(fused.y, plain.y, rtol=1e-6, atol=1e-8)
     assert fused.saved is not None
     assert plain.saved is not None
     assert torch.allclose(fused.saved, plain.saved, rtol=1e-6, atol=1e-8, equal_nan=True)
+    assert fused.observed is not None
+    assert plain.observed is not None
     assert torch.equal(fused.observed, plain.observed)
     assert fused.drift is not None
     assert plain.drift is not None
@@ -109,13 +109,14 @@ def test_same_run_as_in_torch_with_all_options(method: str) -> None:
 
 @methods
 def test_bits_do_not_depend_on_company_order_or_threads(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One constant is the same for all trials, so that it is kept once; alone it is kept with its trial."""
+    """Constants that are the same for all trials are kept once; alone they are kept with their trial."""
     constants, start = kinks(53)
     constants["b"][:] = 0.7
+    constants["scale"] = torch.full_like(constants["b"], 1.3)
     options = {"t_end": 4.0, "rtol": 1e-7, "method": method, "save": [0.5, 3.0]}
 
     def watch(t: Any, y: Any, c: Any) -> list[Any]:
-        return [y[0] * c["b"], y[2]]
+        return [y[0] * c["scale"] + c["a"], y[2]]
 
     def run(rows: Tensor) -> Solution:
         some = {name: values[rows].clone() for name, values in constants.items()}
@@ -180,6 +181,7 @@ def test_what_a_kernel_serves() -> None:
 
 def test_code_that_is_too_large_is_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     field = logistic().on("fused")
+    assert isinstance(field, Formula)
     monkeypatch.setattr(solve, "MAX_NODES", field.program.nodes - 1)
     assert kernel_of(field) is None
     run = integrate(field, logistic().initial, t_end=6.0, rtol=1e-8)

@@ -91,6 +91,15 @@ def test_sliding_is_noticed(method: str, backend: str) -> None:
 
 @backends
 @methods
+def test_steep_is_no_kink(method: str, backend: str) -> None:
+    """x' = -tanh(1e6 x) looks like -sign(x) from the steps, but halving finds that the field does not jump."""
+    field = on(backend, lambda t, y, c: [-apply("tanh", 1_000_000 * y[0]), 1], 2)
+    run = integrate(field, tensor([[1e-3, 0.0]]), t_end=1e3, rtol=1e-8, method=method, max_steps=3000)
+    assert run.statuses == (Status.MAX_STEPS,)
+
+
+@backends
+@methods
 def test_crossing_a_kink_is_no_sliding(method: str, backend: str) -> None:
     """x' = 2 + sign(x - 1): speed 1, then 3; the crossing costs a few rejections and the result stays accurate."""
     field = on(backend, lambda t, y, c: [2 + apply("sign", y[0] - 1)], 1)
