@@ -18,12 +18,17 @@ from theorylab.readings.namespace import call
 UNSET = object()
 
 
-def carried(on: Sequence[Claim]) -> list[Goal]:
+def checked_invariants(on: Any) -> tuple[Invariant, ...]:
+    for claim in on:
+        if not isinstance(claim, Invariant):
+            raise InputError(f"on lists {type(claim).__name__} {claim!r}; expected invariants")
+    return tuple(on)
+
+
+def carried(on: Sequence[Invariant]) -> list[Goal]:
     """The conserved goals of the invariants that carry an initial hypothesis to every state."""
     goals: list[Goal] = []
     for claim in on:
-        if not isinstance(claim, Invariant):
-            raise InputError(f"on lists {type(claim).__name__} {claim.id!r}; expected invariants")
         goals += [g for g in claim.goals() if g.name not in {h.name for h in goals}]
     return goals
 
@@ -36,8 +41,9 @@ class Invariant(Claim):
 
     kind: ClassVar[str] = "invariant"
 
-    def __init__(self, subject: Flow, quantity: Formula, *, on: Sequence[Claim] = (), **meta: Any) -> None:
-        super().__init__({"subject": checked_flow(subject, "Invariant"), "quantity": checked_quantity(quantity), "on": tuple(on)}, meta)
+    def __init__(self, subject: Flow, quantity: Formula, *, on: Sequence[Invariant] = (), **meta: Any) -> None:
+        arguments = {"subject": checked_flow(subject, "Invariant"), "quantity": checked_quantity(quantity)}
+        super().__init__({**arguments, "on": checked_invariants(on)}, meta)
         self.quantity, self.on = quantity, tuple(on)
 
     def goals(self) -> Sequence[Goal]:
@@ -103,10 +109,9 @@ class Trajectory(Claim):
 
     kind: ClassVar[str] = "trajectory"
 
-    def __init__(self, subject: Flow, quantity: Formula, formula: Formula, *, on: Sequence[Claim] = (), **meta: Any) -> None:
-        super().__init__(
-            {"subject": checked_flow(subject, "Trajectory"), "quantity": checked_quantity(quantity), "formula": formula, "on": tuple(on)}, meta
-        )
+    def __init__(self, subject: Flow, quantity: Formula, formula: Formula, *, on: Sequence[Invariant] = (), **meta: Any) -> None:
+        arguments = {"subject": checked_flow(subject, "Trajectory"), "quantity": checked_quantity(quantity)}
+        super().__init__({**arguments, "formula": formula, "on": checked_invariants(on)}, meta)
         self.quantity, self.on = quantity, tuple(on)
         self.formula = of_case(formula, "the formula of a trajectory", "c.t is the time")
 
