@@ -69,7 +69,7 @@ COMMANDS = {
 STATEMENTS = {
     "branch_on_a_value": ["line 8", "ops"],
     "data_not_a_pair": ["line 11", "list", "pair (x, y)"],
-    "data_of_wrong_shape": ["targets", "(1, 3)", "(2,)"],
+    "data_of_wrong_shape": ["targets", "(1, 3)", "(n,) with n=2"],
     "empty_range": ["line 5", "uniform(2, 1)"],
     "float_exponent": ["line 8", "0.3", "Fraction"],
     "float_literal": ["line 11", "0.1", "Fraction(1, 10)"],

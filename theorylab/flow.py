@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from theorylab.draw import Draw, normal
-from theorylab.errors import InputError
+from theorylab.errors import InputError, UnsupportedReading
 from theorylab.loss import Loss, as_loss
 from theorylab.model import Model
 from theorylab.readings.array import Array, is_number
@@ -79,6 +79,11 @@ class Flow:
         """Every symbolic size in the statement."""
         own = {s for shape in self.state.values() for s in shape if isinstance(s, str)}
         return own | self.setting.sizes
+
+    @property
+    def fixed_sizes(self) -> Mapping[str, int]:
+        """The sizes that given data leave no choice for."""
+        return {}
 
     def variables(self, dims: Dims | None) -> dict[str, Free]:
         """The free variables beside the initial parameters."""
@@ -168,11 +173,30 @@ class FirstOrder(Flow):
     @cached_property
     def input_shape(self) -> Shape:
         """The shape of x where the statement gives no data."""
+        return self.model.input_shape(self._letters, self.setting.sizes)
 
-        def case(make: Make) -> Case:
-            return self.setting.letters(make, {n: make(n, shape, "any") for n, shape in self.state.items()})
+    def _letters(self, make: Make) -> Case:
+        return self.setting.letters(make, {n: make(n, shape, "any") for n, shape in self.state.items()})
 
-        return self.model.input_shape(case, self.setting.sizes)
+    @cached_property
+    def fixed_sizes(self) -> dict[str, int]:
+        if self.data is None or callable(self.data):
+            return {}
+        expected = {"inputs": self.input_shape}
+        try:
+            expected["targets"] = self.model.output_shape(self.input_shape, self._letters)
+        except UnsupportedReading:
+            pass
+        fixed: dict[str, int] = {}
+        for (name, shape), part in zip(expected.items(), self.data, strict=False):
+            lengths = [s if isinstance(s, int) else fixed.get(s, n) for s, n in zip(shape, part.shape, strict=False)]
+            if len(shape) != part.ndim or lengths != list(part.shape):
+                known = {s: fixed[s] for s in shape if s in fixed}
+                given = f" with {', '.join(f'{s}={n}' for s, n in known.items())}" if known else ""
+                named = f"({', '.join(map(str, shape))}{',' * (len(shape) == 1)})"
+                raise InputError(f"data has {name} of shape {part.shape}; expected {named}{given}, one sample a column")
+            fixed |= {s: n for s, n in zip(shape, part.shape, strict=True) if isinstance(s, str)}
+        return fixed
 
     def with_(self, **changes: Any) -> Self:
         if "loss" in changes:
@@ -355,6 +379,10 @@ class SecondOrder(Flow):
     @property
     def loss(self) -> Loss | None:
         return self.base.loss
+
+    @property
+    def fixed_sizes(self) -> Mapping[str, int]:
+        return self.base.fixed_sizes
 
     def parameters(self, p: Mapping[str, Any]) -> Namespace:
         """The state without the velocities."""

@@ -129,6 +129,25 @@ class Model:
             f"or a declared sample shape such as x='T d' ({failure})"
         ) from failure
 
+    def output_shape(self, x: Shape, case: Callable[[Make], Case] | None = None) -> Shape:
+        """The shape of the outputs for inputs of the shape x, which `input_shape` gives; sizes without a name are numbers."""
+        shapes = [*self.shapes.values(), x]
+        taken = {s for shape in shapes for s in shape if isinstance(s, int)}
+        names = dict.fromkeys(s for shape in shapes for s in shape if isinstance(s, str))
+        primes = dict(zip(names, (q for q in PRIMES if q not in taken), strict=False))
+        seen = x[:-1] if self.sample is not None else x
+        for dims in (None, primes):
+            make = maker(dims)
+            p = Namespace({n: make(n, shape, "any") for n, shape in self.shapes.items()})
+            try:
+                found = self._one(p, make("x", seen, "any"), case(make) if case else Case({})).shape
+            except UnsupportedReading:
+                continue
+            named = {} if dims is None else {q: n for n, q in primes.items()}
+            one = tuple(named.get(s, s) for s in found)
+            return (*one, SAMPLES) if self.sample is not None else one
+        raise UnsupportedReading(f"the shape of the outputs of {self.name!r} is not known")
+
 
 def model(*, x: str | None = None, **shapes: str) -> Callable[[Callable[..., Any]], Model]:
     """Declare a model by the shapes of its parameters, jaxtyping style: `@tl.model(W1="k d", W2="m k")`.

@@ -70,7 +70,8 @@ def _verify(
     claim: Claim, dims: Mapping[str, int] | None, trials: int, seed: int, device: str | None, folder: Path, tell: Progress
 ) -> Verdict:
     subjects = _subjects(claim)
-    sizes = complete_dims(sorted(set().union(*(s.sizes for s in subjects))), dims)
+    fixed = {n: v for s in subjects for n, v in getattr(s, "fixed_sizes", {}).items()}
+    sizes = complete_dims(sorted(set().union(*(s.sizes for s in subjects))), dims, fixed)
     evidence: list[Evidence] = []
     tests = list(claim.tests())
     tell("comparing the readings")

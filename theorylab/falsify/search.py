@@ -165,7 +165,7 @@ def falsify(
         raise InputError(f"falsify got {type(claim).__name__}; expected a claim")
     if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
         raise InputError(f"trials={trials!r} was given; expected a positive integer")
-    complete = complete_dims(sorted(sizes_of(claim)), dims)
+    complete = complete_dims(sorted(sizes_of(claim)), dims, getattr(claim.subject, "fixed_sizes", None))
     found = hunt(claim, dims=complete, budget=trials, seed=seed, runs=min(trials, RUNS), device=device)
     refuted = found.counterexample is not None
     numbers = {n: getattr(found, n) for n in ("examined", "violations", "outside", "batches")}

@@ -22,8 +22,8 @@ def resolve(shape: Sequence[Size], dims: Dims) -> tuple[int, ...]:
     return tuple(s if isinstance(s, int) else dims[s] for s in shape)
 
 
-def complete_dims(sizes: Sequence[str], given: Dims | None) -> dict[str, int]:
-    """Given sizes checked, and small default values for the others."""
+def complete_dims(sizes: Sequence[str], given: Dims | None, fixed: Dims | None = None) -> dict[str, int]:
+    """Given sizes checked, those that data fix, and small default values for the others."""
     if given is not None and not isinstance(given, Mapping):
         raise InputError(f"dims is {type(given).__name__} {given!r}; expected sizes by name, e.g. dims=dict(d=3)")
     given = dict(given or {})
@@ -33,6 +33,10 @@ def complete_dims(sizes: Sequence[str], given: Dims | None) -> dict[str, int]:
             raise InputError(f"dims gives a value to the unknown size {name!r}; expected one of: {known}")
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise InputError(f"dims gives {name}={value!r}; expected a positive integer")
+    known = {s: n for s, n in (fixed or {}).items() if s in sizes}
+    for name, value in known.items():
+        if given.setdefault(name, value) != value:
+            raise InputError(f"dims gives {name}={given[name]}; expected {name}={value}, which the data have")
     return {s: given.get(s, PREFERRED.get(s, 3)) for s in sorted(sizes)}
 
 

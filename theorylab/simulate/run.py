@@ -65,7 +65,7 @@ def simulate(
         raise InputError(f"trials is {trials!r}; expected a positive integer")
     if until is not None and not callable(until):
         raise InputError(f"until is {type(until).__name__}; expected a stopping rule such as tl.converged(1e-8)")
-    sizes = complete_dims(sorted(flow.sizes), dims)
+    sizes = complete_dims(sorted(flow.sizes), dims, flow.fixed_sizes)
     flow = with_loss(flow)
     given = _given(flow, init)
     if isinstance(init, Draw):
