@@ -142,6 +142,7 @@ def measure(workload: Workload, with_peers: bool) -> list[tuple[str, str, str, s
             rows.append((name, "skipped: not installed", "", ""))
             continue
         if workload.t_end > 1e4:
+            rows.append((name, "not run: minutes", "", ""))
             continue
         try:
             solve()

@@ -49,6 +49,12 @@ def neuron(p: Any, x: Any) -> Any:
     return ops.relu(p.w[None, :] @ x)
 
 
+@tl.model(W1="k k", W2="k k", W3="k k", x="2 k")
+def completion(p: Any, x: Any) -> Any:
+    """The entry of the product whose row and column the sample names."""
+    return (x[0] * (p.W3 @ (p.W2 @ (p.W1 @ x[1])))).sum()[None]
+
+
 def workload_a(trials: int, t_end: float = 1000.0, name: str = "A") -> Workload:
     """Diagonal linear net u*u - v*v with 40 coordinates on 12 samples, from about 1e-3."""
     noise = np.random.default_rng(0)
@@ -96,9 +102,8 @@ def workload_c(trials: int) -> Workload:
     seen = (noise.permutation(100) < 50).reshape(10, 10).astype(int)
     target = noise.standard_normal((10, 2)) @ noise.standard_normal((2, 10))
 
-    @tl.model(W1="k k", W2="k k", W3="k k")
-    def completion(p: Any, x: Any) -> Any:
-        return (p.W3 @ (p.W2 @ (p.W1 @ x))) * seen
+    rows, columns = np.nonzero(seen)
+    entries = np.stack([np.eye(10)[:, rows], np.eye(10)[:, columns]])
 
     def rates(state: Any, convert: Callable[[np.ndarray], Any]) -> Any:
         w1, w2, w3 = (state[..., i : i + 100].reshape((*state.shape[:-1], 10, 10)) for i in (0, 100, 200))
@@ -108,7 +113,7 @@ def workload_c(trials: int) -> Workload:
         return _join([-part.reshape((*state.shape[:-1], 100)) for part in parts])
 
     initial = {f"W{i}": 0.1 * noise.standard_normal((trials, 10, 10)) for i in (1, 2, 3)}
-    flow = tl.GradientFlow(completion, loss=tl.loss.square, data=(np.eye(10), target * seen))
+    flow = tl.GradientFlow(completion, loss=tl.loss.square, data=(entries, target[rows, columns][None]))
     return Workload(f"C, {trials}", flow, {"k": 10}, initial, 300.0, rates)
 
 
