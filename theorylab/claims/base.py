@@ -50,10 +50,14 @@ def paper(key: str, title: str, arxiv: str | None = None) -> Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Goal:
-    """A formula that is to hold for every case, and every state where the subject moves."""
+    """A formula that is to hold for every case, and every state where the subject moves.
+
+    derived: it is a step of a proof, and what the claim itself says is in its tests.
+    """
 
     name: str
     subject: Any
+    derived: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,11 +93,15 @@ class NonNegative(Goal):
 
 @dataclass(frozen=True, kw_only=True)
 class Conjugates(Goal):
-    """map(p, c) carries solutions of `subject` to solutions of `to`, run at `time` times the speed."""
+    """map(p, c) carries solutions of `subject` to solutions of `to`, run at `time` times the speed.
+
+    unique: the field of `to` also has to be free of jumps, so that each start has one solution.
+    """
 
     to: Flow
     map: Formula
     time: Any = 1
+    unique: bool = False
 
 
 # --- tests: what could refute a claim ------------------------------------------------------------------------------

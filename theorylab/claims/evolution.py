@@ -12,7 +12,7 @@ from theorylab.claims.base import (
 from theorylab.errors import InputError
 from theorylab.flow import Flow, Scheme
 from theorylab.readings.array import is_number
-from theorylab.readings.namespace import call
+from theorylab.readings.namespace import Case, Namespace, call
 
 
 UNSET = object()
@@ -121,7 +121,40 @@ class Trajectory(Claim):
     def goals(self) -> Sequence[Goal]:
         flow = self.subject
         before = [type(g)(**{**vars(g), "subject": flow}) for g in carried(self.on)]
-        return [*before, Zero(name=self.name or "trajectory", subject=flow, formula=self._gap)] if self.on else []
+        if self.on:
+            return [*before, Zero(name=self.name or "trajectory", subject=flow, formula=self._gap)]
+        name = self._whole_state()
+        return [] if name is None else self._solves(name)
+
+    def _whole_state(self) -> str | None:
+        """The name of the state array, if the quantity is that array and there is no other."""
+        if len(self.subject.state) != 1 or self.subject.integrals:
+            return None
+        (name,) = self.subject.state
+        array = object()
+        try:
+            return name if call(self.quantity, Namespace({name: array}), Case({})) is array else None
+        except (AttributeError, TypeError, InputError):
+            return None
+
+    def _solves(self, name: str) -> list[Goal]:
+        """The formula is the initial value at time 0 and moves with the field: it is the solution.
+
+        Said as a conjugacy: from the flow that stands still, while time passes, to this one.
+        """
+        flow = self.subject
+        still = Flow(lambda p: p * 0, state=flow.state, setting=flow.setting, name="nothing moves")
+
+        def difference(p: Any, c: Any) -> Any:
+            return self.formula(still.start(c.base)[1]) - c.init[name]
+
+        def solution(p: Any, c: Any) -> Any:
+            return Namespace({name: p[name] * 0 + self.formula(c)})
+
+        return [
+            Zero(name="start", subject=still, formula=difference, derived=True),
+            Conjugates(name=self.name or "trajectory", subject=still, to=flow, map=solution, unique=True, derived=True),
+        ]
 
     def tests(self) -> Sequence[Test]:
         return [
@@ -140,7 +173,6 @@ class Conjugate(Claim):
 
     def _gap(self, p: Any, c: Any) -> Any:
         from theorylab import ops
-        from theorylab.readings.namespace import Namespace
 
         base = c if c.base is None else c.base
         image = call(self.map, p, c)

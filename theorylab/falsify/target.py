@@ -101,7 +101,7 @@ class Target:
 def questions(claim: Claim) -> list[Goal | Test]:
     """What the claim itself says, without the invariants that only carry hypotheses: its goals, else its tests."""
     goals = list(claim.goals())
-    own = goals[len(carried(getattr(claim, "on", ()))) :] if goals else []
+    own = [g for g in goals[len(carried(getattr(claim, "on", ()))) :] if not g.derived]
     if own:
         return list(own)
     return [t for t in claim.tests() if t.where in ("case", "state") or (t.where == "run" and t.kind == "zero")]
