@@ -107,7 +107,8 @@ def test_trajectory_compares_with_a_formula_of_time() -> None:
     law = tl.Trajectory(decay, lambda p: p.w, lambda c: c.init.w * ops.exp(-c.k * c.t))
     (test,) = law.tests()
     w, values = start(decay)
-    assert law.goals() == []
+    assert all(goal.derived for goal in law.goals())
+    assert not tl.Trajectory(decay, lambda p: 2 * p.w, lambda c: c.init.w).goals()
     assert zero(observed(test))
     expected = w - w * torch.exp(-0.5 * values["k"])[:, None]
     torch.testing.assert_close(observed(test, t=0.5), expected)
