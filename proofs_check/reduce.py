@@ -81,14 +81,14 @@ class Reducer:
 
         An atom sqrt(u) or 1/u is never 0 where the statement speaks, so the whole expression may be multiplied
         by it (when its indices are free: inside a sum it is a different factor in each summand, and u (1/u) = 1 is
-        used as a rule).
+        used as a rule, and u step(u) = u - u step(-u) where both gates are left).
         """
         left = self._without_denominators(expression)
-        quotients = self._quotients(left)
-        if not quotients:
+        products = self._products(left)
+        if not products:
             return left
         try:
-            return Reducer(self.ring, [*self.rules, *quotients])._without_denominators(left)
+            return Reducer(self.ring, [*self.rules, *products])._without_denominators(left)
         except Rejected:  # the rules make it longer: the statement stays unproved
             return left
 
@@ -103,25 +103,37 @@ class Reducer:
                         current = self._cleared(current, letter, indices)
         return current
 
-    # -- quotients ------------------------------------------------------------------------------------------
+    # -- products of an atom with its argument ---------------------------------------------------------------
 
-    def _quotients(self, expression: Expression) -> list[Rule]:
-        """u inv(u) = 1 and u / sqrt(u) = sqrt(u) for the denominators of an expression, as rules."""
+    def _products(self, expression: Expression) -> list[Rule]:
+        """u inv(u) = 1, u / sqrt(u) = sqrt(u) and u step(u) = u - u step(-u) for the atoms of an expression."""
         ring = self.ring
-        found = {(number, e) for frame in expression for number, _, e in frame}
+        found = {(number, e > 0) for frame in expression for number, _, e in frame}
         for poly in expression.values():
-            found |= {(ring.scalars[slot], e) for monomial in poly for slot, e in unpack(monomial)}
-        below = {n: 1 for n, _ in found if ring.letters[n].kind == "inv"}
-        below |= {n: -1 for n, e in found if ring.letters[n].kind == "sqrt" and e < 0}
-        return [rule for letter in sorted(below) for rule in self._quotient(letter, below[letter])]
+            found |= {(ring.scalars[slot], e > 0) for monomial in poly for slot, e in unpack(monomial)}
+        rules: list[Rule] = []
+        for letter, above in sorted(found):
+            known = ring.letters[letter]
+            if known.kind == "inv":
+                rules += self._product(letter, 1, ONE)
+            elif known.kind == "sqrt" and not above:
+                rules += self._product(letter, -1, ring.at_places(letter))
+            elif known.kind == "step" and known.argument is not None:
+                opposite = ring.scale(known.argument, -1)
+                for other, _ in found:
+                    twin = ring.letters[other]
+                    if other > letter and (twin.kind, twin.shape, twin.argument) == ("step", known.shape, opposite):
+                        shut = ring.add(ONE, ring.scale(ring.at_places(other), -1))
+                        rules += self._product(letter, 1, ring.multiply(known.argument, shut))
+        return rules
 
-    def _quotient(self, letter: int, exponent: int) -> list[Rule]:
-        """u y^exponent = 1 (or y, for a root), solved for the product with the greatest term of u."""
+    def _product(self, letter: int, exponent: int, over_places: Expression) -> list[Rule]:
+        """u y^exponent = value (over places), solved for the product with the greatest term of u."""
         ring, known = self.ring, self.ring.letters[letter]
         assert known.argument is not None
         axes = tuple(free(f"@q{position}", size) for position, size in enumerate(known.shape))
         u, y = ring.at(known.argument, known.shape, axes), ring.factor(letter, axes, exponent)
-        value = ONE if known.kind == "inv" else ring.factor(letter, axes)
+        value = ring.at(over_places, known.shape, axes)
         plain = [
             (sum(e for _, _, e in frame) + sum(e for _, e in unpack(monomial)), frame, monomial)
             for frame, poly in u.items()

@@ -101,16 +101,16 @@ def normal_form(
 
     With cleared=False denominators stay, and the result equals p. binary_gates: a gate is 0 or 1 everywhere, so that
     its square is itself (false for a convention such as relu'(0) = 1/2). Denominators inside sums cannot be cleared;
-    where they are left, u (1/u) = 1 is used as a rule.
+    where they are left, u (1/u) = 1 is used as a rule, and u step(-u) = u - u step(u) where both gates are left.
     """
     if rules:
         p = _rewrite_atoms(p, rules)
     result = _settled(p, rules, cleared, binary_gates)
-    quotients = _quotients(result) if cleared else []
-    if not quotients:
+    products = _products(result) if cleared else []
+    if not products:
         return result
     try:
-        return _settled(p, [*rules, *quotients], cleared, binary_gates)
+        return _settled(p, [*rules, *products], cleared, binary_gates)
     except UnsupportedReading:
         return result
 
@@ -126,24 +126,39 @@ def _settled(p: Polynomial, rules: Sequence[Rule], cleared: bool, binary_gates: 
     raise UnsupportedReading("the normal form does not settle")
 
 
-def _quotients(p: Polynomial) -> list[Rule]:
-    """u inv(u) = 1, and u / sqrt(u) = sqrt(u), solved for the product with the greatest term of u."""
-    rules: list[Rule] = []
-    for s in sorted({s for m in p.terms for s, _, e in m if s.function == "inv" or (s.function == "sqrt" and e < 0)}):
+def _products(p: Polynomial) -> list[Rule]:
+    """What is known of u times an atom of u, for the atoms of p: see `_product`."""
+    present = {(s, e > 0) for m in p.terms for s, _, e in m}
+    rules: list[Rule | None] = []
+    for s in sorted({s for s, _ in present if s.argument is not None}):
         assert s.argument is not None
-        axes = tuple(range(len(s.sizes)))
-        below = 1 if s.function == "inv" else -1
-        whole = {e: Polynomial({((s, axes, e),): 1}) for e in (below, 1)}
-        plain = [m for m in s.argument.terms if all(e > 0 and t.name != "delta" for t, _, e in m)]
-        if not plain:
-            continue
-        greatest = max(plain, key=lambda m: (sum(e for _, _, e in m), repr(m)))
-        c = s.argument.terms[greatest]
-        (lead,) = (Polynomial({greatest: 1}) * whole[below]).terms
-        rest = s.argument - Polynomial({greatest: c})
-        value = ONE if s.function == "inv" else whole[1]
-        rules.append(Rule(s.name, lead, (value - rest * whole[below]).scale(Fraction(1) / c)))
-    return rules
+        own = Polynomial({((s, tuple(range(len(s.sizes))), 1),): 1})
+        if s.function == "inv":
+            rules.append(_product(s, 1, ONE))
+        elif s.function == "sqrt" and (s, False) in present:
+            rules.append(_product(s, -1, own))
+        elif s.function == "step":
+            opposite = atom("step", -s.argument)
+            if any((t, True) in present and s < t for t in opposite.symbols()):
+                rules.append(_product(s, 1, s.argument - s.argument * opposite))
+    return [rule for rule in rules if rule is not None]
+
+
+def _product(s: Symbol, exponent: int, value: Polynomial) -> Rule | None:
+    """u y^exponent = value for an atom y of u, solved for the product with the greatest term of u.
+
+    u inv(u) = 1, u / sqrt(u) = sqrt(u), u step(u) = u - u step(-u).
+    """
+    assert s.argument is not None
+    y = Polynomial({((s, tuple(range(len(s.sizes))), exponent),): 1})
+    plain = [m for m in s.argument.terms if all(e > 0 and t.name != "delta" for t, _, e in m)]
+    if not plain:
+        return None
+    greatest = max(plain, key=lambda m: (sum(e for _, _, e in m), repr(m)))
+    c = s.argument.terms[greatest]
+    (lead,) = (Polynomial({greatest: 1}) * y).terms
+    rest = s.argument - Polynomial({greatest: c})
+    return Rule(s.name, lead, (value - rest * y).scale(Fraction(1) / c))
 
 
 def _rewrite_atoms(p: Polynomial, rules: Sequence[Rule]) -> Polynomial:

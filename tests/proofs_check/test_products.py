@@ -1,4 +1,4 @@
-"""Denominators inside sums, where they cannot be cleared: u (1/u) = 1 and u / sqrt(u) = sqrt(u)."""
+"""Products of an atom with its argument: u (1/u) = 1, u / sqrt(u) = sqrt(u), u step(u) = u - u step(-u)."""
 
 from __future__ import annotations
 
@@ -26,6 +26,10 @@ def statement(text: str, ax: str = "") -> Document:
                 define("eh", "", "h", "exp"),
                 define("pair", "", "eg + eh"),
                 define("p", "", "pair", "inv"),
+                define("t", "j n", "a[j,n] - b[n]"),
+                define("up", "j n", "t[j,n]", "step"),
+                define("minus", "j n", "b[n] - a[j,n]"),
+                define("down", "j n", "minus[j,n]", "step"),
             ],
             "goals": [goal("zero", ax=ax, expr=text)],
         }
@@ -42,6 +46,8 @@ IDENTITIES = {
     "powers of lengths": "w[n] a[j,n]^2 nu[n]^-3 - w[n] nu[n]^-1",
     "beside another": "w[n] a[j,n]^2 nu[n]^-2 e[k,n] q[n] - w[n]",
     "scalars": "w[n] eg p + w[n] eh p - w[n]",
+    "both gates of a difference": "m[j,n] t[j,n] up[j,n] + m[j,n] t[j,n] down[j,n] - m[j,n] t[j,n]",
+    "squares of both": "t[j,n]^2 up[j,n] + t[j,n]^2 down[j,n] - t[j,n]^2",
 }
 
 
@@ -59,6 +65,9 @@ FALSE = {
     "odd powers": "w[n] a[j,n] nu[n]^-1 - w[n]",
     "a root in the wrong place": "w[n] a[j,n]^2 nu[n]^-2 - w[n] nu[n]",
     "half of the scalars": "w[n] eg p - w[n]",
+    "gates at 0": "m[j,n] up[j,n] + m[j,n] down[j,n] - m[j,n]",
+    "one gate alone": "m[j,n] t[j,n] up[j,n] - m[j,n] t[j,n]",
+    "the difference of both gates": "m[j,n] t[j,n] up[j,n] - m[j,n] t[j,n] down[j,n] - m[j,n] t[j,n]",
 }
 
 
