@@ -112,7 +112,8 @@ class Test:
     """Something to observe. kind: the observation is to be zero, or nonnegative.
 
     where: "case" (cases of a setting), "state" (any state of the flow), "run" (all along the run from c.init),
-    "end" (where the run ends, with the state as c.end). In `scaled`, an observation is compared with `scale`.
+    "end" (where the run ends, with the state as c.end). scale: what a residual is compared with. sides: the size of what
+    an inequality compares, in which the search measures how near a run comes to breaking it.
     A `premise` is not claimed but taken for granted: where it fails, the claim says nothing.
     """
 
@@ -122,6 +123,7 @@ class Test:
     subject: Any
     observe: Formula
     scale: Formula | None = None
+    sides: Formula | None = None
     strict: bool = False
     horizon: float | None = None
     tolerance: float | None = None

@@ -76,6 +76,12 @@ class Inequality(Claim):
     def tests(self) -> Sequence[Test]:
         where = "end" if self.about_runs else "case" if isinstance(self.subject, Setting) else "state"
         observe: Formula = _at_ends(self.formula) if self.about_runs else self.formula
+        sides: Formula | None = _at_ends(self._sides) if self.about_runs else None
         return [
-            Test(name="margin", kind="nonnegative", where=where, subject=self.subject, observe=observe, strict=self.strict, horizon=self.horizon)
+            Test(name="margin", kind="nonnegative", where=where, subject=self.subject, observe=observe, sides=sides,
+                 strict=self.strict, horizon=self.horizon)
         ]  # fmt: skip
+
+    def _sides(self, c: Any) -> Any:
+        left, right = (of_case(self._arguments[side], side)(c) for side in ("lhs", "rhs"))
+        return abs(left) + abs(right)

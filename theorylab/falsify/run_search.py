@@ -7,7 +7,7 @@ import numpy as np
 from theorylab.claims.base import Claim, Test
 from theorylab.errors import InputError, UnsupportedReading
 from theorylab.falsify.cases import CaseCode, Code
-from theorylab.falsify.draws import random_codes, structured_codes
+from theorylab.falsify.draws import random_codes, structured_codes, words
 from theorylab.falsify.judge import Screening
 from theorylab.falsify.outcome import Hunt, scope_of
 from theorylab.falsify.runs import FIRST, LONGER, MAX_STEPS, SECOND, Rechecked, Runs
@@ -24,6 +24,10 @@ TRIALS = 64
 SHRINK_TRIALS = 32
 SHRINK_ROUNDS = 3
 RECHECKED = 3
+GENERATIONS, OFFSPRING = 8, 8
+"""How often the runs nearest to breaking an inequality are varied, and in how many ways."""
+VARIANTS = 4
+"""The stream of random words that varies them."""
 EASY = 100
 """Runs of at most this many steps are re-run first: nothing in them is stiff."""
 
@@ -55,6 +59,14 @@ def hunt_runs(claim: Claim, *, dims: Dims, trials: int = TRIALS, seed: int = 0, 
             examined, batches = examined + len(codes), batches + 1
             violations, outside = violations + int(screening.violates.sum()), outside + int(screening.outside.sum())
             found = _confirm(runs, codes, screening)
+            for generation in range(GENERATIONS if test.sides is not None else 0):
+                if found is not None or not np.isfinite(runs.near).any():
+                    break
+                codes = _nearer(runs, codes, seed, generation)
+                screening = runs.screen(codes)
+                examined, batches = examined + len(codes), batches + 1
+                violations, outside = violations + int(screening.violates.sum()), outside + int(screening.outside.sum())
+                found = _confirm(runs, codes, screening)
             if found is None:
                 causes.append(f"at {scope_of(runs.dims)}: {runs.causes}")
                 continue
@@ -71,6 +83,23 @@ def _codes(code: CaseCode, seed: int, trials: int) -> np.ndarray:
     structured = trials // 4
     near = structured_codes(code, seed, 0, structured) % np.minimum(code.radix, REACH.max())
     return np.concatenate([near, random_codes(code, seed, 0, trials - structured, REACH)])
+
+
+def _nearer(runs: Runs, codes: np.ndarray, seed: int, generation: int) -> np.ndarray:
+    """The runs nearest to breaking an inequality, and as many variants of each with an entry or two moved, (B, C)."""
+    _, first = np.unique(codes, axis=0, return_index=True)
+    nearest = first[np.argsort(runs.near[first], kind="stable")][: max(len(codes) // OFFSPRING, 1)]
+    parents = codes[nearest]
+    children = np.repeat(parents, OFFSPRING, axis=0)
+    raw = words(seed, VARIANTS, generation * len(children), len(children), 4).astype(np.uint64)
+    rows = np.arange(len(children))
+    for k in range(2):
+        at = (raw[:, 2 * k] % np.uint64(codes.shape[1])).astype(np.int64)
+        reach = np.minimum(runs.code.radix[at], REACH.max()).astype(np.uint64)
+        moved = (raw[:, 2 * k + 1] % reach).astype(np.int64)
+        kept = (rows % OFFSPRING == 0) | ((k == 1) & (rows % 2 == 0))
+        children[rows, at] = np.where(kept, children[rows, at], moved)
+    return children
 
 
 def _confirm(runs: Runs, codes: np.ndarray, screening: Screening) -> tuple[Code, Rechecked] | None:

@@ -84,6 +84,7 @@ class _Ends:
     t: Tensor
     y: Tensor
     steps: Tensor
+    near: Tensor
     cause: list[str]
 
     @property
@@ -106,7 +107,7 @@ class Runs:
         self.limit = test.where == "end"
         self.gtol = float(claim.settle.get("gtol", 1e-8))
         self.max_steps = MAX_STEPS
-        self.steps = np.zeros(0)
+        self.steps = self.near = np.zeros(0)
         self.causes = Causes()
 
     # -- runs -----------------------------------------------------------------------------------------------
@@ -166,7 +167,14 @@ class Runs:
                 cause.append("outside the domain")
             else:
                 cause.append("")
-        return _Ends(relative, size, solution.t, solution.y, solution.stats.steps, cause)
+        return _Ends(relative, size, solution.t, solution.y, solution.stats.steps, self._near(problem, values, solution), cause)
+
+    def _near(self, problem: Problem, values: Tensor, solution: Any) -> Tensor:
+        """How near each run comes to breaking an inequality: its margin in units of what is compared, (B,)."""
+        if self.test.sides is None:
+            return torch.zeros(problem.trials, dtype=torch.float64, device=problem.device)
+        compared = problem.observe(self.test.sides, solution.t, solution.y, ended=True)
+        return torch.where(compared > 0, values / compared, torch.inf).amin(1)
 
     def _velocity(self, problem: Problem) -> Tensor:
         zero = torch.zeros(problem.trials, dtype=torch.float64, device=problem.device)
@@ -219,6 +227,7 @@ class Runs:
         problem = self.problem(columns, len(codes))
         ends = self._first(problem, self._field(problem, columns))
         self.steps = ends.steps.cpu().numpy()
+        self.near = np.where([bool(c) for c in ends.cause], np.inf, ends.near.nan_to_num(nan=np.inf).cpu().numpy())
         known = np.array([not c for c in ends.cause])
         relative = np.nan_to_num(ends.relative.cpu().numpy())
         violates = known & (relative > CLEAR)

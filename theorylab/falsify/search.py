@@ -94,7 +94,7 @@ def _search(judge: Judge, budget: int, seed: int, tally: _Tally) -> tuple[Code, 
         tally.violations += int(screening.violates.sum())
         tally.batches += 1
         if screening.violates.any():
-            found = simplest(judge, codes[screening.violates], TRIES)
+            found = simplest(judge, codes[screening.violates], screening.excess[screening.violates], TRIES)
             if found is not None:
                 return found
     return None

@@ -56,6 +56,8 @@ def shrink(judge: Examiner, code: Code, finding: Finding, *, rounds: int = MAX_R
 
 def _round(judge: Examiner, best: Shrunk, most: int) -> bool:
     current = np.array(best.code, dtype=np.int64)
+    if not len(current):
+        return False
     candidates = np.unique(np.array([*_candidates(judge, current)], dtype=np.int64).reshape(-1, len(current)), axis=0)
     weight = judge.code.complexity(candidates)
     here = judge.code.complexity(current[None])[0]
@@ -142,17 +144,25 @@ def _joined(judge: Examiner, current: np.ndarray, good: np.ndarray) -> np.ndarra
     return np.array(rows[1:], dtype=np.int64).reshape(-1, len(current))
 
 
-def simplest(judge: Examiner, codes: np.ndarray, tries: int) -> tuple[Code, Finding] | None:
-    """The simplest of some screened violations that survives the exact decision; a rational one if there is one."""
-    order = np.argsort(judge.code.complexity(codes), kind="stable")[:tries]
-    best: tuple[Code, Finding] | None = None
-    for row in codes[order]:
-        code = tuple(int(i) for i in row)
-        try:
-            finding = judge.decide(code)
-        except Rejected:
-            continue
-        if finding.rational:
-            return code, finding
-        best = best or (code, finding)
-    return best
+def simplest(judge: Examiner, codes: np.ndarray, excess: np.ndarray, tries: int) -> tuple[Code, Finding] | None:
+    """The simplest of some screened violations that survives the exact decision; a rational one if there is one.
+
+    Where the simplest ones are too close to call, the clearest ones are tried: those of largest excess (B,).
+    """
+    rows, first = np.unique(codes, axis=0, return_index=True)
+    simple = np.argsort(judge.code.complexity(rows), kind="stable")[:tries]
+    clear = np.argsort(-excess[first], kind="stable")[: tries // 2]
+    for chosen in (simple, np.setdiff1d(clear, simple, assume_unique=True)):
+        best: tuple[Code, Finding] | None = None
+        for row in rows[chosen]:
+            code = tuple(int(i) for i in row)
+            try:
+                finding = judge.decide(code)
+            except Rejected:
+                continue
+            if finding.rational:
+                return code, finding
+            best = best or (code, finding)
+        if best is not None:
+            return best
+    return None
