@@ -11,6 +11,10 @@ class ShapeError(InputError):
     """Arrays whose shapes do not fit together."""
 
 
+class Undefined(InputError):
+    """A formula that has no value at any case: it divides by zero."""
+
+
 class InternalError(RuntimeError):
     """Two readings or two engines disagree: an error of theorylab itself, shown in full, never averaged away."""
 

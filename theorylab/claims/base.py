@@ -95,7 +95,7 @@ class NonNegative(Goal):
 class Conjugates(Goal):
     """map(p, c) carries solutions of `subject` to solutions of `to`, run at `time` times the speed.
 
-    unique: the field of `to` also has to be free of jumps, so that each start has one solution.
+    unique: the field of `to` also has to be smooth, so that each start has one solution.
     """
 
     to: Flow

@@ -57,8 +57,8 @@ def conjugacy_gaps(goal: Conjugates, world: World) -> dict[str, Array]:
     image = call(goal.map, p, c)
     clock = world.time if is_number(goal.time) and goal.time == 1 else None
     there = goal.to.field(*goal.to.view(image, world.case, clock))
-    if goal.unique and any(world.jumps(value) for value in there.values()):
-        raise UnsupportedReading("where a field jumps, a solution need not be the only one")
+    if goal.unique and not all(world.is_smooth(value) for value in there.values()):
+        raise UnsupportedReading("where a field is not smooth, a solution need not be the only one")
     speed = world.array(goal.time(c) if callable(goal.time) else goal.time)
     return {n: there[n] * speed - world.lie(world.lift(image[n], there[n])) for n in goal.to.state}
 

@@ -146,9 +146,10 @@ class World:
         assert isinstance(value, Exact)
         return {name.split("[")[0] for name in ex.variables(value.entries())}
 
-    def jumps(self, value: Any) -> bool:
-        """Whether a value contains a gate."""
-        return any(s.function in ("step", "sign") for c in self.components(self.array(value)) for s in c.entry.atoms())
+    def is_smooth(self, value: Any) -> bool:
+        """Whether a value contains no gate, which jumps, and no root, which is vertical at 0."""
+        atoms = [s for c in self.components(self.array(value)) for s in c.entry.atoms()]
+        return not any(s.function in ("step", "sign", "sqrt") for s in atoms)
 
     def components(self, value: Array) -> list[Component]:
         """The array as polynomials: one with indices for all sizes, one an entry at given sizes."""

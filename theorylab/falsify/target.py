@@ -17,7 +17,7 @@ from theorylab.claims.base import Claim, Conjugates, Conserved, Evolves, Goal, N
 from theorylab.claims.evolution import carried
 from theorylab.derive.prove import conjugacy_gaps, formula_of
 from theorylab.derive.world import World
-from theorylab.errors import UnsupportedReading
+from theorylab.errors import Undefined, UnsupportedReading
 from theorylab.falsify.cases import CaseCode, case_blocks, state_blocks
 from theorylab.falsify.draws import random_codes
 from theorylab.falsify.evaluate import screened
@@ -209,7 +209,10 @@ class _Reader:
             velocity = {**self.world.velocity, TIME: Exact.constant(1)}
             slopes = exact.directional(list(arrays.values()), velocity)  # type: ignore[arg-type]
             arrays = dict(zip(arrays, slopes, strict=True))
-            started = self._at_start(arrays)
+            try:
+                started = self._at_start(arrays)
+            except Undefined:  # such as the slope of a root at 0
+                return
             if len(ex.topological([e for a in started.values() for e in a.entries()])) > TAYLOR_NODES:  # type: ignore[attr-defined]
                 return
             yield self._target("start", "==", more, started)

@@ -12,7 +12,7 @@ from fractions import Fraction
 from math import isqrt
 from typing import Any, Protocol, TypeVar
 
-from theorylab.errors import InputError
+from theorylab.errors import InputError, Undefined
 
 V = TypeVar("V")
 
@@ -88,7 +88,7 @@ def power(base: Expression, exponent: int) -> Expression:
     if base.op == "const":
         if not base.args[0]:
             if exponent < 0:
-                raise InputError("a formula divides by an expression that is exactly zero")
+                raise Undefined("a formula divides by an expression that is exactly zero")
             return ZERO
         return const(base.args[0] ** exponent)
     if base.op == "pow":

@@ -27,6 +27,7 @@ LADDER = (1e-6, 1e-8, 1e-10)
 SECOND_TRY = {"tolerances": (1e-5, 1e-7, 1e-9), "method": "tsit5", "max_steps": 4_000}
 RUN_TRIALS = 32
 OWN_TIMES = 5.0
+NO_SIZE = 1e-8
 MAX_STEPS = 400
 LIMIT_HORIZON = 1_000.0
 LIMIT_STEPS = 40_000
@@ -134,12 +135,13 @@ def _nudged(n: int, raw: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def own_times(problem: Problem, times: float = OWN_TIMES) -> Tensor:
-    """A horizon for each trial: how long it takes its parameters to move by about their own size."""
+    """A horizon for each trial: how long it takes its parameters to move by about their own size (by 1 from 0)."""
     rows = torch.arange(problem.trials, device=problem.device)
     zero = torch.zeros(problem.trials, dtype=torch.float64, device=problem.device)
     speed = torch.linalg.vector_norm(problem.field(zero, problem.initial, rows), dim=1)
     size = torch.linalg.vector_norm(problem.initial, dim=1)
-    horizon = times * (size + EPS) / (speed + EPS)
+    starts_at_zero = (size <= NO_SIZE) & (speed > NO_SIZE)
+    horizon = times * torch.where(starts_at_zero, 1.0, size + EPS) / (speed + EPS)
     typical = horizon[torch.isfinite(horizon)].median() if bool(torch.isfinite(horizon).any()) else torch.tensor(1.0)
     return torch.where(torch.isfinite(horizon), horizon, typical).clamp(max=100 * float(typical))
 

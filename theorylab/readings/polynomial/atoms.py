@@ -4,7 +4,8 @@ step   y(c u) = y(u) for c > 0                derivative 0
 sign   y(c u) = y(u) for c > 0, odd           derivative 0
 sqrt   sqrt(c^2 u) = c sqrt(u) for c > 0      u'/(2 y)
 inv    1/u                                    -y^2 u'
-exp    exp(u + v) = exp(u) exp(v), exp(k u) = exp(u)^k for integers k
+exp    exp(u + v) = exp(u) exp(v), exp(k u) = exp(u)^k for integers k, exp(log u) = u
+log    log(exp(u) / exp(v)) = u - v           u'/u
 tanh, sin, arcsinh odd, cos even
 """
 
@@ -57,6 +58,8 @@ def atom(function: str, argument: Polynomial) -> Polynomial:
         return ZERO
     if function == "exp":
         return _exponential(argument)
+    if function == "log" and (exponent := _of_exponentials(argument)) is not None:
+        return exponent
     return outside * _whole(*_symbol(function, argument), 1)
 
 
@@ -72,9 +75,32 @@ def _exponential(argument: Polynomial) -> Polynomial:
     result = ONE
     for m, c in argument.terms.items():
         whole = Fraction(c)
+        if len(m) == 1 and m[0][0].function == "log" and m[0][2] == 1 and whole.denominator == 1 and not dummy_count(m):
+            base = _argument(*m[0][:2])
+            result = result * (base if whole > 0 else reciprocal(base)) ** abs(whole.numerator)
+            continue
         base = _symbol("exp", Polynomial({m: simple(Fraction(1, whole.denominator))}))
         result = result * _whole(*base, whole.numerator)
     return result
+
+
+def _of_exponentials(p: Polynomial) -> Polynomial | None:
+    """log p for a product of exponentials without sums, else None."""
+    if len(p.terms) != 1:
+        return None
+    ((m, c),) = p.terms.items()
+    if c != 1 or dummy_count(m) or any(s.function != "exp" for s, _, _ in m):
+        return None
+    total = ZERO
+    for s, idx, e in m:
+        total = total + _argument(s, idx).scale(e)
+    return total
+
+
+def _argument(s: Symbol, indices: tuple[int, ...]) -> Polynomial:
+    """The argument of an atom at the given indices of its axes."""
+    assert s.argument is not None
+    return s.argument.relabel(dict(enumerate(indices)))
 
 
 def _symbol(function: str, argument: Polynomial) -> tuple[Symbol, tuple[int, ...]]:
