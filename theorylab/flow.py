@@ -60,7 +60,9 @@ class Flow:
         assert self.right_side is not None
         value = call(self.right_side, p, c)
         if not isinstance(value, Mapping) or set(value) != set(self.state):
-            raise InputError(f"the field of {self.name!r} gives {value!r}; expected one array for each of {', '.join(self.state)}")
+            raise InputError(
+                f"the field of {self.name!r} gives {value!r}; expected one array for each of {', '.join(self.state)}"
+            )
         return value if isinstance(value, Namespace) else Namespace(value)
 
     def objective(self, p: Namespace, c: Case) -> Any:
@@ -87,9 +89,7 @@ class Flow:
 
     def variables(self, dims: Dims | None) -> dict[str, Free]:
         """The free variables beside the initial parameters."""
-        return {
-            n: Free(v.sizes, v.sign, v.distribution) for n, v in self.setting.variables.items() if not v.defined
-        }
+        return {n: Free(v.sizes, v.sign, v.distribution) for n, v in self.setting.variables.items() if not v.defined}
 
     def initial(self) -> dict[str, Variable]:
         """How each initial parameter is given."""
@@ -140,7 +140,9 @@ def _option(given: Any, p: Namespace, c: Case) -> Any:
 
 def _check_option(given: Any, what: str) -> None:
     if not (is_number(given) or isinstance(given, Array) or callable(given)):
-        raise InputError(f"{what} is {type(given).__name__}; expected a number or a function of the case, (c) or (p, c)")
+        raise InputError(
+            f"{what} is {type(given).__name__}; expected a number or a function of the case, (c) or (p, c)"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -402,7 +404,9 @@ class SecondOrder(Flow):
         """A copy with options of the flow without momentum changed."""
         base = self.base.with_(**changes)
         velocities = {n: v for n, v in self.setting.init.items() if n not in base.state}
-        return replace(self, base=base, setting=base.setting.with_(init={**velocities, **base.setting.init}), name=base.name)
+        return replace(
+            self, base=base, setting=base.setting.with_(init={**velocities, **base.setting.init}), name=base.name
+        )
 
     def variables(self, dims: Dims | None) -> dict[str, Free]:
         return self.base.variables(dims)
@@ -438,8 +442,9 @@ def _exact_array(values: Any, name: str) -> Array:
         raise InputError(f"data {name} is empty; expected an array with one sample a column")
     for entry in raw.reshape(-1):
         if not isinstance(entry, Fraction) and not (is_number(entry) or isinstance(entry, np.number)):
-            raise InputError(f"data {name} contains {type(entry).__name__} {entry!r}; expected a rectangular array of numbers")
+            raise InputError(
+                f"data {name} contains {type(entry).__name__} {entry!r}; expected a rectangular array of numbers"
+            )
         if isinstance(entry, (float, np.floating)) and not np.isfinite(entry):
             raise InputError(f"data {name} contains {entry}; expected finite numbers")
     return Exact.constant(raw)
-

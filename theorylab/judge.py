@@ -39,13 +39,17 @@ def sizes_text(sizes: Mapping[str, int]) -> str:
     return ", ".join(f"{n}={v}" for n, v in sorted(sizes.items())) or "no sizes"
 
 
-def judge(claim: Claim, proof: Proof, found: Hunt, observations: Sequence[Observation], sizes: Mapping[str, int]) -> Decision:
+def judge(
+    claim: Claim, proof: Proof, found: Hunt, observations: Sequence[Observation], sizes: Mapping[str, int]
+) -> Decision:
     """Decide. A proof that a witness or a run contradicts is an internal error."""
     stated = tuple(dict.fromkeys([*(a.name for a in claim.setting.assumptions), *claim.premises]))
     against = [o for o in observations if o.agrees is False and not o.test.premise]
     if proof.accepted:
         if found.counterexample is not None and proof.scope in ("all sizes", "no sizes", found.scope):
-            raise InternalError(f"{claim.id} is proved, and yet a counterexample was found: {found.counterexample.violation}")
+            raise InternalError(
+                f"{claim.id} is proved, and yet a counterexample was found: {found.counterexample.violation}"
+            )
         if found.counterexample is not None:  # true at the sizes of the proof, and false at others
             return Decision("refuted", found.tier, found.scope, stated, f"it is proved at {proof.scope} only")
         if against:
@@ -62,5 +66,7 @@ def judge(claim: Claim, proof: Proof, found: Hunt, observations: Sequence[Observ
         premise = f"a premise does not hold ({undecided[0].test.name}): " if undecided[0].test.premise else ""
         return Decision("inconclusive", None, scope, stated, premise + undecided[0].reason)
     if not observations:
-        return Decision("inconclusive", None, scope, stated, f"nothing could be observed, and there is no proof: {proof.reason}")
+        return Decision(
+            "inconclusive", None, scope, stated, f"nothing could be observed, and there is no proof: {proof.reason}"
+        )
     return Decision("supported", "numeric", scope, stated, proof.reason)

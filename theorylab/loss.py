@@ -51,4 +51,6 @@ def as_loss(given: Any) -> Loss | None:
         return given
     if callable(given):
         return Loss(getattr(given, "__name__", "loss"), given)
-    raise InputError(f"loss is {type(given).__name__}; expected tl.loss.square or another loss, or a function of (f, y)")
+    raise InputError(
+        f"loss is {type(given).__name__}; expected tl.loss.square or another loss, or a function of (f, y)"
+    )

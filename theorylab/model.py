@@ -84,7 +84,9 @@ class Model:
         known = inspect.signature(self.function).parameters
         for name in options:
             if name not in known and not any(q.kind is q.VAR_KEYWORD for q in known.values()):
-                raise InputError(f"model {self.name!r} has no option {name!r}; expected one of its arguments: {', '.join(known)}")
+                raise InputError(
+                    f"model {self.name!r} has no option {name!r}; expected one of its arguments: {', '.join(known)}"
+                )
         return Model(self.function, self.shapes, self.sample, {**self.options, **options}, self.is_embedded)
 
     def embedded(self) -> Model:

@@ -24,7 +24,12 @@ def verify_failure(claim: Fails, verify: Verify, options: Mapping[str, Any]) -> 
     found = refutation(claim)
     if found is not None:
         sealed = document.seal(
-            rule=found["rule"], claim=claim.id, scope=found["scope"], statement=found["statement"], proof=found["proof"], premises=claim.premises
+            rule=found["rule"],
+            claim=claim.id,
+            scope=found["scope"],
+            statement=found["statement"],
+            proof=found["proof"],
+            premises=claim.premises,
         )
         path = document.write(sealed, folder / certificate_path(claim.id))
         proof = ruled(sealed, path, found.get("steps", ()), "An exact counterexample was computed.")
@@ -35,14 +40,32 @@ def verify_failure(claim: Fails, verify: Verify, options: Mapping[str, Any]) -> 
             )  # fmt: skip
     inner = verify(claim.claim, **{k: v for k, v in options.items() if k != "out"}, out=folder / "inner")
     evidence = Evidence(
-        "argument", f"The claim that is said to fail was judged: {inner.status}, {inner.scope}.", "for" if inner.status == "refuted" else "open"
+        "argument",
+        f"The claim that is said to fail was judged: {inner.status}, {inner.scope}.",
+        "for" if inner.status == "refuted" else "open",
     )
     parts = {"evidence": (*inner.evidence, evidence), "scope": inner.scope, "premises": inner.premises}
     if inner.status == "refuted":
-        return _verdict(claim, options, status="supported", tier=inner.tier, counterexample=inner.counterexample, **parts)
+        return _verdict(
+            claim, options, status="supported", tier=inner.tier, counterexample=inner.counterexample, **parts
+        )
     if inner.status == "proved":
-        return _verdict(claim, options, status="refuted", tier=inner.tier, reason="the claim that is said to fail is proved", **parts)
-    return _verdict(claim, options, status="inconclusive", tier=None, reason=f"the claim that is said to fail is {inner.status}", **parts)
+        return _verdict(
+            claim,
+            options,
+            status="refuted",
+            tier=inner.tier,
+            reason="the claim that is said to fail is proved",
+            **parts,
+        )
+    return _verdict(
+        claim,
+        options,
+        status="inconclusive",
+        tier=None,
+        reason=f"the claim that is said to fail is {inner.status}",
+        **parts,
+    )
 
 
 def verify_chain(claim: Theorem, verify: Verify, options: Mapping[str, Any]) -> Verdict:
@@ -54,13 +77,24 @@ def verify_chain(claim: Theorem, verify: Verify, options: Mapping[str, Any]) -> 
         verdict = verify(used, **{k: v for k, v in options.items() if k != "out"}, out=options["out"] / "uses")
         statuses.append(verdict.status)
         premises |= dict.fromkeys(verdict.premises)
-        outcome = "for" if verdict.status in ("proved", "supported") else "against" if verdict.status == "refuted" else "open"
+        outcome = (
+            "for" if verdict.status in ("proved", "supported") else "against" if verdict.status == "refuted" else "open"
+        )
         evidence.append(Evidence("argument", f"{used.title}: {verdict.status} ({verdict.scope}).", outcome))
-    evidence.append(Evidence("argument", f"The step from these to the conclusion is made by hand: {claim.conclusion}", "open"))
+    evidence.append(
+        Evidence("argument", f"The step from these to the conclusion is made by hand: {claim.conclusion}", "open")
+    )
     good = all(s in ("proved", "supported") for s in statuses)
     reason = "the last step is an argument by hand" if good else f"the steps are {', '.join(statuses)}"
     return _verdict(
-        claim, options, status="inconclusive", tier=None, scope="as the steps", premises=tuple(premises), evidence=tuple(evidence), reason=reason
+        claim,
+        options,
+        status="inconclusive",
+        tier=None,
+        scope="as the steps",
+        premises=tuple(premises),
+        evidence=tuple(evidence),
+        reason=reason,
     )
 
 

@@ -96,7 +96,11 @@ class Assumption:
 
 
 def assume(
-    name: str, holds: Callable[[Case], Any] | None, enforce: Callable[[Case], Mapping[str, Any]] | None = None, *, positive: bool = False
+    name: str,
+    holds: Callable[[Case], Any] | None,
+    enforce: Callable[[Case], Mapping[str, Any]] | None = None,
+    *,
+    positive: bool = False,
 ) -> Assumption:
     """A hypothesis that can be dropped.
 
@@ -120,7 +124,9 @@ class Setting:
     def __init__(self, *assumptions: Assumption, init: Mapping[str, Any] | None = None, **variables: Any) -> None:
         for a in assumptions:
             if not isinstance(a, Assumption):
-                raise InputError(f"a setting got {type(a).__name__}; expected assumptions (tl.assume) and name=tl.var(...)")
+                raise InputError(
+                    f"a setting got {type(a).__name__}; expected assumptions (tl.assume) and name=tl.var(...)"
+                )
         names = [a.name for a in assumptions]
         if len(set(names)) != len(names):
             raise InputError(f"a setting has two assumptions of one name in {names}")
@@ -144,7 +150,9 @@ class Setting:
 
     def merged(self, other: Setting) -> Setting:
         extra = [a for a in other.assumptions if a.name not in {b.name for b in self.assumptions}]
-        return Setting(*self.assumptions, *extra, init={**self.init, **other.init}, **{**self.variables, **other.variables})
+        return Setting(
+            *self.assumptions, *extra, init={**self.init, **other.init}, **{**self.variables, **other.variables}
+        )
 
     @property
     def sizes(self) -> set[str]:
@@ -166,7 +174,9 @@ class Setting:
             return Variable(" ".join(map(str, shape)), constant(float(given)))
         if callable(given):
             return Variable(" ".join(map(str, shape)), given)
-        raise InputError(f"init of {name!r} is {type(given).__name__}; expected a distribution, a number or a function of the case")
+        raise InputError(
+            f"init of {name!r} is {type(given).__name__}; expected a distribution, a number or a function of the case"
+        )
 
     def case(self, values: Mapping[str, Array], initial: Mapping[str, Array]) -> Case:
         """The case with given values of the free variables: defined variables computed, hypotheses enforced.
@@ -255,6 +265,6 @@ def _variable(name: str, given: Any) -> Variable:
         return Variable(given)
     if callable(given):
         return Variable("", given)
-    raise InputError(f"setting variable {name!r} is {type(given).__name__}; expected tl.var(...) or a shape such as 'M N'")
-
-
+    raise InputError(
+        f"setting variable {name!r} is {type(given).__name__}; expected tl.var(...) or a shape such as 'M N'"
+    )

@@ -54,7 +54,14 @@ def verify(
         raise InputError(f"seed is {seed!r}; expected an integer from 0 to 2^64 - 1")
     folder = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="theorylab-"))
     tell: Progress = progress or (lambda text: None)
-    options: dict[str, Any] = {"dims": dims, "trials": trials, "seed": seed, "device": device, "out": folder, "progress": tell}
+    options: dict[str, Any] = {
+        "dims": dims,
+        "trials": trials,
+        "seed": seed,
+        "device": device,
+        "out": folder,
+        "progress": tell,
+    }
     if isinstance(claim, Fails):
         from theorylab.negative import verify_failure
 
@@ -67,7 +74,13 @@ def verify(
 
 
 def _verify(
-    claim: Claim, dims: Mapping[str, int] | None, trials: int, seed: int, device: str | None, folder: Path, tell: Progress
+    claim: Claim,
+    dims: Mapping[str, int] | None,
+    trials: int,
+    seed: int,
+    device: str | None,
+    folder: Path,
+    tell: Progress,
 ) -> Verdict:
     subjects = _subjects(claim)
     fixed = {n: v for s in subjects for n, v in getattr(s, "fixed_sizes", {}).items()}
@@ -104,7 +117,12 @@ def _verify(
 
 
 def _hunt_runs(
-    claim: Claim, before: Hunt, observations: Sequence[Observation], sizes: Mapping[str, int], seed: int, device: str | None
+    claim: Claim,
+    before: Hunt,
+    observations: Sequence[Observation],
+    sizes: Mapping[str, int],
+    seed: int,
+    device: str | None,
 ) -> Hunt:
     """Search among runs: wider where the simulation already speaks against the claim."""
     runs = RUNS_AGAINST if any(o.agrees is not True for o in observations) else RUNS_FOR
@@ -115,7 +133,11 @@ def _hunt_runs(
 
 
 def _subjects(claim: Claim) -> list[Any]:
-    subjects = [t.subject for t in claim.tests()] + [g.subject for g in claim.goals()] + [getattr(g, "to", g.subject) for g in claim.goals()]
+    subjects = (
+        [t.subject for t in claim.tests()]
+        + [g.subject for g in claim.goals()]
+        + [getattr(g, "to", g.subject) for g in claim.goals()]
+    )
     return list({id(s): s for s in subjects}.values())
 
 
@@ -143,7 +165,11 @@ def _agreement(claim: Claim, tests: Sequence[Test], sizes: Mapping[str, int], se
             compared += 1
             worst = max(worst, gap)
     if not compared:
-        return [Evidence("readings", "The statement has no exact reading at these sizes; only the numeric one was used.", "open")]
+        return [
+            Evidence(
+                "readings", "The statement has no exact reading at these sizes; only the numeric one was used.", "open"
+            )
+        ]
     text = f"The readings agree at {agreement.POINTS} random points, values and gradients, to {worst:.1e}."
     return [Evidence("readings", text, "for", {"points": agreement.POINTS, "difference": worst})]
 
@@ -178,7 +204,9 @@ def _prove(claim: Claim, sizes: Mapping[str, int], folder: Path) -> Proof:
 def _certify(claim: Claim, attempts: Sequence[Attempt], folder: Path) -> Proof:
     body, proof, scope = statement(attempts)
     premises = [*_hypotheses(claim), *claim.premises]
-    sealed = document.seal(rule="indexed-identity", claim=claim.id, scope=scope, statement=body, proof=proof, premises=premises)
+    sealed = document.seal(
+        rule="indexed-identity", claim=claim.id, scope=scope, statement=body, proof=proof, premises=premises
+    )
     path = document.write(sealed, folder / certificate_path(claim.id))
     return ruled(sealed, path, derivation(attempts), "Exact algebra reduces the statement to an identity.")
 
@@ -192,11 +220,23 @@ def ruled(sealed: Mapping[str, Any], path: Path, steps: Any, summary: str) -> Pr
     if not ruling.accepted:
         path.unlink()
         return Proof(False, tuple(evidence), f"the checker rejected the certificate: {ruling.reason}")
-    return Proof(True, tuple(evidence), "", ruling.scope, (*sealed["premises"], *conditions(ruling.domain, sealed["statement"])), path, str(sealed["seal"]))
+    return Proof(
+        True,
+        tuple(evidence),
+        "",
+        ruling.scope,
+        (*sealed["premises"], *conditions(ruling.domain, sealed["statement"])),
+        path,
+        str(sealed["seal"]),
+    )
 
 
 def _kernel_evidence(ruling: Ruling, path: Path) -> Evidence:
-    text = "The independent checker accepted the certificate." if ruling.accepted else f"The independent checker rejected the certificate: {ruling.reason}."
+    text = (
+        "The independent checker accepted the certificate."
+        if ruling.accepted
+        else f"The independent checker rejected the certificate: {ruling.reason}."
+    )
     return Evidence(
         "kernel", text, "for" if ruling.accepted else "open", {"statement": ruling.statement_hash, "scope": ruling.scope},
         reproduce=f"python -S -m proofs_check {'/'.join(path.parts[-3:])}",
@@ -239,5 +279,3 @@ def _simulation_evidence(claim: Claim, o: Observation, sizes: Mapping[str, int],
     where = {"case": "cases", "state": "states", "run": "runs", "end": "limits"}[o.test.where]
     text = f"{o.test.name[:1].upper() + o.test.name[1:]} over {o.trials} {where}: {o.reason}."
     return Evidence("simulation", text, outcome, numbers, (), figures, _reproduce(claim, sizes, o.trials, seed))
-
-

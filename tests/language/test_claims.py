@@ -200,7 +200,12 @@ def test_a_control_over_another_setting() -> None:
 
 def test_changed_options_of_a_control() -> None:
     control = law.but(expect="supported", name="other", horizon=3.0)
-    assert (control.expected, control.name, control.id, control.tests()[0].horizon) == ("supported", "other", "other", 3.0)
+    assert (control.expected, control.name, control.id, control.tests()[0].horizon) == (
+        "supported",
+        "other",
+        "other",
+        3.0,
+    )
 
 
 def test_identifiers() -> None:

@@ -18,7 +18,13 @@ def canonical(value: Any) -> bytes:
 
 
 def seal(
-    *, rule: str, claim: str, scope: str, statement: Mapping[str, Any], proof: Mapping[str, Any], premises: Sequence[str] = ()
+    *,
+    rule: str,
+    claim: str,
+    scope: str,
+    statement: Mapping[str, Any],
+    proof: Mapping[str, Any],
+    premises: Sequence[str] = (),
 ) -> dict[str, Any]:
     """A certificate document with the hash of its own canonical bytes."""
     document = {

@@ -35,7 +35,9 @@ def _term(coefficient: str, factors: Sequence[Any], statement: Mapping[str, Any]
     parts, summed = [], set()
     for name, labels, exponent in factors:
         sizes = shapes.get(name, [])
-        text = f"{arguments[name]['fn']}({_expression(arguments[name]['arg'], statement)})" if name in arguments else name
+        text = (
+            f"{arguments[name]['fn']}({_expression(arguments[name]['arg'], statement)})" if name in arguments else name
+        )
         if sizes and name not in arguments:
             text += f"[{','.join(sizes)}]"
         parts.append(text if exponent == 1 else f"{text}^{exponent}")

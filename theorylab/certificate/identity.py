@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from theorylab.certificate.pieces import written
-from theorylab.claims.base import Conjugates, Conserved, Evolves, Goal, NonNegative, Zero
+from theorylab.claims.base import Conjugates, Conserved, Evolves, NonNegative, Zero
 from theorylab.derive.prove import Attempt, part_name
 from theorylab.derive.relations import orthogonal_letter
 from theorylab.derive.world import Component, World
@@ -92,11 +92,19 @@ class Writer:
         sizes = [size for _, size in component.axes]
         if len(entry.terms) == 1:
             ((m, c),) = entry.terms.items()
-            if c == 1 and len(m) == 1 and m[0][2] == 1 and m[0][1] == tuple(range(len(sizes))) and m[0][0].argument is None:
+            if (
+                c == 1
+                and len(m) == 1
+                and m[0][2] == 1
+                and m[0][1] == tuple(range(len(sizes)))
+                and m[0][0].argument is None
+            ):
                 return self.symbol(m[0][0])
         name = self.fresh(stem)
         expression = self.expression(entry)
-        self.define.append({"name": name, "axes": [[f"i{n}", str(size)] for n, size in enumerate(sizes)], "expr": expression})
+        self.define.append(
+            {"name": name, "axes": [[f"i{n}", str(size)] for n, size in enumerate(sizes)], "expr": expression}
+        )
         return name
 
     def axes(self, component: Component) -> list[list[str]]:
@@ -155,7 +163,9 @@ class Writer:
 
     def right_side(self, explicit: dict[str, str], letters: Sequence[Component], value: Array) -> None:
         for letter, part in zip(letters, self.world.components(value), strict=True):
-            explicit[self.definition("state", letter)] = self.definition("velocity", Component(part.entry, letter.axes, part.index))
+            explicit[self.definition("state", letter)] = self.definition(
+                "velocity", Component(part.entry, letter.axes, part.index)
+            )
 
     def clock(self, specs: Sequence[dict[str, Json]]) -> None:
         """The time as a state letter of every flow, with derivative 1 and initial value 0, where the statement has it."""
@@ -181,7 +191,9 @@ class Writer:
                 if letter is not None:
                     self.relations.append({"name": name, "orthogonal": self.symbol(letter)})
                     continue
-                self.relations.append({"name": name, "axes": self.axes(component), "expr": self.expression(component.entry)})
+                self.relations.append(
+                    {"name": name, "axes": self.axes(component), "expr": self.expression(component.entry)}
+                )
                 for rule in rules:
                     if rule.name == assumption.name and rule.lead in component.entry.terms:
                         self.rewrites.append({"relation": name, "lead": self.term(rule.lead, 1)})
@@ -231,7 +243,9 @@ def statement(
         for spec in _goals(writer, attempt, number, flows, rules):
             goals.append(spec)
             if spec["name"] in attempt.pieces:
-                nonnegative[spec["name"]] = {"pieces": [written(piece, writer) for piece in attempt.pieces[spec["name"]]]}
+                nonnegative[spec["name"]] = {
+                    "pieces": [written(piece, writer) for piece in attempt.pieces[spec["name"]]]
+                }
     writer.clock(flows)
     if not writer.letters and world.dims is None:  # all cancelled: the statement is still about these
         for array in world.letters.values():
@@ -266,7 +280,11 @@ def _goals(
     result = []
     for component, pace in zip(world.components(value), rates, strict=True):
         name = part_name(number, component)
-        spec: dict[str, Json] = {"name": name, "expr": writer.expression(component.entry), "axes": writer.axes(component)}
+        spec: dict[str, Json] = {
+            "name": name,
+            "expr": writer.expression(component.entry),
+            "axes": writer.axes(component),
+        }
         match goal:
             case Conserved():
                 spec |= {"kind": "conserved", "flow": 0}
@@ -288,14 +306,20 @@ def _count(world: World, value: Array) -> int:
     return len(world.components(value))
 
 
-def _conjugate(writer: Writer, goal: Conjugates, world: World, flows: list[dict[str, Json]], name: str) -> dict[str, Json]:
+def _conjugate(
+    writer: Writer, goal: Conjugates, world: World, flows: list[dict[str, Json]], name: str
+) -> dict[str, Json]:
     p, c = world.view
     flows.append(writer.flow(goal.to, {n: world.state[n] for n in goal.to.state}, world.case, with_start=False))
     image = call(goal.map, p, c)
     mapping: dict[str, str] = {}
     for n in goal.to.state:
-        for letter, part in zip(world.components(world.state[n]), world.components(world.lift(image[n], world.state[n])), strict=True):
-            mapping[writer.definition("state", letter)] = writer.definition("image", Component(part.entry, letter.axes, part.index))
+        for letter, part in zip(
+            world.components(world.state[n]), world.components(world.lift(image[n], world.state[n])), strict=True
+        ):
+            mapping[writer.definition("state", letter)] = writer.definition(
+                "image", Component(part.entry, letter.axes, part.index)
+            )
     if plain(TIME) in writer.letters:
         mapping[plain(TIME)] = plain(TIME)
     time = goal.time(c) if callable(goal.time) else goal.time
@@ -315,5 +339,3 @@ def scope(body: Mapping[str, Json]) -> str:
     if fixed:
         return ", ".join(fixed)
     return "all sizes" if used else "no sizes"
-
-

@@ -41,6 +41,12 @@ def check(paths: Sequence[Path]) -> list[Ruling]:
     if done.returncode not in (0, 1):
         raise InternalError(f"proofs_check ended with code {done.returncode}: {done.stderr.strip()[-500:]}")
     return [
-        Ruling(r["accepted"], r.get("reason", ""), r.get("scope", ""), r.get("statement_hash", ""), tuple(r.get("domain", ())))
+        Ruling(
+            r["accepted"],
+            r.get("reason", ""),
+            r.get("scope", ""),
+            r.get("statement_hash", ""),
+            tuple(r.get("domain", ())),
+        )
         for r in json.loads(done.stdout)
     ]

@@ -134,7 +134,19 @@ class Test:
 
 Expected = Literal["proved", "supported", "refuted", "inconclusive"]
 SETTLE = ("t_end", "gtol", "atol", "trials", "horizon", "max_steps", "tolerance", "tolerances")
-META = ("name", "title", "source", "quantifier", "expect", "control_of", "settle", "horizon", "statement", "premises", "note")
+META = (
+    "name",
+    "title",
+    "source",
+    "quantifier",
+    "expect",
+    "control_of",
+    "settle",
+    "horizon",
+    "statement",
+    "premises",
+    "note",
+)
 
 
 class Claim(ABC):
@@ -150,7 +162,9 @@ class Claim(ABC):
     def __init__(self, arguments: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
         unknown = set(meta) - set(META)
         if unknown:
-            raise InputError(f"{type(self).__name__} got the unknown option {sorted(unknown)[0]!r}; expected one of: {', '.join(META)}")
+            raise InputError(
+                f"{type(self).__name__} got the unknown option {sorted(unknown)[0]!r}; expected one of: {', '.join(META)}"
+            )
         self._arguments = dict(arguments)
         self._meta = dict(meta)
         self.name: str = meta.get("name") or ""
@@ -273,7 +287,9 @@ def of_case(given: Any, what: str, hint: str = "") -> Formula:
         return lambda c: given
     if not callable(given) or arity(given) != 1:
         shown = f"a function of {arity(given)} arguments" if callable(given) else type(given).__name__
-        raise InputError(f"{what} is {shown}; expected a function of the case (c){f', where {hint}' if hint else ''}, or a number")
+        raise InputError(
+            f"{what} is {shown}; expected a function of the case (c){f', where {hint}' if hint else ''}, or a number"
+        )
     return given
 
 

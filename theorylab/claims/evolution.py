@@ -6,14 +6,25 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from theorylab.claims.base import (
-    Claim, Conjugates, Conserved, Evolves, Formula, Goal, Sense, Test, Zero, checked_flow, checked_quantity, observed, of_case,
+    Claim,
+    Conjugates,
+    Conserved,
+    Evolves,
+    Formula,
+    Goal,
+    Sense,
+    Test,
+    Zero,
+    checked_flow,
+    checked_quantity,
+    observed,
+    of_case,
     starting,
 )  # fmt: skip
 from theorylab.errors import InputError
 from theorylab.flow import Flow, Scheme
 from theorylab.readings.array import is_number
 from theorylab.readings.namespace import Case, Namespace, call
-
 
 UNSET = object()
 
@@ -55,7 +66,17 @@ class Invariant(Claim):
         def drift(p: Any, c: Any) -> Any:
             return observed(call(self.quantity, p, c)) - starting(self.quantity, self.subject, c)
 
-        return [Test(name="drift", kind="zero", where="run", subject=self.subject, observe=drift, scale=self.quantity, horizon=self.horizon)]
+        return [
+            Test(
+                name="drift",
+                kind="zero",
+                where="run",
+                subject=self.subject,
+                observe=drift,
+                scale=self.quantity,
+                horizon=self.horizon,
+            )
+        ]
 
 
 class Evolution(Claim):
@@ -63,12 +84,16 @@ class Evolution(Claim):
 
     kind: ClassVar[str] = "evolution"
 
-    def __init__(self, subject: Flow | Scheme, quantity: Formula, rate: Any, *, sense: Sense = "==", **meta: Any) -> None:
+    def __init__(
+        self, subject: Flow | Scheme, quantity: Formula, rate: Any, *, sense: Sense = "==", **meta: Any
+    ) -> None:
         if not isinstance(subject, (Flow, Scheme)):
             raise InputError(f"Evolution got {type(subject).__name__}; expected a flow or a scheme")
         if sense not in ("==", "<=", ">="):
             raise InputError(f"sense is {sense!r}; expected '==', '<=' or '>='")
-        super().__init__({"subject": subject, "quantity": checked_quantity(quantity), "rate": rate, "sense": sense}, meta)
+        super().__init__(
+            {"subject": subject, "quantity": checked_quantity(quantity), "rate": rate, "sense": sense}, meta
+        )
         if not is_number(rate):
             checked_quantity(rate, "rate")
         self.quantity, self.rate, self.sense = quantity, rate, sense
@@ -80,17 +105,35 @@ class Evolution(Claim):
     def goals(self) -> Sequence[Goal]:
         if isinstance(self.subject, Scheme):
             return [Zero(name="step", subject=self.subject.flow, formula=self._step)] if self.sense == "==" else []
-        return [Evolves(name=self.name or "evolution", subject=self.subject, formula=self.quantity, rate=self.rate, sense=self.sense)]
+        return [
+            Evolves(
+                name=self.name or "evolution",
+                subject=self.subject,
+                formula=self.quantity,
+                rate=self.rate,
+                sense=self.sense,
+            )
+        ]
 
     def tests(self) -> Sequence[Test]:
         if isinstance(self.subject, Scheme):
             kind = "zero" if self.sense == "==" else "nonnegative"
             sign = -1 if self.sense == "<=" else 1
-            return [Test(name="step", kind=kind, where="state", subject=self.subject.flow, observe=lambda p, c: self._step(p, c) * sign)]
+            return [
+                Test(
+                    name="step",
+                    kind=kind,
+                    where="state",
+                    subject=self.subject.flow,
+                    observe=lambda p, c: self._step(p, c) * sign,
+                )
+            ]
         if is_number(self.rate) and not self.rate:
             flow, accumulated = self.subject, lambda p, c: 0
         else:
-            flow = self.subject.with_integral(accumulated_rate=self.rate if callable(self.rate) else lambda p: self.rate)
+            flow = self.subject.with_integral(
+                accumulated_rate=self.rate if callable(self.rate) else lambda p: self.rate
+            )
             accumulated = lambda p, c: c.integral.accumulated_rate  # noqa: E731
 
         def change(p: Any, c: Any) -> Any:
@@ -109,7 +152,9 @@ class Trajectory(Claim):
 
     kind: ClassVar[str] = "trajectory"
 
-    def __init__(self, subject: Flow, quantity: Formula, formula: Formula, *, on: Sequence[Invariant] = (), **meta: Any) -> None:
+    def __init__(
+        self, subject: Flow, quantity: Formula, formula: Formula, *, on: Sequence[Invariant] = (), **meta: Any
+    ) -> None:
         arguments = {"subject": checked_flow(subject, "Trajectory"), "quantity": checked_quantity(quantity)}
         super().__init__({**arguments, "formula": formula, "on": checked_invariants(on)}, meta)
         self.quantity, self.on = quantity, tuple(on)
@@ -168,7 +213,15 @@ class Conjugate(Claim):
     kind: ClassVar[str] = "equivariance"
 
     def __init__(self, subject: Flow, to: Flow, map: Formula, *, time: Any = 1, **meta: Any) -> None:
-        super().__init__({"subject": checked_flow(subject, "Conjugate"), "to": checked_flow(to, "Conjugate"), "map": checked_quantity(map, "map"), "time": time}, meta)
+        super().__init__(
+            {
+                "subject": checked_flow(subject, "Conjugate"),
+                "to": checked_flow(to, "Conjugate"),
+                "map": checked_quantity(map, "map"),
+                "time": time,
+            },
+            meta,
+        )
         self.to, self.map, self.time = to, map, time
 
     def _gap(self, p: Any, c: Any) -> Any:
@@ -195,8 +248,14 @@ class Conjugate(Claim):
         return self.to.view(call(self.map, p, c), base)[1].f - c.f
 
     def goals(self) -> Sequence[Goal]:
-        fields = Conjugates(name=self.name or "conjugate", subject=self.subject, to=self.to, map=self.map, time=self.time)
-        return [Zero(name="outputs", subject=self.subject, formula=self._outputs), fields] if self._same_slopes else [fields]
+        fields = Conjugates(
+            name=self.name or "conjugate", subject=self.subject, to=self.to, map=self.map, time=self.time
+        )
+        return (
+            [Zero(name="outputs", subject=self.subject, formula=self._outputs), fields]
+            if self._same_slopes
+            else [fields]
+        )
 
     def tests(self) -> Sequence[Test]:
         formulas = {"outputs": self._outputs} if self._same_slopes else {}

@@ -63,7 +63,9 @@ class Inequality(Claim):
     def __init__(self, subject: Subject, lhs: Formula, rhs: Any = 0, *, strict: bool = False, **meta: Any) -> None:
         if isinstance(subject, Scheme):
             raise InputError("Inequality got a scheme; expected a setting or a flow")
-        super().__init__({"subject": subject, "lhs": checked_quantity(lhs, "left side"), "rhs": rhs, "strict": strict}, meta)
+        super().__init__(
+            {"subject": subject, "lhs": checked_quantity(lhs, "left side"), "rhs": rhs, "strict": strict}, meta
+        )
         self.about_runs = isinstance(subject, Flow) and arity(lhs) == 1
         self.strict = strict
         self.formula = _difference(lhs, rhs, moving=isinstance(subject, Flow) and not self.about_runs)

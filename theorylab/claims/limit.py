@@ -44,9 +44,13 @@ class Limit(Claim):
     kind: ClassVar[str] = "limit"
 
     def __init__(self, subject: Flow, quantity: Formula, value: Any, **meta: Any) -> None:
-        super().__init__({"subject": checked_flow(subject, "Limit"), "quantity": checked_quantity(quantity), "value": value}, meta)
+        super().__init__(
+            {"subject": checked_flow(subject, "Limit"), "quantity": checked_quantity(quantity), "value": value}, meta
+        )
         self.quantity = quantity
-        self.value = value if isinstance(value, Minimiser) else of_case(value, "the value of a limit", "c.init is the start")
+        self.value = (
+            value if isinstance(value, Minimiser) else of_case(value, "the value of a limit", "c.init is the start")
+        )
 
     @property
     def premises(self) -> tuple[str, ...]:

@@ -92,7 +92,11 @@ def hypotheses(world: World) -> list[Rule]:
 
 def orthogonal_letter(p: Polynomial) -> Symbol | None:
     """The letter M if p is M M' - I for a square M, else None."""
-    square = [s for s in p.symbols() if s.argument is None and len(s.sizes) == 2 and s.sizes[0] == s.sizes[1] and s.name != "delta"]
+    square = [
+        s
+        for s in p.symbols()
+        if s.argument is None and len(s.sizes) == 2 and s.sizes[0] == s.sizes[1] and s.name != "delta"
+    ]
     for s in square:
         product = Polynomial({po.canonical([(s, (0, -1), 1), (s, (1, -1), 1)])[1]: 1})
         if p == product - Polynomial({((po.delta(s.sizes[0]), (0, 1), 1),): 1}):

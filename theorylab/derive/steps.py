@@ -56,12 +56,18 @@ def _goal_steps(attempt: Attempt) -> list[Step]:
     goal, world = attempt.goal, attempt.world
     left = " ,\\quad ".join(component_tex(c) for c in attempt.residue[:SHOWN])
     used = sorted({r.name for r in attempt.rules})
-    by = "collecting equal terms" + (f", with {', '.join(u for u in used if not u.startswith('goal_'))}" if any(not u.startswith("goal_") for u in used) else "")
+    by = "collecting equal terms" + (
+        f", with {', '.join(u for u in used if not u.startswith('goal_'))}"
+        if any(not u.startswith("goal_") for u in used)
+        else ""
+    )
     by += ", and with what is conserved" if any(u.startswith("goal_") for u in used) else ""
     match goal:
         case Conserved() | Evolves():
             quantity = array_tex(world, world.evaluate(goal.formula))
-            before = rf"\frac{{d}}{{dt}}\left[{quantity}\right]" + ("" if isinstance(goal, Conserved) else r" - \text{rate}")
+            before = rf"\frac{{d}}{{dt}}\left[{quantity}\right]" + (
+                "" if isinstance(goal, Conserved) else r" - \text{rate}"
+            )
             raw = array_tex(world, attempt.value)
             steps = [Step(f"the derivative of {goal.name} along the flow", before, raw)] if raw != left else []
             if isinstance(goal, Evolves) and goal.sense != "==":
@@ -83,5 +89,3 @@ def _signs(attempt: Attempt) -> list[Step]:
     strict = isinstance(attempt.goal, NonNegative) and attempt.goal.strict
     claimed = "> 0" if strict else r"\ge 0"
     return [Step("what has to be shown", left, claimed if attempt.holds else rf"{claimed}\,?"), *shown]
-
-

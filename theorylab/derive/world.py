@@ -162,5 +162,3 @@ class World:
 
         indices = list(np.ndindex(value.shape))
         return [Component(p, (), i) for p, i in zip(polynomials(value.entries(), self.signs), indices, strict=True)]
-
-

@@ -167,7 +167,9 @@ class Runs:
                 cause.append("outside the domain")
             else:
                 cause.append("")
-        return _Ends(relative, size, solution.t, solution.y, solution.stats.steps, self._near(problem, values, solution), cause)
+        return _Ends(
+            relative, size, solution.t, solution.y, solution.stats.steps, self._near(problem, values, solution), cause
+        )
 
     def _near(self, problem: Problem, values: Tensor, solution: Any) -> Tensor:
         """How near each run comes to breaking an inequality: its margin in units of what is compared, (B,)."""

@@ -35,7 +35,9 @@ def number(value: Any) -> Fraction:
     if isinstance(value, float):
         if math.isfinite(value) and (value * FLOAT_DENOMINATOR).is_integer():
             return Fraction(value)
-        raise InputError(f"a formula contains the float {value!r}, which would poison exact algebra; expected {_exact_spelling(value)}")
+        raise InputError(
+            f"a formula contains the float {value!r}, which would poison exact algebra; expected {_exact_spelling(value)}"
+        )
     raise InputError(f"a formula contains {type(value).__name__} {value!r}; expected an array, an int or a Fraction")
 
 
@@ -133,7 +135,9 @@ class Array(ABC):
                 return self, there
             if (here := self.into(type(other))) is not None:
                 return here, other
-            raise InputError(f"a formula mixes {type(self).__name__} and {type(other).__name__} arrays; expected one reading")
+            raise InputError(
+                f"a formula mixes {type(self).__name__} and {type(other).__name__} arrays; expected one reading"
+            )
         if is_number(other):
             return self, self.constant(number(other))
         if hasattr(other, "__array__") or isinstance(other, (list, tuple)):
@@ -264,7 +268,9 @@ class Array(ABC):
     def __len__(self) -> int:
         """The length of the first axis."""
         if not self.ndim:
-            raise InputError("a formula takes the length of a scalar, or iterates over it; expected an array with an axis")
+            raise InputError(
+                "a formula takes the length of a scalar, or iterates over it; expected an array with an axis"
+            )
         if not isinstance(self.shape[0], int):
             raise UnsupportedReading(f"the length {self.shape[0]!r} of an axis needs a given size")
         return self.shape[0]
@@ -280,7 +286,9 @@ class Array(ABC):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """Operators with a numpy array on the left; any other numpy function is refused."""
-        reflected = REFLECTED.get(ufunc.__name__) if method == "__call__" and len(inputs) == 2 and inputs[1] is self else None
+        reflected = (
+            REFLECTED.get(ufunc.__name__) if method == "__call__" and len(inputs) == 2 and inputs[1] is self else None
+        )
         if reflected is None or kwargs:
             return self._refuse(f"numpy.{ufunc.__name__}")
         return getattr(self, reflected)(inputs[0])

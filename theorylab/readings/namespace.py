@@ -49,7 +49,9 @@ class Namespace(Mapping[str, Any]):
     def _combine(self, other: Any, function: Callable[[Any, Any], Any]) -> Namespace:
         if isinstance(other, Mapping):
             if set(other) != set(self):
-                raise InputError(f"namespaces of {sorted(self)} and {sorted(other)} do not match; expected the same names")
+                raise InputError(
+                    f"namespaces of {sorted(self)} and {sorted(other)} do not match; expected the same names"
+                )
             return Namespace({n: function(v, other[n]) for n, v in self._values.items()}, self._kind)
         return Namespace({n: function(v, other) for n, v in self._values.items()}, self._kind)
 
@@ -131,5 +133,7 @@ def arity(function: Callable[..., Any]) -> int:
         q for q in parameters if q.kind in (q.POSITIONAL_ONLY, q.POSITIONAL_OR_KEYWORD) and q.default is q.empty
     ]
     if len(positional) not in (1, 2):
-        raise InputError(f"{getattr(function, '__name__', function)!r} takes {len(positional)} arguments; expected (p) or (p, c)")
+        raise InputError(
+            f"{getattr(function, '__name__', function)!r} takes {len(positional)} arguments; expected (p) or (p, c)"
+        )
     return len(positional)

@@ -114,7 +114,9 @@ def _given(flow: Flow, init: Any) -> dict[str, np.ndarray]:
         try:
             array = np.asarray(values.detach().cpu() if isinstance(values, torch.Tensor) else values, dtype=np.float64)
         except (TypeError, ValueError) as error:
-            raise InputError(f"init of {name!r} is {type(values).__name__}; expected an array of float64 numbers") from error
+            raise InputError(
+                f"init of {name!r} is {type(values).__name__}; expected an array of float64 numbers"
+            ) from error
         if array.ndim == 0:
             raise InputError(f"init of {name!r} is the number {array}; expected an array with a leading trial axis")
         if not np.isfinite(array).all():
