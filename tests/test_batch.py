@@ -45,8 +45,15 @@ def run(folder: Path, judge: Judge, *names: str) -> tuple[Outcome, str]:
     stream = io.StringIO()
     monitor = PlainMonitor(len(names), stream)
     outcome = run_batch(
-        claims(*names), judge, folder=folder, command="theorylab", seed=0, settings={"trials": 1}, monitor=monitor, workers=1
-    )  # fmt: skip
+        claims(*names),
+        judge,
+        folder=folder,
+        command="theorylab",
+        seed=0,
+        settings={"trials": 1},
+        monitor=monitor,
+        workers=1,
+    )
     return outcome, stream.getvalue()
 
 
@@ -119,9 +126,15 @@ def test_results_do_not_depend_on_the_number_of_processes(tmp_path: Path) -> Non
         folder = tmp_path / str(workers)
         monitor = PlainMonitor(len(names), io.StringIO())
         outcome = run_batch(
-            claims(*names), Judge(folder, two=InputError("no")), folder=folder, command="theorylab", seed=0,
-            settings={}, monitor=monitor, workers=workers,
-        )  # fmt: skip
+            claims(*names),
+            Judge(folder, two=InputError("no")),
+            folder=folder,
+            command="theorylab",
+            seed=0,
+            settings={},
+            monitor=monitor,
+            workers=workers,
+        )
         records.append(([v.id for v in outcome.verdicts], [f.message for f in outcome.failures], files(folder)))
     assert records[0] == records[1]
 
@@ -129,6 +142,12 @@ def test_results_do_not_depend_on_the_number_of_processes(tmp_path: Path) -> Non
 def test_an_internal_error_comes_back_from_another_process(tmp_path: Path) -> None:
     with pytest.raises(InternalError, match="two readings disagree"):
         run_batch(
-            claims("one", "two", "three"), Judge(tmp_path / "run", two=InternalError("two readings disagree")),
-            folder=tmp_path / "run", command="theorylab", seed=0, settings={}, monitor=PlainMonitor(3, io.StringIO()), workers=2,
-        )  # fmt: skip
+            claims("one", "two", "three"),
+            Judge(tmp_path / "run", two=InternalError("two readings disagree")),
+            folder=tmp_path / "run",
+            command="theorylab",
+            seed=0,
+            settings={},
+            monitor=PlainMonitor(3, io.StringIO()),
+            workers=2,
+        )

@@ -340,10 +340,17 @@ def GradientFlow(
     if setting is not None and not isinstance(setting, Setting):
         raise InputError(f"setting is {type(setting).__name__}; expected tl.Setting(...)")
     flow = FirstOrder(
-        model=model, loss=as_loss(loss), data=_checked_data(data), setting=setting or Setting(),
-        rates=dict(rates or {}), weight_decay=weight_decay, metric=metric, gates=gates, state=dict(model.shapes),
+        model=model,
+        loss=as_loss(loss),
+        data=_checked_data(data),
+        setting=setting or Setting(),
+        rates=dict(rates or {}),
+        weight_decay=weight_decay,
+        metric=metric,
+        gates=gates,
+        state=dict(model.shapes),
         name=name or model.name,
-    )  # fmt: skip
+    )
     made = flow if momentum is None else SecondOrder(base=flow, momentum=momentum, setting=flow.setting, name=flow.name)
     _ = made.initial()
     return made

@@ -62,9 +62,12 @@ class Model:
     @cached_property
     def _takes_case(self) -> bool:
         names = [
-            q for q in inspect.signature(self.function).parameters.values()
-            if q.kind in (q.POSITIONAL_ONLY, q.POSITIONAL_OR_KEYWORD) and q.default is q.empty and q.name not in self.options
-        ]  # fmt: skip
+            q
+            for q in inspect.signature(self.function).parameters.values()
+            if q.kind in (q.POSITIONAL_ONLY, q.POSITIONAL_OR_KEYWORD)
+            and q.default is q.empty
+            and q.name not in self.options
+        ]
         if len(names) not in (2, 3):
             raise InputError(f"model {self.name!r} takes {len(names)} arguments; expected (p, x) or (p, x, c)")
         return len(names) == 3

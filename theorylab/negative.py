@@ -35,9 +35,16 @@ def verify_failure(claim: Fails, verify: Verify, options: Mapping[str, Any]) -> 
         proof = ruled(sealed, path, found.get("steps", ()), "An exact counterexample was computed.")
         if proof.accepted:
             return _verdict(
-                claim, options, status="proved", tier="kernel", scope=proof.scope, premises=proof.premises, evidence=proof.evidence,
-                certificate=str(proof.path), certificate_hash=proof.hash,
-            )  # fmt: skip
+                claim,
+                options,
+                status="proved",
+                tier="kernel",
+                scope=proof.scope,
+                premises=proof.premises,
+                evidence=proof.evidence,
+                certificate=str(proof.path),
+                certificate_hash=proof.hash,
+            )
     inner = verify(claim.claim, **{k: v for k, v in options.items() if k != "out"}, out=folder / "inner")
     evidence = Evidence(
         "argument",
@@ -100,7 +107,15 @@ def verify_chain(claim: Theorem, verify: Verify, options: Mapping[str, Any]) -> 
 
 def _verdict(claim: Fails | Theorem, options: Mapping[str, Any], **parts: Any) -> Verdict:
     return Verdict(
-        id=claim.id, expected=claim.expected, control_of=claim.control_of, kind=claim.kind, title=claim.title, statement=claim.then(),
-        statement_tex=claim.tex, source=str(claim.source or ""), settings={"trials": options["trials"], "seed": options["seed"]},
-        reproduce=f"theorylab verify {claim.id} --trials {options['trials']} --seed {options['seed']}", **parts,
-    )  # fmt: skip
+        id=claim.id,
+        expected=claim.expected,
+        control_of=claim.control_of,
+        kind=claim.kind,
+        title=claim.title,
+        statement=claim.then(),
+        statement_tex=claim.tex,
+        source=str(claim.source or ""),
+        settings={"trials": options["trials"], "seed": options["seed"]},
+        reproduce=f"theorylab verify {claim.id} --trials {options['trials']} --seed {options['seed']}",
+        **parts,
+    )

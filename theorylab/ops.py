@@ -15,11 +15,44 @@ from theorylab.readings.calculus import directional, gradient, is_numeric, readi
 from theorylab.readings.namespace import Namespace
 
 __all__ = [
-    "absolute", "arcsinh", "array", "basis", "cayley", "concat", "cos", "cosh", "derivative", "diag", "dot", "exp",
-    "expm", "eye", "gradient", "leaky_relu", "log", "maximum", "minimum", "norm", "null_component", "outer", "relu",
-    "root", "sign", "sin", "sinh", "softmax", "sqrt", "stack", "step", "sum", "tanh", "trace", "vec", "where",
+    "absolute",
+    "arcsinh",
+    "array",
+    "basis",
+    "cayley",
+    "concat",
+    "cos",
+    "cosh",
+    "derivative",
+    "diag",
+    "dot",
+    "exp",
+    "expm",
+    "eye",
+    "gradient",
+    "leaky_relu",
+    "log",
+    "maximum",
+    "minimum",
+    "norm",
+    "null_component",
+    "outer",
+    "relu",
+    "root",
+    "sign",
+    "sin",
+    "sinh",
+    "softmax",
+    "sqrt",
+    "stack",
+    "step",
+    "sum",
+    "tanh",
+    "trace",
+    "vec",
+    "where",
     "zeros_like",
-]  # fmt: skip
+]
 
 
 def _array(x: Any) -> Array:

@@ -106,14 +106,26 @@ def _verify(
         evidence.append(_search_evidence(claim, found, sizes, seed))
     decision = judge(claim, proof, found, observations, sizes)
     return Verdict(
-        id=claim.id, status=decision.status, tier=decision.tier, scope=decision.scope, premises=decision.premises,
-        evidence=tuple(evidence), certificate=str(proof.path) if proof.accepted else None,
+        id=claim.id,
+        status=decision.status,
+        tier=decision.tier,
+        scope=decision.scope,
+        premises=decision.premises,
+        evidence=tuple(evidence),
+        certificate=str(proof.path) if proof.accepted else None,
         certificate_hash=proof.hash if proof.accepted else None,
-        counterexample=found.counterexample if decision.status == "refuted" else None, reason=decision.reason,
-        expected=claim.expected, control_of=claim.control_of, kind=claim.kind, title=claim.title, statement=claim.then(),
-        statement_tex=claim.tex, source=str(claim.source or ""),
-        settings={"dims": dict(sizes), "trials": trials, "seed": seed}, reproduce=_reproduce(claim, sizes, trials, seed),
-    )  # fmt: skip
+        counterexample=found.counterexample if decision.status == "refuted" else None,
+        reason=decision.reason,
+        expected=claim.expected,
+        control_of=claim.control_of,
+        kind=claim.kind,
+        title=claim.title,
+        statement=claim.then(),
+        statement_tex=claim.tex,
+        source=str(claim.source or ""),
+        settings={"dims": dict(sizes), "trials": trials, "seed": seed},
+        reproduce=_reproduce(claim, sizes, trials, seed),
+    )
 
 
 def _hunt_runs(
@@ -238,9 +250,12 @@ def _kernel_evidence(ruling: Ruling, path: Path) -> Evidence:
         else f"The independent checker rejected the certificate: {ruling.reason}."
     )
     return Evidence(
-        "kernel", text, "for" if ruling.accepted else "open", {"statement": ruling.statement_hash, "scope": ruling.scope},
+        "kernel",
+        text,
+        "for" if ruling.accepted else "open",
+        {"statement": ruling.statement_hash, "scope": ruling.scope},
         reproduce=f"python -S -m proofs_check {'/'.join(path.parts[-3:])}",
-    )  # fmt: skip
+    )
 
 
 def _hypotheses(claim: Claim) -> list[str]:
@@ -271,11 +286,23 @@ def _simulation_evidence(claim: Claim, o: Observation, sizes: Mapping[str, int],
         points = tuple(max(w, floor) for w in o.worst)
         figures = (
             Figure(
-                f"{o.test.name} against tolerance", "relative tolerance of the integrator", f"worst relative {o.test.name}",
-                (Series(o.test.name, o.tolerances, points), Series("proportional to the tolerance", o.tolerances, tuple(points[0] * t / o.tolerances[0] for t in o.tolerances), "line")),
-                "log", "log", "A true law is broken by the integrator alone, so its residual falls with the tolerance.",
+                f"{o.test.name} against tolerance",
+                "relative tolerance of the integrator",
+                f"worst relative {o.test.name}",
+                (
+                    Series(o.test.name, o.tolerances, points),
+                    Series(
+                        "proportional to the tolerance",
+                        o.tolerances,
+                        tuple(points[0] * t / o.tolerances[0] for t in o.tolerances),
+                        "line",
+                    ),
+                ),
+                "log",
+                "log",
+                "A true law is broken by the integrator alone, so its residual falls with the tolerance.",
             ),
-        )  # fmt: skip
+        )
     where = {"case": "cases", "state": "states", "run": "runs", "end": "limits"}[o.test.where]
     text = f"{o.test.name[:1].upper() + o.test.name[1:]} over {o.trials} {where}: {o.reason}."
     return Evidence("simulation", text, outcome, numbers, (), figures, _reproduce(claim, sizes, o.trials, seed))

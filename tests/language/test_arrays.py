@@ -88,7 +88,7 @@ CASES: dict[str, tuple[Callable[..., Any], Callable[..., Any], tuple[np.ndarray,
     "trace": (ops.trace, np.trace, (SQUARE,)),
     "basis": (lambda v: ops.basis(v, 2), lambda v: np.eye(4)[2], (V,)),
     "constants": (lambda v: ops.array([[1], [Fraction(1, 2)]]) * v, lambda v: np.array([[1], [0.5]]) * v, (V,)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -140,7 +140,11 @@ X, G = Exact.variable("X", (2, 3)), Indexed.letter("X", ("k", "d"))
 @pytest.mark.parametrize(
     ("misuse", "error", "sentence"),
     [
-        (lambda: X + 0.1, InputError, r"float 0\.1, which would poison exact algebra; expected an exact one: write Fraction\(1, 10\)"),
+        (
+            lambda: X + 0.1,
+            InputError,
+            r"float 0\.1, which would poison exact algebra; expected an exact one: write Fraction\(1, 10\)",
+        ),
         (lambda: X * float("nan"), InputError, "float nan"),
         (lambda: X * 1j, InputError, "combines an array with complex"),
         (lambda: X * None, InputError, "combines an array with NoneType"),
@@ -172,7 +176,7 @@ X, G = Exact.variable("X", (2, 3)), Indexed.letter("X", ("k", "d"))
         (lambda: ops.stack([G, G]), UnsupportedReading, "stacking needs given sizes"),
         (lambda: 1 / (0 * X), InputError, "divides by an expression that is exactly zero"),
     ],
-)  # fmt: skip
+)
 def test_misuse_is_one_sentence(misuse: Callable[[], Any], error: type[Exception], sentence: str) -> None:
     with pytest.raises(error, match=sentence) as caught:
         misuse()

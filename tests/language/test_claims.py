@@ -171,9 +171,16 @@ def test_limit_at_a_minimiser_has_the_premise_of_zero_loss() -> None:
 
 hypothesis = tl.assume("a = b", lambda c: c.init.a - c.init.b, lambda c: {"init.b": c.init.a})
 law = tl.Invariant(
-    pair.with_(setting=tl.Setting(hypothesis)), lambda p: p.a - p.b, name="difference", title="a and b stay equal",
-    statement="a = b", expect="proved", premises=["none"], quantifier="almost every", settle={"trials": 8},
-)  # fmt: skip
+    pair.with_(setting=tl.Setting(hypothesis)),
+    lambda p: p.a - p.b,
+    name="difference",
+    title="a and b stay equal",
+    statement="a = b",
+    expect="proved",
+    premises=["none"],
+    quantifier="almost every",
+    settle={"trials": 8},
+)
 
 
 def test_a_control_is_expected_to_be_refuted() -> None:
@@ -233,7 +240,10 @@ def test_sources() -> None:
         (lambda: tl.Evolution(tl.Setting(), lambda p: p, 0), "Evolution got Setting"),  # type: ignore[arg-type]
         (lambda: tl.Evolution(pair, lambda p: p.a, 0, sense="<"), "sense is '<'"),  # type: ignore[arg-type]
         (lambda: tl.Evolution(pair, lambda p: p.a, "fast"), "the rate is str"),
-        (lambda: tl.Trajectory(pair, lambda p: p.a, lambda p, c: p.a), "function of 2 arguments; expected a function of the case"),
+        (
+            lambda: tl.Trajectory(pair, lambda p: p.a, lambda p, c: p.a),
+            "function of 2 arguments; expected a function of the case",
+        ),
         (lambda: tl.Inequality(pair.euler("h"), lambda p: p.a), "Inequality got a scheme"),
         (lambda: tl.Limit(pair, lambda p: p.a, lambda p, c: p.a), "expected a function of the case"),
         (lambda: tl.argmin(3), "argmin got int; expected a potential of tl.bias"),
@@ -244,7 +254,7 @@ def test_sources() -> None:
         (lambda: law.without("a = c"), "there is no assumption 'a = c' to drop"),
         (lambda: tl.Fails(law).but(setting=tl.Setting()), "Fails.but got 'setting'; expected one of: claim, at, name"),
     ],
-)  # fmt: skip
+)
 def test_misuse_is_one_sentence(misuse: Callable[[], Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence) as caught:
         misuse()

@@ -108,19 +108,23 @@ def test_unknown_loss_has_an_arbitrary_derivative() -> None:
 def test_rates_decay_and_metric() -> None:
     """theta' = -M (eta g) - lambda theta, each option a number, or a function of (c) or of (p, c)."""
     flow = tl.GradientFlow(
-        network, loss=tl.loss.square, setting=tl.Setting(eta=tl.var(positive=True), lam=tl.var()),
-        rates={"W1": lambda c: c.eta, "b": 3, "W2": lambda p, c: (p.b**2).sum()}, weight_decay=lambda c: c.lam,
+        network,
+        loss=tl.loss.square,
+        setting=tl.Setting(eta=tl.var(positive=True), lam=tl.var()),
+        rates={"W1": lambda c: c.eta, "b": 3, "W2": lambda p, c: (p.b**2).sum()},
+        weight_decay=lambda c: c.lam,
         metric=lambda p, c: {"W1": p.W1**2, "b": ops.outer(p.b, p.b), "W2": 2},
-    )  # fmt: skip
+    )
     problem = problem_of(flow)
     states, velocities = field(problem)
     for i, (p, v) in enumerate(zip(states, velocities, strict=True)):
         c = case(problem, i)
         g = descent(lambda q, c=c: square(by_hand(q, c["x"]), c["y"]), p)
         expected = {
-            "W1": p["W1"] ** 2 * g["W1"] * c["eta"], "b": 3 * p["b"] * (p["b"] @ g["b"]),
+            "W1": p["W1"] ** 2 * g["W1"] * c["eta"],
+            "b": 3 * p["b"] * (p["b"] @ g["b"]),
             "W2": 2 * g["W2"] * (p["b"] ** 2).sum(),
-        }  # fmt: skip
+        }
         assert_same(v, {n: e - c["lam"] * p[n] for n, e in expected.items()})
 
 
@@ -129,9 +133,12 @@ def test_momentum_is_second_order_from_rest(friction: int | str) -> None:
     """W' = V, V' = -grad L - lambda W - tau V with V(0) = 0."""
     setting = tl.Setting(tau=tl.var(positive=True))
     flow = tl.GradientFlow(
-        network, loss=tl.loss.square, setting=setting, weight_decay=tl.Fraction(1, 2),
+        network,
+        loss=tl.loss.square,
+        setting=setting,
+        weight_decay=tl.Fraction(1, 2),
         momentum=(lambda c: c.tau) if friction == "tau" else friction,
-    )  # fmt: skip
+    )
     problem = problem_of(flow)
     start = problem.unflatten(problem.initial)
     assert all(not v.any() for n, v in start.items() if n.startswith("velocity_"))
@@ -320,15 +327,27 @@ def test_input_shapes_are_found() -> None:
         (lambda: tl.GradientFlow(linear, data=([[1]], [[float("inf")]])), "data y contains inf"),
         (lambda: tl.GradientFlow(linear, data=([], [])), "data x is empty"),
         (lambda: Flow(lambda p: {}, state={"values": "d"}), "a state is named 'values'"),
-        (lambda: field(problem_of(Flow(lambda p: {"v": p.w}, state={"w": "d"}, name="odd"))), "the field of 'odd' gives"),
-        (lambda: field(problem_of(tl.GradientFlow(linear, loss=tl.loss.square, metric=lambda p: {"v": 1}))), "metric gives"),
-        (lambda: problem_of(tl.GradientFlow(linear, loss=tl.loss.square, data=lambda c: 3)), "data gives int; expected a pair"),
-        (lambda: problem_of(tl.GradientFlow(linear, loss=tl.loss.square, data=([[1], [2], [3]], [[1, 2]]))), "targets of shape"),
+        (
+            lambda: field(problem_of(Flow(lambda p: {"v": p.w}, state={"w": "d"}, name="odd"))),
+            "the field of 'odd' gives",
+        ),
+        (
+            lambda: field(problem_of(tl.GradientFlow(linear, loss=tl.loss.square, metric=lambda p: {"v": 1}))),
+            "metric gives",
+        ),
+        (
+            lambda: problem_of(tl.GradientFlow(linear, loss=tl.loss.square, data=lambda c: 3)),
+            "data gives int; expected a pair",
+        ),
+        (
+            lambda: problem_of(tl.GradientFlow(linear, loss=tl.loss.square, data=([[1], [2], [3]], [[1, 2]]))),
+            "targets of shape",
+        ),
         (lambda: Flow(lambda p: p, state={"w": "d"}).objective({}, {}), "is not a gradient flow"),  # type: ignore[arg-type]
         (lambda: complete_dims(["d"], {"e": 2}), "unknown size 'e'; expected one of: d"),
         (lambda: complete_dims(["d"], {"d": 0}), "d=0; expected a positive integer"),
     ],
-)  # fmt: skip
+)
 def test_misuse_is_one_sentence(misuse: Callable[[], Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence) as caught:
         misuse()

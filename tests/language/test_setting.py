@@ -199,16 +199,25 @@ def test_distributions(law: Draw, holds: Callable[[np.ndarray], bool]) -> None:
         (lambda: Setting(t=tl.var()), "named 't'"),
         (lambda: Setting(init_=tl.var(), base=tl.var()), "named 'base'"),
         (lambda: LINEAR.without("A z = 1"), "there is no assumption 'A z = 1' to drop; expected one of: 'A z = 0'"),
-        (lambda: cases(Setting(tl.assume("q", None, lambda c: {"q": 1}), z=tl.var("N"))), "enforces the unknown variable 'q'"),
+        (
+            lambda: cases(Setting(tl.assume("q", None, lambda c: {"q": 1}), z=tl.var("N"))),
+            "enforces the unknown variable 'q'",
+        ),
         (lambda: cases(Setting(tl.assume("q", None, lambda c: 3), z=tl.var("N"))), "gives int; expected a mapping"),
-        (lambda: cases(Setting(tl.assume("q", None, lambda c: {"z": c.z[None]}), z=tl.var("N"))), "'z' from assumption 'q' has shape"),
+        (
+            lambda: cases(Setting(tl.assume("q", None, lambda c: {"z": c.z[None]}), z=tl.var("N"))),
+            "'z' from assumption 'q' has shape",
+        ),
         (lambda: cases(Flow(lambda p: p, state={"w": "d"}, setting=Setting(init={"w": "big"}))), "init of 'w' is str"),
-        (lambda: cases(Flow(lambda p: p, state={"w": "d"}, setting=Setting(init={"w": tl.var("N")}))), "init of 'w' has shape 'N'"),
+        (
+            lambda: cases(Flow(lambda p: p, state={"w": "d"}, setting=Setting(init={"w": tl.var("N")}))),
+            "init of 'w' has shape 'N'",
+        ),
         (lambda: cases(Flow(lambda p: p, state={"w": "d"}, setting=Setting(init={"v": 1}))), "unknown parameter 'v'"),
         (lambda: cases(Setting()), "no variable to draw"),
         (lambda: draw_cases(LINEAR, {"M": 2, "N": 3}, 1, 0), "the size 'd' has no value; expected it in dims"),
     ],
-)  # fmt: skip
+)
 def test_misuse_is_one_sentence(misuse: Callable[[], Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence) as caught:
         misuse()

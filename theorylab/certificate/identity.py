@@ -129,8 +129,9 @@ class Writer:
             outputs = self.world.components(self.world.array(base.outputs(p, c)))
             spec["outputs"] = [
                 [self.definition("output", f), self.definition("slope", r)]
-                for f, r in zip(outputs, weights, strict=True) if f.entry
-            ]  # fmt: skip
+                for f, r in zip(outputs, weights, strict=True)
+                if f.entry
+            ]
         if descent is not None:
             rates, decay = descent
             for name, rate in rates.items():
@@ -142,8 +143,9 @@ class Writer:
                 spec["friction"] = self.scalar(flow.friction(p, c))
                 spec["velocity"] = {
                     self.definition("state", w): self.definition("state", v)
-                    for n in rates for w, v in zip(parts[n], parts[f"velocity_{n}"], strict=True)
-                }  # fmt: skip
+                    for n in rates
+                    for w, v in zip(parts[n], parts[f"velocity_{n}"], strict=True)
+                }
         else:
             for name, value in flow.field(p, c).items():
                 self.right_side(explicit, parts[name], self.world.lift(value, state[name]))

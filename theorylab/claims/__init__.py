@@ -7,6 +7,18 @@ from theorylab.claims.limit import Limit, argmin
 from theorylab.claims.negative import Fails, Theorem
 
 __all__ = [
-    "Claim", "Conjugate", "Evolution", "Fails", "Identity", "Inequality", "Invariant", "Limit", "Source", "Test", "Theorem",
-    "Trajectory", "argmin", "paper",
-]  # fmt: skip
+    "Claim",
+    "Conjugate",
+    "Evolution",
+    "Fails",
+    "Identity",
+    "Inequality",
+    "Invariant",
+    "Limit",
+    "Source",
+    "Test",
+    "Theorem",
+    "Trajectory",
+    "argmin",
+    "paper",
+]

@@ -20,7 +20,7 @@ from theorylab.claims.base import (
     observed,
     of_case,
     starting,
-)  # fmt: skip
+)
 from theorylab.errors import InputError
 from theorylab.flow import Flow, Scheme
 from theorylab.readings.array import is_number
@@ -142,9 +142,16 @@ class Evolution(Claim):
         sign = -1 if self.sense == "<=" else 1
         kind = "zero" if self.sense == "==" else "nonnegative"
         return [
-            Test(name="drift", kind=kind, where="run", subject=flow, observe=lambda p, c: change(p, c) * sign,
-                 scale=self.quantity, horizon=self.horizon)
-        ]  # fmt: skip
+            Test(
+                name="drift",
+                kind=kind,
+                where="run",
+                subject=flow,
+                observe=lambda p, c: change(p, c) * sign,
+                scale=self.quantity,
+                horizon=self.horizon,
+            )
+        ]
 
 
 class Trajectory(Claim):
@@ -203,8 +210,16 @@ class Trajectory(Claim):
 
     def tests(self) -> Sequence[Test]:
         return [
-            Test(name="gap", kind="zero", where="run", subject=self.subject, observe=self._gap, scale=self.quantity, horizon=self.horizon)
-        ]  # fmt: skip
+            Test(
+                name="gap",
+                kind="zero",
+                where="run",
+                subject=self.subject,
+                observe=self._gap,
+                scale=self.quantity,
+                horizon=self.horizon,
+            )
+        ]
 
 
 class Conjugate(Claim):

@@ -80,9 +80,17 @@ class Inequality(Claim):
         observe: Formula = _at_ends(self.formula) if self.about_runs else self.formula
         sides: Formula | None = _at_ends(self._sides) if self.about_runs else None
         return [
-            Test(name="margin", kind="nonnegative", where=where, subject=self.subject, observe=observe, sides=sides,
-                 strict=self.strict, horizon=self.horizon)
-        ]  # fmt: skip
+            Test(
+                name="margin",
+                kind="nonnegative",
+                where=where,
+                subject=self.subject,
+                observe=observe,
+                sides=sides,
+                strict=self.strict,
+                horizon=self.horizon,
+            )
+        ]
 
     def _sides(self, c: Any) -> Any:
         left, right = (of_case(self._arguments[side], side)(c) for side in ("lhs", "rhs"))

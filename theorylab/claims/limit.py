@@ -80,12 +80,30 @@ class Limit(Claim):
                 return call(self.quantity, p, c)
 
             name = "distance to the predicted limit"
-        premise = [
-            Test(name="loss, which is to vanish", kind="zero", where="end", subject=self.subject,
-                 observe=lambda p, c: self.subject.objective(p, c), horizon=self.horizon,
-                 premise=True)
-        ] if isinstance(self.value, Minimiser) else []  # fmt: skip
+        premise = (
+            [
+                Test(
+                    name="loss, which is to vanish",
+                    kind="zero",
+                    where="end",
+                    subject=self.subject,
+                    observe=lambda p, c: self.subject.objective(p, c),
+                    horizon=self.horizon,
+                    premise=True,
+                )
+            ]
+            if isinstance(self.value, Minimiser)
+            else []
+        )
         return premise + [
-            Test(name=name, kind="zero", where="end", subject=self.subject, observe=residual, scale=size, horizon=self.horizon,
-                 tolerance=self.settle.get("tolerance"))
-        ]  # fmt: skip
+            Test(
+                name=name,
+                kind="zero",
+                where="end",
+                subject=self.subject,
+                observe=residual,
+                scale=size,
+                horizon=self.horizon,
+                tolerance=self.settle.get("tolerance"),
+            )
+        ]

@@ -17,9 +17,13 @@ from typing import Any, Self
 from theorylab.errors import InputError, ShapeError, UnsupportedReading
 
 REFLECTED = {
-    "add": "__radd__", "subtract": "__rsub__", "multiply": "__rmul__", "divide": "__rtruediv__", "matmul": "__rmatmul__",
+    "add": "__radd__",
+    "subtract": "__rsub__",
+    "multiply": "__rmul__",
+    "divide": "__rtruediv__",
+    "matmul": "__rmatmul__",
     "power": "__rpow__",
-}  # fmt: skip
+}
 Axis = int | Sequence[int] | None
 Size = int | str
 

@@ -174,9 +174,16 @@ def _along_runs(
     at_start = residual(zero, problem.initial, rows).abs()
     ladder = tuple(options.get("tolerances", LADDER))
     runs = refine(
-        problem.compiled(), problem.initial, ladder, observe=residual, t_end=t_end, device=device,
-        max_steps=int(options.get("max_steps", MAX_STEPS)), atol=options.get("atol"), method=options.get("method", "auto"),
-    )  # fmt: skip
+        problem.compiled(),
+        problem.initial,
+        ladder,
+        observe=residual,
+        t_end=t_end,
+        device=device,
+        max_steps=int(options.get("max_steps", MAX_STEPS)),
+        atol=options.get("atol"),
+        method=options.get("method", "auto"),
+    )
     assert runs.drift is not None
     scale = _scale(test, problem, runs.runs[-1].t, runs.runs[-1].y)
     followed = runs.followed & torch.isfinite(runs.drift).all(0).all(1)
@@ -216,9 +223,15 @@ def _at_ends(
     velocity = problem.compiled()
     for tolerance in ladder:
         solution = integrate(
-            velocity, problem.initial, t_end=t_end, rtol=tolerance, atol=tolerance * 1e-3 if atol is None else atol,
-            until=Converged(gtol * tolerance / ladder[-1]), max_steps=int(options.get("max_steps", LIMIT_STEPS)), device=device,
-        )  # fmt: skip
+            velocity,
+            problem.initial,
+            t_end=t_end,
+            rtol=tolerance,
+            atol=tolerance * 1e-3 if atol is None else atol,
+            until=Converged(gtol * tolerance / ladder[-1]),
+            max_steps=int(options.get("max_steps", LIMIT_STEPS)),
+            device=device,
+        )
         ends.append(solution.y)
         times.append(solution.t)
         done &= solution.status == 0

@@ -179,10 +179,14 @@ class Problem(Cases):
             self.shapes[f"integral.{name}"] = self._integral_shape(name)
         self.dimension = sum(int(np.prod(s)) for s in self.shapes.values())
         self._selected: tuple[Tensor, dict[str, Tensor]] | None = None
-        self.initial = self.flatten({
-            n: self.values[f"init.{n}"] if n in flow.state else torch.zeros(self.trials, *s, dtype=torch.float64, device=self.device)
-            for n, s in self.shapes.items()
-        })  # fmt: skip
+        self.initial = self.flatten(
+            {
+                n: self.values[f"init.{n}"]
+                if n in flow.state
+                else torch.zeros(self.trials, *s, dtype=torch.float64, device=self.device)
+                for n, s in self.shapes.items()
+            }
+        )
 
     def _integral_shape(self, name: str) -> tuple[int, ...]:
         def value(one: dict[str, Tensor]) -> Tensor:
@@ -208,8 +212,12 @@ class Problem(Cases):
         """The case tensors of some trials."""
         if self._selected is None or self._selected[0] is not rows:
             whole = len(rows) == self.trials
-            self._selected = (rows, dict(self.values) if whole and bool((rows == torch.arange(self.trials, device=rows.device)).all())
-                              else {n: t[rows] for n, t in self.values.items()})  # fmt: skip
+            self._selected = (
+                rows,
+                dict(self.values)
+                if whole and bool((rows == torch.arange(self.trials, device=rows.device)).all())
+                else {n: t[rows] for n, t in self.values.items()},
+            )
         return self._selected[1]
 
     def field(self, t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
