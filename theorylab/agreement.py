@@ -104,7 +104,7 @@ def _general(
 
 
 def _gap(reading: str, label: str, one: np.ndarray, other: np.ndarray, bound: np.ndarray) -> float:
-    """The largest difference in units of 1 + size, beyond what rounding explains; both readings round within `bound`."""
+    """The largest difference in units of 1 + size beyond what rounding explains; both readings round within `bound`."""
     both = np.isfinite(one) & np.isfinite(other)
     rounding = np.where(both, ROUNDINGS * np.nan_to_num(bound), 0.0)
     gap = np.where(both, np.abs(np.where(both, one - other, 0.0)), 0.0)

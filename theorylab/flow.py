@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import numpy as np
 
@@ -36,13 +37,14 @@ class Free:
 class Flow:
     """An ordinary differential equation p' = field(p, c) on named parameters, over the cases of a setting.
 
-    `state` gives shapes ("d n" or a tuple of sizes); `integrals` are further states that start at 0: s' = integrand(p, c), read as c.integral.s.
+    `state` gives shapes ("d n" or a tuple of sizes); `integrals` are further states that
+    start at 0: s' = integrand(p, c), read as c.integral.s.
     """
 
     right_side: Formula | None = None
     _: KW_ONLY
     state: Mapping[str, Any]
-    setting: Setting = Setting()
+    setting: Setting = field(default_factory=Setting)
     integrals: Mapping[str, Formula] = field(default_factory=dict)
     gates: Any = 0
     name: str = "flow"
@@ -180,15 +182,17 @@ class FirstOrder(Flow):
     def _letters(self, make: Make) -> Case:
         return self.setting.letters(make, {n: make(n, shape, "any") for n, shape in self.state.items()})
 
+    @property
+    def fixed_sizes(self) -> Mapping[str, int]:
+        return self._fixed_sizes
+
     @cached_property
-    def fixed_sizes(self) -> dict[str, int]:
+    def _fixed_sizes(self) -> dict[str, int]:
         if self.data is None or callable(self.data):
             return {}
         expected = {"inputs": self.input_shape}
-        try:
+        with suppress(UnsupportedReading):
             expected["targets"] = self.model.output_shape(self.input_shape, self._letters)
-        except UnsupportedReading:
-            pass
         fixed: dict[str, int] = {}
         for (name, shape), part in zip(expected.items(), self.data, strict=False):
             lengths = [s if isinstance(s, int) else fixed.get(s, n) for s, n in zip(shape, part.shape, strict=False)]
@@ -212,7 +216,7 @@ class FirstOrder(Flow):
     def inputs(self, c: Case) -> tuple[Any, Any]:
         """The data (x, y) of a case; y is None for the unknown loss with arbitrary data."""
         if self.data is None:
-            return c["x"], c["y"] if "y" in c else None
+            return c["x"], c["y"] if "y" in c else None  # noqa: SIM401 -- a case is no Mapping with defaults
         pair = self.data(c) if callable(self.data) else self.data
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise InputError(f"data gives {type(pair).__name__}; expected a pair (x, y)")
@@ -290,8 +294,8 @@ class FirstOrder(Flow):
 
     def euler(self, h: str) -> Scheme:
         """Gradient descent with the step named h, a positive variable of the setting."""
-        setting = self.setting if h in self.setting.variables else self.setting.with_(**{h: Variable(positive=True)})
-        flow = replace(self, setting=setting)
+        new: dict[str, Any] = {} if h in self.setting.variables else {h: Variable(positive=True)}
+        flow = replace(self, setting=self.setting.with_(**new))
         return Scheme(step=lambda p, c: p + flow.field(p, c) * c[h], flow=flow)
 
 
@@ -316,7 +320,11 @@ class Scheme:
         return self.flow.state
 
 
-def GradientFlow(
+@overload
+def GradientFlow(model: Model, *, momentum: None = None, **options: Any) -> FirstOrder: ...
+@overload
+def GradientFlow(model: Model, *, momentum: Any, **options: Any) -> SecondOrder: ...
+def GradientFlow(  # pyright: ignore[reportInconsistentOverload]
     model: Model,
     *,
     loss: Any = None,

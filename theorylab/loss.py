@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from theorylab import ops
@@ -18,7 +18,7 @@ class Loss:
 
     name: str
     value: Callable[[Any, Any], Any]
-    targets: Draw = normal()
+    targets: Draw = field(default_factory=normal)
 
     def residual(self, f: Any, y: Any) -> Any:
         """The derivative of the loss by the outputs, with the shape of f."""

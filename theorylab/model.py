@@ -130,12 +130,12 @@ class Model:
                 else:
                     return (size, SAMPLES)
         raise InputError(
-            f"model {self.name!r} accepts no input of shape (size, n) for any of its sizes; expected a formula that does, "
-            f"or a declared sample shape such as x='T d' ({failure})"
+            f"model {self.name!r} accepts no input of shape (size, n) for any of its sizes; "
+            f"expected a formula that does, or a declared sample shape such as x='T d' ({failure})"
         ) from failure
 
     def output_shape(self, x: Shape, case: Callable[[Make], Case] | None = None) -> Shape:
-        """The shape of the outputs for inputs of the shape x, which `input_shape` gives; sizes without a name are numbers."""
+        """The shape of the outputs for inputs of the shape x, which `input_shape` gives; unnamed sizes are numbers."""
         shapes = [*self.shapes.values(), x]
         taken = {s for shape in shapes for s in shape if isinstance(s, int)}
         names = dict.fromkeys(s for shape in shapes for s in shape if isinstance(s, str))
@@ -148,8 +148,8 @@ class Model:
                 found = self._one(p, make("x", seen, "any"), case(make) if case else Case({})).shape
             except UnsupportedReading:
                 continue
-            named = {} if dims is None else {q: n for n, q in primes.items()}
-            one = tuple(named.get(s, s) for s in found)
+            named: dict[Any, str] = {} if dims is None else {q: n for n, q in primes.items()}
+            one: Shape = tuple(named[s] if s in named else s for s in found)
             return (*one, SAMPLES) if self.sample is not None else one
         raise UnsupportedReading(f"the shape of the outputs of {self.name!r} is not known")
 

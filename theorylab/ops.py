@@ -232,7 +232,7 @@ def trace(x: Array) -> Array:
 
 
 def cayley(x: Array) -> Array:
-    """The rotation (I - S)(I + S)^-1 with S the skew part of a square matrix x; onto the rotations without eigenvalue -1."""
+    """The rotation (I - S)(I + S)^-1 with S the skew part of a square x; onto the rotations without eigenvalue -1."""
     size = x.shape[0]
     if not isinstance(size, int):
         raise UnsupportedReading("the Cayley transform needs a given size")

@@ -231,7 +231,8 @@ def _enforced(assumption: Assumption, changed: Any, c: Case) -> dict[str, Any]:
     """The values that `enforce` gave, each with the shape of the variable that it replaces."""
     if not isinstance(changed, Mapping):
         raise InputError(
-            f"enforce of assumption {assumption.name!r} gives {type(changed).__name__}; expected a mapping of variables to values"
+            f"enforce of assumption {assumption.name!r} gives {type(changed).__name__}; "
+            "expected a mapping of variables to values"
         )
     values: dict[str, Any] = {}
     for name, value in changed.items():

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 Status = Literal["proved", "supported", "refuted", "inconclusive"]
+Outcome = Literal["for", "against", "open"]
 Tier = Literal["kernel", "coq", "exact", "enclosure", "numeric"]
 
 
@@ -56,7 +57,7 @@ class Evidence:
 
     kind: Literal["readings", "derivation", "kernel", "search", "simulation", "witness", "argument"]
     summary: str
-    outcome: Literal["for", "against", "open"]
+    outcome: Outcome
     numbers: Mapping[str, float | int | str | bool] = field(default_factory=dict)
     steps: tuple[Step, ...] = ()
     figures: tuple[Figure, ...] = ()

@@ -23,7 +23,7 @@ from theorylab.judge import Proof, judge
 from theorylab.readings.letters import complete_dims
 from theorylab.simulate.observe import Observation, observe
 from theorylab.store import certificate_path
-from theorylab.verdict import Evidence, Figure, Series, Verdict
+from theorylab.verdict import Evidence, Figure, Outcome, Series, Verdict
 
 Progress = Callable[[str], None]
 HUNT_BUDGET = 4096
@@ -167,8 +167,8 @@ def _agreement(claim: Claim, tests: Sequence[Test], sizes: Mapping[str, int], se
     by_subject: dict[int, tuple[Any, list[Any]]] = {}
     for goal in claim.goals():
         subject, formulas = by_subject.setdefault(id(goal.subject), (goal.subject, []))
-        if hasattr(goal, "formula"):
-            formulas.append(goal.formula)
+        if (formula := getattr(goal, "formula", None)) is not None:
+            formulas.append(formula)
     for test in tests:
         by_subject.setdefault(id(test.subject), (test.subject, []))
     for subject, formulas in by_subject.values():
@@ -274,7 +274,7 @@ def _search_evidence(claim: Claim, found: Hunt, sizes: Mapping[str, int], seed: 
 
 
 def _simulation_evidence(claim: Claim, o: Observation, sizes: Mapping[str, int], seed: int) -> Evidence:
-    outcome = {True: "for", False: "against", None: "open"}[o.agrees]
+    outcome: Outcome = "open" if o.agrees is None else "for" if o.agrees else "against"
     numbers: dict[str, Any] = {"trials": o.trials, **{f"runs {k}": v for k, v in o.statuses.items()}}
     if o.worst:
         numbers["worst"] = o.worst[-1]

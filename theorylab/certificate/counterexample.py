@@ -64,7 +64,7 @@ def _formula(goal: Goal, world: World) -> Array:
 
 
 def _entry(letter: str, values: Mapping[str, Any]) -> Fraction:
-    """The value of a scalar letter such as "W1[0,1]" in nested lists by array name; integrals and the time start at 0."""
+    """The value of a scalar letter such as "W1[0,1]" in nested lists by array name; integrals and time start at 0."""
     found = ENTRY.fullmatch(letter)
     assert found is not None
     name = found["name"]

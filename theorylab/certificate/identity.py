@@ -170,7 +170,7 @@ class Writer:
             )
 
     def clock(self, specs: Sequence[dict[str, Json]]) -> None:
-        """The time as a state letter of every flow, with derivative 1 and initial value 0, where the statement has it."""
+        """The time as a state letter of every flow, with derivative 1 and initial value 0, if the statement has it."""
         if plain(TIME) in self.letters:
             for spec in specs:
                 spec.setdefault("explicit", {})[plain(TIME)] = self.definition("velocity", Component(po.ONE, ()))

@@ -112,8 +112,8 @@ class Test:
     """Something to observe. kind: the observation is to be zero, or nonnegative.
 
     where: "case" (cases of a setting), "state" (any state of the flow), "run" (all along the run from c.init),
-    "end" (where the run ends, with the state as c.end). scale: what a residual is compared with. sides: the size of what
-    an inequality compares, in which the search measures how near a run comes to breaking it.
+    "end" (where the run ends, with the state as c.end). scale: what a residual is compared with. sides: the size of
+    what an inequality compares, in which the search measures how near a run comes to breaking it.
     A `premise` is not claimed but taken for granted: where it fails, the claim says nothing.
     """
 
@@ -163,7 +163,8 @@ class Claim(ABC):
         unknown = set(meta) - set(META)
         if unknown:
             raise InputError(
-                f"{type(self).__name__} got the unknown option {sorted(unknown)[0]!r}; expected one of: {', '.join(META)}"
+                f"{type(self).__name__} got the unknown option {sorted(unknown)[0]!r}; "
+                f"expected one of: {', '.join(META)}"
             )
         self._arguments = dict(arguments)
         self._meta = dict(meta)
@@ -295,7 +296,7 @@ def of_case(given: Any, what: str, hint: str = "") -> Formula:
 
 def observed(value: Any) -> Any:
     """The value of a quantity, which has to be an array or a number."""
-    if isinstance(value, Array) or isinstance(value, (int, float)) or hasattr(value, "numerator"):
+    if isinstance(value, (Array, int, float)) or hasattr(value, "numerator"):
         return value
     raise InputError(f"a quantity is {type(value).__name__}; expected a scalar or an array of the parameters")
 

@@ -96,7 +96,8 @@ class Evolution(Claim):
         )
         if not is_number(rate):
             checked_quantity(rate, "rate")
-        self.quantity, self.rate, self.sense = quantity, rate, sense
+        self.quantity, self.rate = quantity, rate
+        self.sense: Sense = sense
 
     def _step(self, p: Any, c: Any) -> Any:
         change = call(self.quantity, call(self.subject.step, p, c), c) - call(self.quantity, p, c)

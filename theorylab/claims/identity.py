@@ -27,7 +27,9 @@ def _at_ends(formula: Formula) -> Formula:
             return formula(c)
         except InputError as error:
             if str(error).startswith("unknown case variable"):
-                hint = "about a flow, a side of one argument sees the case (c), with c.end; expected (p, c) for every state"
+                hint = (
+                    "about a flow, a side of one argument sees the case (c), with c.end; for every state write (p, c)"
+                )
                 raise InputError(f"{error}; {hint}") from error
             raise
 

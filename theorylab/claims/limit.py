@@ -61,20 +61,20 @@ class Limit(Claim):
         return []
 
     def tests(self) -> Sequence[Test]:
-        if isinstance(self.value, Minimiser):
-            prediction = self.value
+        value = self.value
+        if isinstance(value, Minimiser):
 
             def residual(p: Any, c: Any) -> Any:
-                return prediction.residual(observed(call(self.quantity, p, c)), c)
+                return value.residual(observed(call(self.quantity, p, c)), c)
 
             def size(p: Any, c: Any) -> Any:
-                return prediction.scale(call(self.quantity, p, c), c)
+                return value.scale(call(self.quantity, p, c), c)
 
-            name = f"dual residual of {prediction.name}"
+            name = f"dual residual of {value.name}"
         else:
 
             def residual(p: Any, c: Any) -> Any:
-                return observed(call(self.quantity, p, c)) - self.value(c)
+                return observed(call(self.quantity, p, c)) - value(c)
 
             def size(p: Any, c: Any) -> Any:
                 return call(self.quantity, p, c)
@@ -95,7 +95,8 @@ class Limit(Claim):
             if isinstance(self.value, Minimiser)
             else []
         )
-        return premise + [
+        return [
+            *premise,
             Test(
                 name=name,
                 kind="zero",
@@ -105,5 +106,5 @@ class Limit(Claim):
                 scale=size,
                 horizon=self.horizon,
                 tolerance=self.settle.get("tolerance"),
-            )
+            ),
         ]

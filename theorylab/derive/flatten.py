@@ -39,7 +39,7 @@ class _Polynomials:
 
 
 def polynomials(roots: Sequence[ex.Expression], signs: Mapping[str, str] | None = None) -> list[Polynomial]:
-    """Each root as a polynomial in scalar letters and atoms. `signs` gives the known sign of an array's entries by name."""
+    """Each root as a polynomial in scalar letters and atoms. `signs` gives the known signs of entries by array name."""
     known = signs or {}
 
     def variable(name: str) -> Polynomial:

@@ -34,8 +34,8 @@ class Component:
 class World:
     """The letters and arrays of a statement: for all sizes (dims=None), or at given sizes.
 
-    `p` are the parameters as letters (the full state is `state`), `time` is a letter whose derivative is 1, `case` holds
-    the other letters with hypotheses enforced; `relations` are the hypotheses that this reading could not enforce.
+    `p` are the parameters as letters (the full state is `state`), `time` is a letter whose derivative is 1, `case`
+    holds the other letters with hypotheses enforced; `relations` are the hypotheses that could not be enforced.
     """
 
     def __init__(self, subject: Setting | Flow, dims: Dims | None) -> None:

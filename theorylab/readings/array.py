@@ -35,12 +35,13 @@ def number(value: Any) -> Fraction:
     if isinstance(value, bool):
         return Fraction(int(value))
     if isinstance(value, Rational):
-        return Fraction(value.numerator, value.denominator)
+        return Fraction(int(value.numerator), int(value.denominator))
     if isinstance(value, float):
         if math.isfinite(value) and (value * FLOAT_DENOMINATOR).is_integer():
             return Fraction(value)
         raise InputError(
-            f"a formula contains the float {value!r}, which would poison exact algebra; expected {_exact_spelling(value)}"
+            f"a formula contains the float {value!r}, which would poison exact algebra; "
+            f"expected {_exact_spelling(value)}"
         )
     raise InputError(f"a formula contains {type(value).__name__} {value!r}; expected an array, an int or a Fraction")
 
@@ -84,16 +85,16 @@ class Array(ABC):
         raise UnsupportedReading("an array of given numbers has a fixed size")
 
     @abstractmethod
-    def _add(self, other: Self) -> Self: ...
+    def _add(self, other: Any) -> Self: ...
 
     @abstractmethod
-    def _multiply(self, other: Self) -> Self: ...
+    def _multiply(self, other: Any) -> Self: ...
 
     @abstractmethod
     def _power(self, exponent: int) -> Self: ...
 
     @abstractmethod
-    def _matmul(self, other: Self) -> Self: ...
+    def _matmul(self, other: Any) -> Self: ...
 
     @abstractmethod
     def _swap(self, axis1: int, axis2: int) -> Self: ...
@@ -322,7 +323,8 @@ class Array(ABC):
         if name.startswith("__"):
             raise AttributeError(name)
         raise InputError(
-            f"a formula uses the array attribute .{name}; expected array-API operators, .mT, .sum(), .mean(), .shape, or theorylab.ops"
+            f"a formula uses the array attribute .{name}; "
+            "expected array-API operators, .mT, .sum(), .mean(), .shape, or theorylab.ops"
         )
 
 

@@ -19,7 +19,7 @@ class Exact(Array):
     """Shape: integers. Entries: `Expression`, held in a numpy object array that never decays."""
 
     __slots__ = ("data",)
-    data: np.ndarray
+    data: Any
 
     def __init__(self, data: Any) -> None:
         if isinstance(data, ex.Expression):
@@ -39,7 +39,7 @@ class Exact(Array):
         raw = np.array(value, dtype=object)
         out = np.empty(raw.shape, object)
         for index in np.ndindex(raw.shape):
-            entry = raw[index]
+            entry: Any = raw[index]
             if isinstance(entry, np.generic):
                 entry = entry.item()
             out[index] = ex.const(Fraction(entry) if isinstance(value, np.ndarray) else number(entry))
@@ -86,9 +86,9 @@ class Exact(Array):
     def _zip(self, other: Self, function: Callable[[ex.Expression, ex.Expression], ex.Expression]) -> Self:
         broadcast(self.shape, other.shape)
         left, right = np.broadcast_arrays(self.data, other.data)
+        values = [function(a, b) for a, b in zip(left.flat, right.flat, strict=True)]
         out = np.empty(left.shape, object)
-        for index in np.ndindex(left.shape):
-            out[index] = function(left[index], right[index])
+        out.reshape(-1)[:] = values
         return type(self)(out)
 
     def _add(self, other: Self) -> Self:

@@ -196,7 +196,7 @@ class Symbolic(str):
     def _unknown(self, *_: Any) -> Any:
         raise UnsupportedReading(f"the number of the size {str(self)!r} is not known")
 
-    __index__ = __int__ = __float__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _unknown
+    __index__ = __int__ = __float__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _unknown  # pyright: ignore
 
 
 def eye(size: Size) -> Indexed:

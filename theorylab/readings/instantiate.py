@@ -55,7 +55,7 @@ class _Instance:
             elif s.name.startswith("#"):
                 self.known[s] = np.full(self.trials, float(self.dims[s.name[1:]]))
             elif s.name == "delta":
-                self.known[s] = np.broadcast_to(np.eye(*sizes), (self.trials, *sizes))
+                self.known[s] = np.broadcast_to(np.eye(sizes[0]), (self.trials, *sizes))
             else:
                 self.known[s] = self.values[s.name].reshape(self.trials, *sizes)
         return self.known[s]

@@ -158,7 +158,7 @@ BISECTIONS = 64
 """More than it takes to bring any interval of moderate size down to neighbouring floats."""
 
 
-def root(function: Callable[[Numeric], Numeric], low: Array, high: Array) -> Numeric:
+def root(function: Callable[[Any], Any], low: Array, high: Array) -> Numeric:
     """A zero of a scalar function between low and high by bisection; nan where its signs there are the same."""
     left, right = (end.into(Numeric) for end in (low, high))
     at_left, at_right = torch.sign(function(left).data), torch.sign(function(right).data)

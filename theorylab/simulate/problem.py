@@ -275,7 +275,8 @@ class Problem(Cases):
         worst = float(gap[torch.isfinite(expected)].max()) if bool(torch.isfinite(expected).any()) else 0.0
         if not worst <= AGREEMENT:
             raise InternalError(
-                f"generated code and torch differ by {worst:.1e} at the initial states; expected at most {AGREEMENT:.0e}"
+                f"generated code and torch differ by {worst:.1e} at the initial states; "
+                f"expected at most {AGREEMENT:.0e}"
             )
         return fast
 
@@ -297,7 +298,7 @@ class Problem(Cases):
         return [e for a in arrays for e in a.entries()], names  # type: ignore[attr-defined]
 
     def size_of(self, formula: Any, t: Tensor | None = None, y: Tensor | None = None) -> Tensor:
-        """The size of the terms of a formula at y, or at the start: |q| + sum over parameters of |p dq/dp|, (trials, q)."""
+        """The size of the terms of a formula at y, or at the start: |q| + sum of |p dq/dp| over p, (trials, q)."""
         t = torch.zeros(self.trials, dtype=torch.float64, device=self.device) if t is None else t
         y = self.initial if y is None else y
         value = self.observe(formula, t, y)
