@@ -1,4 +1,9 @@
-"""From the bytes of a certificate to the answer."""
+"""From the bytes of a certificate to the answer: the table of rules, and what every rule has to obey.
+
+A rule is one function of a parsed document and a budget, in a file of its own. It reads `document["statement"]` and
+`document["proof"]`, raises `Rejected(rule, sentence)` unless the proof shows the statement, and otherwise returns what
+it verified. It counts its work with `budget.spend(steps)`. A new rule is a new file and one line in RULES.
+"""
 
 from __future__ import annotations
 
