@@ -148,8 +148,8 @@ class Model:
                 found = self._one(p, make("x", seen, "any"), case(make) if case else Case({})).shape
             except UnsupportedReading:
                 continue
-            named: dict[Any, str] = {} if dims is None else {q: n for n, q in primes.items()}
-            one: Shape = tuple(named[s] if s in named else s for s in found)
+            named: dict[Any, Any] = {} if dims is None else {q: n for n, q in primes.items()}
+            one: Shape = tuple(named.get(s, s) for s in found)
             return (*one, SAMPLES) if self.sample is not None else one
         raise UnsupportedReading(f"the shape of the outputs of {self.name!r} is not known")
 

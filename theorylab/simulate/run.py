@@ -124,6 +124,6 @@ def _given(flow: Flow, init: Any) -> dict[str, np.ndarray]:
         given[name] = array
     if len({len(v) for v in given.values()}) > 1:
         raise InputError(
-            f"init gives {sorted({len(v) for v in given.values()})} trials; expected one leading trial axis of one length"
+            f"init gives {sorted({len(v) for v in given.values()})} trials; expected one leading axis of one length"
         )
     return given
