@@ -108,7 +108,7 @@ def test_public_name(name: str) -> None:
     assert name in dir(tl)
 
 
-def test_a_verb_stays_a_function_in_every_order_of_imports() -> None:
+def test_a_verb_stays_a_function_whatever_is_imported_first() -> None:
     program = """
 import sys, types
 from itertools import permutations
@@ -121,7 +121,8 @@ for verb in VERBS:
         f"from theorylab.{verb} import {verb} as inner",
         f"from importlib import import_module; import_module('theorylab.{verb}')",
     ]
-    for order in permutations(steps):
+    for first in permutations(steps, 2):
+        order = [*first, *(step for step in steps if step not in first)]
         for name in [name for name in sys.modules if name.partition(".")[0] == "theorylab"]:
             del sys.modules[name]
         names = {}
