@@ -16,7 +16,7 @@ from theorylab._version import __version__
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from theorylab import bias, draw, loss, ops
+    from theorylab import bias, draw, loss, measures, ops
     from theorylab import draw as init
     from theorylab.claims import (
         Conjugate,
@@ -33,9 +33,10 @@ if TYPE_CHECKING:
     )
     from theorylab.errors import InputError
     from theorylab.falsify import falsify
-    from theorylab.flow import Flow, GradientFlow, Scheme
+    from theorylab.flow import Flow, GradientFlow
     from theorylab.model import model
     from theorylab.report import report
+    from theorylab.scheme import Scheme
     from theorylab.setting import Setting, assume, var
     from theorylab.simulate import converged, simulate
     from theorylab.verdict import Evidence, Verdict
@@ -48,6 +49,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "draw": ("theorylab.draw", None),
     "init": ("theorylab.draw", None),
     "loss": ("theorylab.loss", None),
+    "measures": ("theorylab.measures", None),
     "ops": ("theorylab.ops", None),
     "Conjugate": ("theorylab.claims", "Conjugate"),
     "Evolution": ("theorylab.claims", "Evolution"),
@@ -64,7 +66,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "falsify": ("theorylab.falsify", "falsify"),
     "Flow": ("theorylab.flow", "Flow"),
     "GradientFlow": ("theorylab.flow", "GradientFlow"),
-    "Scheme": ("theorylab.flow", "Scheme"),
+    "Scheme": ("theorylab.scheme", "Scheme"),
     "model": ("theorylab.model", "model"),
     "report": ("theorylab.report", "report"),
     "Setting": ("theorylab.setting", "Setting"),
@@ -104,6 +106,7 @@ __all__ = [
     "falsify",
     "init",
     "loss",
+    "measures",
     "model",
     "ops",
     "paper",

@@ -1,0 +1,73 @@
+"""Checked views of a user's network: which modules a measure understands, copies that it may change."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from theorylab.errors import InputError
+
+LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+RECTIFIERS = (nn.ReLU, nn.LeakyReLU)
+SHAPES = (nn.Flatten, nn.Unflatten, nn.Identity, nn.Dropout)
+LayerList = list[tuple[Tensor, Tensor | None]]
+
+
+def checked(network: Any) -> nn.Module:
+    if not isinstance(network, nn.Module):
+        raise InputError(f"network is {type(network).__name__}; expected a torch.nn.Module")
+    return network
+
+
+def double(network: nn.Module) -> nn.Module:
+    """A copy in float64 and evaluation mode, whose parameters may be changed."""
+    return copy.deepcopy(checked(network)).double().eval()
+
+
+def leaves(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The modules without children, by name, each once."""
+    for name, module in checked(network).named_modules():
+        if next(module.children(), None) is None:
+            yield name, module
+
+
+def only(network: nn.Module, kinds: Sequence[type[nn.Module]], measure: str) -> None:
+    """InputError unless every leaf of the network is of one of these kinds."""
+    for name, module in leaves(network):
+        if not isinstance(module, tuple(kinds)):
+            raise InputError(
+                f"{measure} got a network with {type(module).__name__} (module {name or 'itself'!r}); "
+                f"expected only {', '.join(k.__name__ for k in kinds)}"
+            )
+
+
+def dense_layers(network: nn.Module, measure: str) -> LayerList:
+    """(weight (out, in), bias (out,) or None) of a chain of Linear layers with rectifiers between, in float64."""
+    if not isinstance(checked(network), nn.Sequential):
+        raise InputError(f"{measure} got {type(network).__name__}; expected a torch.nn.Sequential of Linear and ReLU")
+    only(network, (nn.Linear, *RECTIFIERS, *SHAPES), measure)
+    layers: LayerList = []
+    rectified = True
+    for _, module in leaves(network):
+        if isinstance(module, nn.Linear):
+            if not rectified:
+                raise InputError(f"{measure} got two Linear layers in a row; expected a ReLU between each pair")
+            bias = None if module.bias is None else module.bias.detach().double()
+            layers.append((module.weight.detach().double(), bias))
+            rectified = False
+        rectified = rectified or isinstance(module, RECTIFIERS)
+    if not layers:
+        raise InputError(f"{measure} got a network without Linear layers; expected at least one")
+    return layers
+
+
+def inputs(value: Any, name: str) -> Tensor:
+    """A finite float64 tensor of samples."""
+    x = torch.as_tensor(value).detach().double()
+    if not bool(torch.isfinite(x).all()):
+        raise InputError(f"{name} is not finite; expected finite numbers")
+    return x
