@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from theorylab.simulate.methods.stabilised import Stabilised
 
-# The zeros were computed from their definition: the four order conditions of the stability polynomial, the bound 0.95 at
-# the end of the interval, and, with more than 6 stages, 0.95 at the extremum next to 0 (with fewer, an extremum at x = 1).
-# The published method fixes the finish, its times and the scale of its estimate by tables of numbers; these here follow
-# from the order conditions and from the choice of `nodes` and `estimate`, so the two agree in their stability and order
-# and not in their digits.
+# The zeros were computed from their definition: the four order conditions of the stability polynomial, the bound 0.95
+# at the end of the interval, and, with more than 6 stages, 0.95 at the extremum next to 0 (with fewer, an extremum at
+# x = 1). The published tables also fix the finish and its estimate; these here follow from the order conditions and from
+# the choice of `nodes` and `estimate`, so that the two agree in order and stability, and not digit by digit.
 _ZEROS = {
     5: (-93.74445369188764, 40.18326767163021, -159.84759390856863, 105.29850855876619, 167.94458873047463),
     6: (-58.04794630728704, 20.13113651133184, -91.46906591443226, 52.58863264857344, 95.1816250846875),

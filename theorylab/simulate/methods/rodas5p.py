@@ -75,6 +75,6 @@ RODAS5P = Rosenbrock(
         ),
     ),
     dense_order=4,
-    citation="G. Steinebach, Construction of Rosenbrock-Wanner method Rodas5P and numerical benchmarks within the Julia "
-    "Differential Equations package, BIT Numer. Math. 63, 27 (2023)",
+    citation="G. Steinebach, Construction of Rosenbrock-Wanner method Rodas5P and numerical benchmarks within the "
+    "Julia Differential Equations package, BIT Numer. Math. 63, 27 (2023)",
 )  # fmt: skip

@@ -17,8 +17,8 @@ class Rosenbrock:
     """An embedded Rosenbrock method in the form that needs no product with the Jacobian.
 
     With J = df/dy and W = I / (gamma h) - J at (t, y), the stages solve
-    W k_i = f(t + c_i h, y + sum_j a_ij k_j) + sum_j C_ij k_j / h + h d_i df/dt. The last stage starts from a solution of
-    order `embedded_order`, its k is the estimate of the error, and their sum is the new point: b = (a_last, 1).
+    W k_i = f(t + c_i h, y + sum_j a_ij k_j) + sum_j C_ij k_j / h + h d_i df/dt. The last stage starts from a solution
+    of order `embedded_order`, its k is the estimate of the error, and their sum is the new point: b = (a_last, 1).
     Hairer, Wanner, Solving ODEs II, IV.7.
 
     name, order     of the solution that is propagated

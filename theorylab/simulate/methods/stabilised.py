@@ -176,7 +176,7 @@ def _finish(p: Vector, nodes: tuple[float, float], estimate: float) -> tuple[Vec
 
 
 def _estimate(p: Vector, a: Vector, b: Vector, size: float) -> Vector:
-    """Weights of the four stages and of f at the new point that vanish on all trees up to order 3, of the norm `size`."""
+    """Weights of the four stages and of f at the new point that vanish on the trees up to order 3, of norm `size`."""
     slopes: list[Vector] = []
     for row in [*a, b]:
         state = p + sum((x * k for x, k in zip(row, slopes, strict=False)), np.zeros(len(p)))
