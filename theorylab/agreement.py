@@ -36,7 +36,7 @@ def compare(subject: Setting | Flow, formulas: Sequence[Any], dims: Dims, seed: 
     raw = draw_cases(subject, dims, POINTS, seed)
     check_enforced(subject, dims, raw)
     try:
-        world = World(subject, dims)
+        world = World(subject, dims, one_loss=True)
         arrays = [world.lift(v, world.state[n]) for n, v in world.velocity.items()] if isinstance(subject, Flow) else []
         labels = [f"the velocity of {n}" for n in world.state] if isinstance(subject, Flow) else []
         for formula in formulas:

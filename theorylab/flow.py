@@ -109,7 +109,7 @@ class Flow:
         if t is not None:
             values["t"] = t
         seen = self._complete(p, case.updated(values))
-        seen.base, seen.flow = case, self
+        seen.base, seen.flow, seen.state = case, self, p
         return p, seen
 
     def start(self, case: Case) -> tuple[Namespace, Case]:
@@ -228,20 +228,20 @@ class FirstOrder(Flow):
     def residual(self, p: Mapping[str, Any], c: Case) -> Any:
         """The derivative of the loss by the outputs: c.r itself where the loss is unknown."""
         if self.loss is None:
-            return c["r"]
+            return self._unknown_slope(p, c)
         return self.loss.residual(self.outputs(p, c), self.inputs(c)[1])
 
     def objective(self, p: Namespace, c: Case) -> Any:
-        """The loss at p, a scalar."""
+        """The loss at p, a scalar; where it is unknown, its linear part <c.r, f>."""
         if self.loss is None:
             from theorylab import ops
 
-            return ops.dot(c["r"], self.outputs(p, c))
+            return ops.dot(self.residual(p, c), self.outputs(p, c))
         return self.loss.value(self.outputs(p, c), self.inputs(c)[1])
 
     def gradient(self, p: Namespace, c: Case) -> Namespace:
         """The gradient of the loss by the parameters."""
-        if is_numeric(p):
+        if is_numeric(p) and self.loss is not None:
             return gradient(lambda q: self.objective(q, c), p)
         r = self.residual(p, c)
         return gradient(lambda q: (self.outputs(q, c) * r).sum(), p)

@@ -36,9 +36,11 @@ class World:
 
     `p` are the parameters as letters (the full state is `state`), `time` is a letter whose derivative is 1, `case`
     holds the other letters with hypotheses enforced; `relations` are the hypotheses that could not be enforced.
+    `one_loss`: an unknown loss may be read as one particular loss where its slope is needed at another state. What is
+    found then can refute a claim and not prove it.
     """
 
-    def __init__(self, subject: Setting | Flow, dims: Dims | None) -> None:
+    def __init__(self, subject: Setting | Flow, dims: Dims | None, *, one_loss: bool = False) -> None:
         self.subject, self.dims = subject, dims
         self.flow = subject if isinstance(subject, Flow) else None
         self.setting = subject if isinstance(subject, Setting) else subject.setting
@@ -58,6 +60,7 @@ class World:
         for name, variable in (self.flow.initial() if self.flow is not None else {}).items():
             initial[name] = self._initial(make, name, variable)
         self.case: Case = self.setting.case(values, initial)
+        self.case.one_loss = one_loss
         self.relations: list[tuple[Any, Array]] = self.setting.relations(self.case)
         self.time = make(TIME, (), "any")
         state: dict[str, Array] = {}

@@ -122,7 +122,7 @@ class _Reader:
 
     def __init__(self, question: Goal | Test, dims: Dims, carries: bool) -> None:
         self.question, self.carries = question, carries
-        self.world = World(question.subject, dims)
+        self.world = World(question.subject, dims, one_loss=True)
         self.dims = {n: dims[n] for n in sorted(dims)}
         self.flow = self.world.flow
         gates = self.flow.gates if self.flow is not None else 0

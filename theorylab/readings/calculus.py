@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from theorylab.errors import InputError
@@ -33,12 +35,26 @@ def _symbolic(p: Mapping[str, Array]) -> Any:
     return indexed if isinstance(next(iter(p.values())), indexed.Indexed) else exact
 
 
-def _fresh(p: Mapping[str, Array]) -> dict[str, Any]:
+_depth: ContextVar[int] = ContextVar("depth of nested derivatives", default=0)
+
+
+@contextmanager
+def _fresh(p: Mapping[str, Array]) -> Iterator[dict[str, str]]:
+    """Names of letters that stand for p while a function of p is differentiated: others in each nested derivative."""
+    depth = _depth.get() + 1
+    token = _depth.set(depth)
+    try:
+        yield {n: "~" * depth + n for n in p}
+    finally:
+        _depth.reset(token)
+
+
+def _letters(p: Mapping[str, Array], names: Mapping[str, str]) -> dict[str, Any]:
     from theorylab.readings.exact import Exact
     from theorylab.readings.indexed import Indexed
 
     return {
-        n: Indexed.letter(f"~{n}", a.shape) if isinstance(a, Indexed) else Exact.variable(f"~{n}", a.shape)  # type: ignore[arg-type]
+        n: Indexed.letter(names[n], a.shape) if isinstance(a, Indexed) else Exact.variable(names[n], a.shape)  # type: ignore[arg-type]
         for n, a in p.items()
     }
 
@@ -49,12 +65,12 @@ def directional(function: Callable[[Namespace], Array], p: Mapping[str, Array], 
     if is_numeric(p):
         return _numeric_directional(function, p, v, kind)
     engine = _symbolic(p)
-    fresh = _fresh(p)
-    value = function(Namespace(fresh, kind))
+    with _fresh(p) as names:
+        value = function(Namespace(_letters(p, names), kind))
     if not isinstance(value, Array):
         raise InputError(f"a quantity is {type(value).__name__}; expected an array of the parameters")
-    (slope,) = engine.directional([value], {f"~{n}": v[n] for n in v if n in fresh})
-    return engine.substitute([slope], {f"~{n}": a for n, a in p.items()})[0]
+    (slope,) = engine.directional([value], {names[n]: v[n] for n in v if n in names})
+    return engine.substitute([slope], {names[n]: a for n, a in p.items()})[0]
 
 
 def gradient(function: Callable[[Namespace], Array], p: Mapping[str, Array]) -> Namespace:
@@ -63,16 +79,16 @@ def gradient(function: Callable[[Namespace], Array], p: Mapping[str, Array]) -> 
     if is_numeric(p):
         return _numeric_gradient(function, p, kind)
     engine = _symbolic(p)
-    fresh = _fresh(p)
-    value = function(Namespace(fresh, kind))
+    with _fresh(p) as names:
+        fresh = _letters(p, names)
+        value = function(Namespace(fresh, kind))
     if engine.__name__.endswith("exact"):
-        found = engine.gradient(value, {f"~{n}": a.shape for n, a in fresh.items()})
+        found = engine.gradient(value, {names[n]: a.shape for n, a in fresh.items()})
     else:
-        found = engine.gradient(value, {f"~{n}": a for n, a in fresh.items()})
-    back = {f"~{n}": a for n, a in p.items()}
-    names = list(p)
-    replaced = engine.substitute([found[f"~{n}"] for n in names], back)
-    return Namespace(dict(zip(names, replaced, strict=True)), kind)
+        found = engine.gradient(value, {names[n]: a for n, a in fresh.items()})
+    back = {names[n]: a for n, a in p.items()}
+    replaced = engine.substitute([found[names[n]] for n in p], back)
+    return Namespace(dict(zip(p, replaced, strict=True)), kind)
 
 
 def _numeric_directional(function: Any, p: Mapping[str, Any], v: Mapping[str, Any], kind: str) -> Any:

@@ -63,6 +63,10 @@ class Exact(Array):
             return None
         return kind.assembled(ex.evaluate(self.entries(), _no_letter, _Scalars(kind)), self.shape)
 
+    def is_zero(self) -> bool:
+        """Whether every entry is written as 0; a formula that only simplifies to 0 is not."""
+        return all(e.op == "const" and not e.args[0] for e in self.entries())
+
     def constants(self) -> Any:
         """Nested lists of Fractions where the array is a plain constant, else None."""
         if any(e.op != "const" for e in self.entries()):

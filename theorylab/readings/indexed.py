@@ -52,6 +52,10 @@ class Indexed(Array):
         entry = po.letter(name, [shape[a] for a in axes], sign).relabel(dict(enumerate(axes)))
         return cls(entry, shape)
 
+    def is_zero(self) -> bool:
+        """Whether every entry is 0, whatever the letters are."""
+        return not self.entry
+
     def axes(self) -> list[tuple[int, Size]]:
         """The indexed axes with their sizes."""
         return [(a, size) for a, size in enumerate(self.shape) if size != 1]

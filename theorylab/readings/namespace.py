@@ -82,16 +82,21 @@ class Case(Namespace):
     expensive or not always there are given as functions and computed when first read.
     """
 
-    __slots__ = ("_lazy", "base", "flow")
+    __slots__ = ("_lazy", "base", "flow", "one_loss", "state")
     base: Case | None
     """The case without what depends on the state, where this one is the view from a state."""
     flow: Any
     """The flow whose state it is the view from."""
+    state: Namespace | None
+    """That state."""
+    one_loss: bool
+    """Whether an unknown loss may be read as one particular loss: to refute, never to prove."""
 
     def __init__(self, values: Mapping[str, Any], lazy: Mapping[str, Callable[[], Any]] | None = None) -> None:
         super().__init__(values, "case variable")
         self._lazy = dict(lazy or {})
-        self.base = self.flow = None
+        self.base = self.flow = self.state = None
+        self.one_loss = False
 
     def __contains__(self, name: object) -> bool:
         return name in self._values or name in self._lazy
@@ -111,7 +116,9 @@ class Case(Namespace):
                 merged[head] = Namespace({**merged[head], tail: value}, f"{head} parameter")
             else:
                 merged[name] = value
-        return Case(merged, {**{k: v for k, v in self._lazy.items() if k not in merged}, **lazy})
+        updated = Case(merged, {**{k: v for k, v in self._lazy.items() if k not in merged}, **lazy})
+        updated.state, updated.one_loss = self.state, self.one_loss
+        return updated
 
 
 def call(function: Any, p: Any, c: Any) -> Any:
