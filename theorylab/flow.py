@@ -231,6 +231,21 @@ class FirstOrder(Flow):
             return self._unknown_slope(p, c)
         return self.loss.residual(self.outputs(p, c), self.inputs(c)[1])
 
+    def _unknown_slope(self, p: Mapping[str, Any], c: Case) -> Any:
+        """The slope of an unknown loss at p: c.r at the state that c is the view from, and where the outputs agree.
+
+        Elsewhere the slope is unknown: c.r + s + s^2 + s^3 with s = f(p) - c.f belongs to one loss, a convex one, that
+        a claim about every loss has to stand too.
+        """
+        if c.state is None or all(p[n] is c.state[n] for n in self.state if n in c.state):
+            return c["r"]
+        change = self.outputs(p, c) - c["f"]
+        if is_numeric(p) or c.one_loss:
+            return c["r"] + change + change**2 + change**3
+        if not change.is_zero():
+            raise UnsupportedReading("the slope of an unknown loss at another state is not known")
+        return c["r"]
+
     def objective(self, p: Namespace, c: Case) -> Any:
         """The loss at p, a scalar; where it is unknown, its linear part <c.r, f>."""
         if self.loss is None:
