@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         argmin,
         paper,
     )
+    from theorylab.discover import discover
     from theorylab.errors import InputError
     from theorylab.falsify import falsify
     from theorylab.flow import Flow, GradientFlow
@@ -63,6 +64,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "argmin": ("theorylab.claims", "argmin"),
     "paper": ("theorylab.claims", "paper"),
     "InputError": ("theorylab.errors", "InputError"),
+    "discover": ("theorylab.discover", "discover"),
     "falsify": ("theorylab.falsify", "falsify"),
     "Flow": ("theorylab.flow", "Flow"),
     "GradientFlow": ("theorylab.flow", "GradientFlow"),
@@ -102,6 +104,7 @@ __all__ = [
     "assume",
     "bias",
     "converged",
+    "discover",
     "draw",
     "falsify",
     "init",

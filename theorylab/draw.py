@@ -40,7 +40,30 @@ class Draw:
                     raise InputError(f"an orthogonal draw needs a square matrix, got shape {size}")
                 q, r = np.linalg.qr(generator.standard_normal(size))
                 return q * np.sign(np.diag(r))
+            case "batch":
+                return self.sequence(generator, size, 1)[0]
         raise InputError(f"unknown distribution {self.kind!r}")
+
+    def sequence(self, generator: np.random.Generator, shape: Sequence[int], count: int) -> np.ndarray:
+        """`count` draws one after the other, (count, *shape): what fewer draws give is the beginning of what more give.
+
+        Mini-batches without replacement are those of whole epochs, so `count` of them start a new epoch.
+        """
+        if self.kind != "batch":
+            return np.stack([self.sample(generator, shape) for _ in range(count)])
+        (samples,), size = shape, int(self.a)
+        if size > samples:
+            raise InputError(f"a mini-batch of {size} was asked of {samples} samples; expected at most {samples}")
+        if self.b:
+            chosen = np.minimum((generator.random((count, size)) * samples).astype(int), samples - 1)
+            weights = np.zeros((count, samples))
+            np.add.at(weights, (np.arange(count)[:, None], chosen), samples / size)
+            return weights
+        each = -(-samples // size)
+        place = generator.random((-(-count // each), samples)).argsort(1).argsort(1)
+        taken = place[:, None] // size == np.arange(each)[:, None]
+        held = np.minimum(size, samples - size * np.arange(each))
+        return (taken * (samples / held)[:, None]).reshape(-1, samples)[:count]
 
     @property
     def positive(self) -> bool:
@@ -89,3 +112,10 @@ def constant(value: float) -> Draw:
 def orthogonal() -> Draw:
     """A Haar random orthogonal matrix."""
     return Draw("orthogonal")
+
+
+def batch(size: int, replace: bool = False) -> Draw:
+    """Weights of the samples of a random mini-batch: n / size for samples in it, 0 for the others; their mean is 1."""
+    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+        raise InputError(f"a mini-batch of size {size!r} was asked for; expected a positive integer")
+    return Draw("batch", float(size), float(replace))

@@ -1,4 +1,4 @@
-"""Flows and schemes: what moves the parameters of a case."""
+"""Flows: what moves the parameters of a case."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, Self, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from theorylab.readings.calculus import gradient, is_numeric
 from theorylab.readings.letters import Dims, maker
 from theorylab.readings.namespace import Case, Namespace, arity, call
 from theorylab.setting import Make, Setting, Shape, Variable, check_name, parse_shape
+
+if TYPE_CHECKING:
+    from theorylab.scheme import Scheme
 
 Formula = Callable[..., Any]
 
@@ -77,6 +80,41 @@ class Flow:
     def with_integral(self, **integrands: Formula) -> Self:
         """The flow with further states s(t), the integral of a formula from 0 to t, read as c.integral.s."""
         return replace(self, integrals={**self.integrals, **integrands})
+
+    def with_speed(self, speed: Formula) -> Flow:
+        """theta' = speed(p, c) * field: the same paths in another time."""
+        from theorylab.change import TimeChange
+
+        return TimeChange(base=self, speed=speed, setting=self.setting, name=self.name)
+
+    def chart(self, to: Formula, back: Formula, shapes: Mapping[str, str] | None = None) -> Flow:
+        """The flow in new coordinates to(p), arrays by new names, with back(q) the state that they stand for.
+
+        The field is derived by the chain rule. Where `to` forgets something, back is a section, to(back(q)) = q, and
+        `Conjugate(flow, flow.chart(to, back), to)` states that the coordinates have a flow of their own. Both functions
+        may read the case, but not the time. Runs start at the image of the start; `.starting_here(s=...)` changes that.
+        """
+        from theorylab.change import chart
+
+        return chart(self, to, back, shapes)
+
+    def in_log(self, *names: str, sign: int = 1) -> Flow:
+        """The flow with log_u = log(sign u) for each u named, whose entries keep that sign, and same_v for the others.
+
+        Separatrices u = 0 cannot be crossed by rounding then. Entries of u below 1e-308 are out of range.
+        """
+        from theorylab.change import in_log
+
+        return in_log(self, names, sign)
+
+    def euler(self, h: Any) -> Scheme:
+        """The Euler scheme p <- p + h field: gradient descent for a gradient flow.
+
+        h is a number, a function of the case, or the name of a positive variable, which is added to the setting.
+        """
+        from theorylab import scheme
+
+        return scheme.euler(self, h)
 
     @property
     def sizes(self) -> set[str]:
@@ -307,32 +345,55 @@ class FirstOrder(Flow):
         }
         return c.updated({}, **{n: v for n, v in lazy.items() if n not in c})
 
-    def euler(self, h: str) -> Scheme:
-        """Gradient descent with the step named h, a positive variable of the setting."""
-        new: dict[str, Any] = {} if h in self.setting.variables else {h: Variable(positive=True)}
-        flow = replace(self, setting=self.setting.with_(**new))
-        return Scheme(step=lambda p, c: p + flow.field(p, c) * c[h], flow=flow)
+    def normalised(self) -> FirstOrder:
+        """theta' = -grad L / L, the gradient flow of log L: the same paths in the time s with ds = L dt."""
+        if self.loss is None or not is_number(self.weight_decay) or self.weight_decay:
+            raise InputError(
+                "a normalised flow needs a given loss and no weight decay, such as loss=tl.loss.exponential"
+            )
+        return self.with_(loss=self.loss.logarithm())
+
+    def sgd(self, h: Any, *, batch: int, replace: bool = False) -> Scheme:
+        """Stochastic gradient descent: a step h along the field on a random mini-batch of `batch` samples.
+
+        The gradient on a batch is the sum over its samples times n / batch, so that its mean is the gradient. Batches
+        are drawn with replacement, or without: then each epoch is a random order, cut into batches (the last holds the
+        rest). h is a number, a function of the case, or the name of a variable.
+        """
+        from theorylab import scheme
+
+        return scheme.sgd(self, h, batch=batch, replace=replace)
+
+    def heavy_ball(self, h: Any, beta: Any, *, batch: int | None = None, replace: bool = False) -> Scheme:
+        """v <- beta v + h field, p <- p + v, from v = 0 (Polyak, 1964); velocity_W is v. Batches as in `sgd`."""
+        from theorylab import scheme
+
+        return scheme.heavy_ball(self, h, beta, batch=batch, replace=replace)
+
+    def adam(
+        self,
+        h: Any,
+        *,
+        beta1: Any = Fraction(9, 10),
+        beta2: Any = Fraction(999, 1000),
+        eps: Any = Fraction(1, 10**8),
+        batch: int | None = None,
+        replace: bool = False,
+    ) -> Scheme:
+        """Adam (Kingma and Ba, arXiv 1412.6980, algorithm 1), with g = -field; batches as in `sgd`.
+
+        m <- beta1 m + (1 - beta1) g, v <- beta2 v + (1 - beta2) g^2, both from 0; then p <- p - h m^ / (sqrt(v^) + eps)
+        with m^ = m / (1 - beta1^n), v^ = v / (1 - beta2^n) after n steps: eps stands outside the root. The state has
+        mean_W, square_W, and the powers power1 = beta1^n and power2 = beta2^n.
+        """
+        from theorylab import scheme
+
+        return scheme.adam(self, h, beta1=beta1, beta2=beta2, eps=eps, batch=batch, replace=replace)
 
 
 def _weighted(weight: Any, gradient: Any) -> Any:
     """A metric's matrix (or its diagonal, or a number) times a gradient."""
     return weight @ gradient if getattr(weight, "ndim", 0) > gradient.ndim else weight * gradient
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scheme:
-    """A discrete scheme: step(p, c) -> p."""
-
-    step: Formula
-    flow: Flow
-
-    @property
-    def setting(self) -> Setting:
-        return self.flow.setting
-
-    @property
-    def state(self) -> Mapping[str, Shape]:
-        return self.flow.state
 
 
 @overload

@@ -14,14 +14,26 @@ from theorylab.readings.namespace import Namespace
 
 @dataclass(frozen=True)
 class Loss:
-    """`value(f, y)` with f, y of one shape (outputs, samples); `targets` is how y is drawn in experiments."""
+    """`value(f, y)` with f, y of one shape (outputs, samples); `targets` is how y is drawn in experiments.
+
+    log: the logarithm of the loss, where it has a form that does not underflow with the loss, and its derivative.
+    """
 
     name: str
     value: Callable[[Any, Any], Any]
     targets: Draw = field(default_factory=normal)
+    log: tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]] | None = None
+    slope: Callable[[Any, Any], Any] | None = None
+
+    def logarithm(self) -> Loss:
+        """The loss log(value): its gradient is that of the loss divided by the loss."""
+        value, slope = self.log or (lambda f, y: ops.log(self.value(f, y)), None)
+        return Loss(f"log of the {self.name} loss", value, self.targets, slope=slope)
 
     def residual(self, f: Any, y: Any) -> Any:
         """The derivative of the loss by the outputs, with the shape of f."""
+        if self.slope is not None:
+            return self.slope(f, y)
         return gradient(lambda q: self.value(q.f, y), Namespace({"f": f}))["f"]
 
 
@@ -31,7 +43,19 @@ square = Loss("square", lambda f, y: ((f - y) ** 2).sum() / 2)
 logistic = Loss("logistic", lambda f, y: ops.log(1 + ops.exp(-(f * y))).sum(), one_of(-1, 1))
 """sum log(1 + exp(-y f)) for labels y = +-1."""
 
-exponential = Loss("exponential", lambda f, y: ops.exp(-(f * y)).sum(), one_of(-1, 1))
+
+def _softmin(f: Any, y: Any) -> Any:
+    """The derivative of log sum exp(-y f): -y_i / sum_j exp(y_i f_i - y_j f_j), which does not underflow as a whole."""
+    margins = f * y
+    return -y / ops.exp(margins[..., None, None] - margins[None, None]).sum((-1, -2))
+
+
+exponential = Loss(
+    "exponential",
+    lambda f, y: ops.exp(-(f * y)).sum(),
+    one_of(-1, 1),
+    (lambda f, y: ops.logsumexp(-(f * y)), _softmin),
+)
 """sum exp(-y f) for labels y = +-1."""
 
 softmax_cross_entropy = Loss(

@@ -32,6 +32,7 @@ __all__ = [
     "gradient",
     "leaky_relu",
     "log",
+    "logsumexp",
     "maximum",
     "minimum",
     "norm",
@@ -174,6 +175,16 @@ def where(condition: Array, a: Any, b: Any) -> Array:
 def softmax(x: Array, axis: int = -1) -> Array:
     e = exp(x)
     return e / e.sum(axis, keepdims=True)
+
+
+def logsumexp(x: Array) -> Array:
+    """log of the sum of exp over all entries; in the numeric reading without overflow."""
+    x = _array(x)
+    if is_numeric(x):
+        from theorylab.readings import numeric
+
+        return numeric.logsumexp(x)  # type: ignore[arg-type]
+    return log(exp(x).sum())
 
 
 def zeros_like(x: Array) -> Array:

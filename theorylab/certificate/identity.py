@@ -18,7 +18,7 @@ from theorylab.derive.world import Component, World
 from theorylab.flow import FirstOrder, Flow, SecondOrder
 from theorylab.readings import polynomial as po
 from theorylab.readings.array import Array, is_number
-from theorylab.readings.letters import TIME
+from theorylab.readings.letters import TIME, maker
 from theorylab.readings.namespace import Case, Namespace, call
 from theorylab.readings.polynomial import Polynomial, Symbol
 
@@ -312,12 +312,14 @@ def _conjugate(
     writer: Writer, goal: Conjugates, world: World, flows: list[dict[str, Json]], name: str
 ) -> dict[str, Json]:
     p, c = world.view
-    flows.append(writer.flow(goal.to, {n: world.state[n] for n in goal.to.state}, world.case, with_start=False))
+    make = maker(world.dims)
+    there = {n: world.state[n] if n in world.state else make(n, shape, "any") for n, shape in goal.to.state.items()}
+    flows.append(writer.flow(goal.to, there, world.case, with_start=False))
     image = call(goal.map, p, c)
     mapping: dict[str, str] = {}
     for n in goal.to.state:
         for letter, part in zip(
-            world.components(world.state[n]), world.components(world.lift(image[n], world.state[n])), strict=True
+            world.components(there[n]), world.components(world.lift(image[n], there[n])), strict=True
         ):
             mapping[writer.definition("state", letter)] = writer.definition(
                 "image", Component(part.entry, letter.axes, part.index)

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Self, get_args
 
 from theorylab.errors import InputError
-from theorylab.flow import Flow, Scheme
+from theorylab.flow import Flow
 from theorylab.readings.array import Array, is_number
 from theorylab.readings.namespace import Case, arity, call
+from theorylab.scheme import Scheme
 from theorylab.setting import Setting
 
 Subject = Setting | Flow | Scheme

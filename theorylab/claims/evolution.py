@@ -22,9 +22,10 @@ from theorylab.claims.base import (
     starting,
 )
 from theorylab.errors import InputError
-from theorylab.flow import Flow, Scheme
+from theorylab.flow import Flow
 from theorylab.readings.array import is_number
 from theorylab.readings.namespace import Case, Namespace, call
+from theorylab.scheme import Scheme
 
 UNSET = object()
 

@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 from theorylab.claims.base import Claim, Formula, Goal, NonNegative, Subject, Test, Zero, checked_quantity, of_case
 from theorylab.errors import InputError
-from theorylab.flow import Flow, Scheme
+from theorylab.flow import Flow
 from theorylab.readings.namespace import arity, call
+from theorylab.scheme import Scheme
 from theorylab.setting import Setting
 
 

@@ -28,6 +28,7 @@ from theorylab.readings.array import Array, is_number
 from theorylab.readings.exact import Exact
 from theorylab.readings.letters import TIME, Dims
 from theorylab.readings.namespace import call
+from theorylab.scheme import Scheme
 
 Sense = Literal["==", ">=", ">", "<="]
 Place = Literal["case", "start", "state"]

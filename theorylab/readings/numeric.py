@@ -154,6 +154,11 @@ def expm(x: Numeric) -> Numeric:
     return Numeric(torch.linalg.matrix_exp(block + corner)[:-1, :-1])
 
 
+def logsumexp(x: Numeric) -> Numeric:
+    """log of the sum of exp over all entries."""
+    return Numeric(torch.logsumexp(x.data.reshape(-1), dim=0))
+
+
 BISECTIONS = 64
 """More than it takes to bring any interval of moderate size down to neighbouring floats."""
 

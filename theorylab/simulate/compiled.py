@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from theorylab.readings import expression as ex
-from theorylab.simulate.compiler import build
+from theorylab.simulate.compiler import build, compiler
 from theorylab.simulate.kernel.source import rows_source
 from theorylab.simulate.program import Program
 
@@ -63,3 +63,11 @@ def compile_formula(
     columns = [constants[name] for name in program.held]
     held = torch.stack(columns, 1) if columns else torch.zeros(trials, 0, dtype=torch.float64)
     return Formula(program, held, entry)
+
+
+def obstacle(roots: Sequence[ex.Expression], state: Sequence[str], gate: float) -> str:
+    """Why `compile_formula` gave none."""
+    nodes = Program.of(roots, state, gate).nodes
+    if nodes > MAX_NODES:
+        return f"a formula has {nodes} sub-expressions, more than the {MAX_NODES} that are compiled"
+    return "no C compiler was found" if compiler() is None else "the compiler did not build the generated code"

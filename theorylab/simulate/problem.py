@@ -22,7 +22,8 @@ from theorylab.readings.namespace import Case, Namespace, call
 from theorylab.readings.numeric import Numeric, step_at_zero
 from theorylab.readings.numeric import device as device_variable
 from theorylab.setting import Assumption, Setting, Variable
-from theorylab.simulate.compiled import compile_formula
+from theorylab.simulate.compiled import compile_formula, obstacle
+from theorylab.simulate.cost import MAX_OPERATIONS, Operations
 from theorylab.simulate.random import generator
 
 AGREEMENT = 1e-9
@@ -179,6 +180,7 @@ class Problem(Cases):
             self.shapes[f"integral.{name}"] = self._integral_shape(name)
         self.dimension = sum(int(np.prod(s)) for s in self.shapes.values())
         self._selected: tuple[Tensor, dict[str, Tensor]] | None = None
+        self.obstacle = ""
         self.initial = self.flatten(
             {
                 n: self.values[f"init.{n}"]
@@ -227,11 +229,11 @@ class Problem(Cases):
 
     def _velocity(self, t: Tensor, y: Tensor, one: dict[str, Tensor]) -> Tensor:
         state = {n: Numeric(v) for n, v in self.unflatten(y).items()}
-        rates = self.flow.velocity(state, self.case(one), Numeric(t))
-        parts = [
-            (_tensor(rates[n]) + torch.zeros(s, dtype=y.dtype, device=y.device)).reshape(-1)
-            for n, s in self.shapes.items()
-        ]
+        return self.flattened(self.flow.velocity(state, self.case(one), Numeric(t)), y)
+
+    def flattened(self, arrays: Mapping[str, Any], like: Tensor) -> Tensor:
+        """The arrays of a state of one trial as one row, (D,)."""
+        parts = [(_tensor(arrays[n]) + like.new_zeros(s)).reshape(-1) for n, s in self.shapes.items()]
         return torch.cat(parts)
 
     def observe(self, formula: Any, t: Tensor, y: Tensor, rows: Tensor | None = None, ended: bool = False) -> Tensor:
@@ -249,16 +251,20 @@ class Problem(Cases):
             return torch.func.vmap(one_trial)(t, y, self.select(rows))
 
     def compiled(self, formula: Any = None) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-        """The field, or a formula of (p, c), as a callable of (t, y, rows): generated C where that is possible.
+        """The field, or formulas of (p, c), as a callable of (t, y, rows): generated C where that is possible.
 
-        Raises InternalError where the generated code and torch disagree at the initial states.
+        Where it is not, `obstacle` says why. Raises InternalError where the generated code and torch disagree at the
+        initial states.
         """
-        plain = self.field if formula is None else partial(self.observe, formula)
-        if self.device != "cpu":
+        formulas = formula if isinstance(formula, (list, tuple)) else [formula]
+        plain = self.field if formula is None else partial(self._observed, formulas)
+        self.obstacle = self._too_large() if self.device == "cpu" else f"the device is {self.device}"
+        if self.obstacle:
             return plain
         try:
-            roots, world_state = self._roots(formula)
-        except UnsupportedReading:
+            roots, world_state = self.roots(formulas)
+        except UnsupportedReading as error:
+            self.obstacle = f"a formula has no exact reading at these sizes ({error})"
             return plain
         constants = {
             entry_name(n, index): t[(slice(None), *index)]
@@ -267,6 +273,7 @@ class Problem(Cases):
         }
         fast = compile_formula(roots, world_state, constants, self.gates)
         if fast is None:
+            self.obstacle = obstacle(roots, world_state, self.gates)
             return plain
         rows = torch.arange(self.trials)
         zero = torch.zeros(self.trials, dtype=torch.float64)
@@ -280,8 +287,31 @@ class Problem(Cases):
             )
         return fast
 
-    def _roots(self, formula: Any) -> tuple[list[Any], list[str]]:
-        """The field or a formula in the exact reading, with every case variable and every initial value a letter."""
+    def _observed(self, formulas: Sequence[Any], t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
+        return torch.cat([self.observe(f, t, y, rows) for f in formulas], 1)
+
+    def _too_large(self) -> str:
+        """Why the field is too large for code that is written out, found from one evaluation; "" if it is not."""
+        with Operations() as count, torch.no_grad():
+            one = torch.zeros(1, dtype=torch.long, device=self.device)
+            self.field(self.initial.new_zeros(1), self.initial[:1], one)
+        if count.total <= MAX_OPERATIONS:
+            return ""
+        return f"the field takes about {count.total:.0e} operations, and at most {MAX_OPERATIONS:.0e} are written out"
+
+    def roots(self, formulas: Sequence[Any]) -> tuple[list[Any], list[str]]:
+        """Formulas, or the field for None, in the exact reading; every case variable and initial value is a letter."""
+        world = self._world()
+        arrays = [a for f in formulas for a in self._arrays(world, f)]
+        names = [entry_name(n, index) for n, shape in self.shapes.items() for index in np.ndindex(shape)]
+        return [e for a in arrays for e in a.entries()], names
+
+    def _arrays(self, world: Any, formula: Any) -> list[Any]:
+        if formula is None:
+            return [world.lift(v, world.state[n]) for n, v in world.velocity.items()]
+        return [world.evaluate(formula)]
+
+    def _world(self) -> Any:
         from theorylab.derive.world import World
 
         opened = {
@@ -289,13 +319,7 @@ class Problem(Cases):
         }
         free = {n: v for n, v in opened.items() if n in self.setting.variables}
         start = dict.fromkeys(self.flow.state, normal())
-        world = World(replace(self.flow, setting=Setting(init=start, **free)), self.dims)
-        if formula is None:
-            arrays = [world.lift(v, world.state[n]) for n, v in world.velocity.items()]
-        else:
-            arrays = [world.evaluate(formula)]
-        names = [entry_name(n, index) for n, shape in self.shapes.items() for index in np.ndindex(shape)]
-        return [e for a in arrays for e in a.entries()], names  # type: ignore[attr-defined]
+        return World(replace(self.flow, setting=Setting(init=start, **free)), self.dims)
 
     def size_of(self, formula: Any, t: Tensor | None = None, y: Tensor | None = None) -> Tensor:
         """The size of the terms of a formula at y, or at the start: |q| + sum of |p dq/dp| over p, (trials, q)."""
