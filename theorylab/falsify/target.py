@@ -21,7 +21,6 @@ from theorylab.errors import Undefined, UnsupportedReading
 from theorylab.falsify.cases import CaseCode, case_blocks, state_blocks
 from theorylab.falsify.draws import random_codes
 from theorylab.falsify.evaluate import screened
-from theorylab.flow import Scheme
 from theorylab.readings import exact
 from theorylab.readings import expression as ex
 from theorylab.readings.array import Array, is_number
