@@ -1,15 +1,14 @@
-"""Indexed polynomials: sums of products of letters such as W[i,j], for all sizes at once.
+"""Indexed polynomials: sums of products of letters such as W[i,k], for all sizes at once.
 
-A monomial has two parts. The *frame* is the product of the letters that carry indices, for example
-W[i,k] x[k,n]; an index of a frame is either free (it has a label) or a dummy (it has a number, and stands for
-the sum over its whole range). The letters without indices commute with everything and need no bookkeeping, so
-their part of the monomial is one integer: letter number s with exponent e adds e * 2^(WIDTH s). Multiplying
-two such monomials is adding two integers.
+An index is either free (it has a label) or a dummy (it has a number, and stands for the sum over its whole range).
+A letter with its indices is a *factor*; every factor that occurs gets a slot, and a monomial is one integer: the
+factor in slot s with exponent e adds e * 2^(WIDTH s). Multiplying monomials is adding integers, after the dummies
+of the two were told apart.
 
-    Expression = {frame: {packed monomial: coefficient}}
+    Expression = {monomial: coefficient}
 
-Frames are kept in a canonical form, so that two expressions are the same polynomial exactly when the
-dictionaries are equal (up to the search bound on symmetric dummies, beyond which the kernel gives up).
+Monomials are kept in a canonical form, so that two expressions are the same polynomial exactly when the dictionaries
+are equal (up to the search bound on symmetric dummies, beyond which the kernel gives up).
 """
 
 from __future__ import annotations
@@ -21,30 +20,30 @@ from .document import Budget, Coefficient, Rejected, whole
 
 WIDTH = 20
 MASK = (1 << WIDTH) - 1
-DEGREE = 1000  # of a stored expression in any one letter
-REACH = 100_000  # of an expression on the way; the sum of a few of these stays below 2^(WIDTH-1), so fields never mix
+DEGREE = 1000  # of a stored expression in any one factor
+REACH = 100_000  # of an expression on the way; the sum of a few of these stays below 2^(WIDTH-1), so slots never mix
 MAX_BITS = 50_000  # of a coefficient
 
 Index = tuple[int, str, str]  # (-1, label, size) is free; (number, "", size) is a dummy
-Factor = tuple[int, tuple[Index, ...], int]  # letter, indices, exponent
-Frame = tuple[Factor, ...]
-Poly = dict[int, Coefficient]
-Expression = dict[Frame, Poly]
+Indices = tuple[Index, ...]
+Power = tuple[int, Indices, int]  # letter, indices, exponent
+Expression = dict[int, Coefficient]
 
 DELTA = 0  # the letter number of Kronecker's delta
+ONE: Expression = {0: 1}
 
 
 def free(label: str, size: str) -> Index:
     return (-1, label, size)
 
 
-def place(position: int, size: str) -> Index:
-    """The free index that stands for one axis of a definition, an atom or a rate."""
-    return (-1, f"@{position}", size)
+def places(shape: Iterable[str]) -> Indices:
+    """The free indices that stand for the axes of a definition, an atom or a rate."""
+    return tuple(free(f"@{position}", size) for position, size in enumerate(shape))
 
 
 def unpack(monomial: int) -> list[tuple[int, int]]:
-    """The (slot, exponent) pairs of a packed monomial, by rising slot; exponents are balanced digits."""
+    """The (slot, exponent) pairs of a monomial, by rising slot; exponents are balanced digits."""
     pairs = []
     slot = 0
     while monomial:
@@ -76,64 +75,107 @@ class Ring:
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
-        self.letters: list[Letter] = [Letter("delta", ("", ""), "delta")]
-        self.slots: dict[int, int] = {}
-        self.scalars: list[int] = []
-        self.sizes: dict[str, int] = {}
-        self.private = 0
-        self._canonical: dict[object, tuple[Frame, int, int]] = {}
-
-    # -- letters -------------------------------------------------------------------------------------------
+        self.letters: list[Letter] = [Letter("delta", ("", ""), "delta", "nonnegative")]
+        self.factors: list[tuple[int, Indices]] = []  # by slot
+        self.slots: dict[tuple[int, Indices], int] = {}
+        self.plain = True  # no factor has indices, so far
+        self._sizes: dict[str, int] = {}
+        self._known: dict[object, tuple[int, int]] = {}
 
     def new(self, letter: Letter) -> int:
-        number = len(self.letters)
         self.letters.append(letter)
-        if not letter.shape:
-            self.slots[number] = len(self.scalars)
-            self.scalars.append(number)
-        return number
+        return len(self.letters) - 1
 
-    def size(self, size: str) -> int:
-        """The number of indices in a range, as a positive letter."""
-        if size not in self.sizes:
-            self.sizes[size] = self.new(Letter(f"#{size}", (), "size", "positive"))
-        return self.sizes[size]
+    def size(self, size: str) -> Expression:
+        """How many indices are in a range: a number, or a positive letter."""
+        if size.isdigit():
+            return {0: int(size)}
+        if size not in self._sizes:
+            self._sizes[size] = self.new(Letter(f"#{size}", (), "size", "positive"))
+        return self.term((self._sizes[size], (), 1))
 
-    def packed(self, letter: int, exponent: int = 1) -> int:
-        return exponent << (WIDTH * self.slots[letter])
+    # -- monomials -----------------------------------------------------------------------------------------
 
-    def factor(self, letter: int, indices: tuple[Index, ...] = (), exponent: int = 1) -> Expression:
-        if not indices:
-            return {(): {self.packed(letter, exponent): 1}}
-        return self.term([(letter, indices, exponent)], (), {0: 1})
+    def monomial(self, powers: Iterable[Power]) -> int:
+        """The packed product of some factors, which are in canonical form already."""
+        total = 0
+        for letter, indices, exponent in powers:
+            slot = self.slots.setdefault((letter, indices), len(self.factors))
+            if slot == len(self.factors):
+                self.factors.append((letter, indices))
+                self.plain = self.plain and not indices
+            total += exponent << (WIDTH * slot)
+        return total
 
-    def at_places(self, letter: int) -> Expression:
+    def powers(self, monomial: int) -> list[Power]:
+        return [(*self.factors[slot], exponent) for slot, exponent in unpack(monomial)]
+
+    def term(self, *powers: Power) -> Expression:
+        monomial, number = self._canonical(list(powers), ())
+        return {monomial: number}
+
+    def over_places(self, letter: int) -> Expression:
         """The letter with the places as its indices."""
-        shape = self.letters[letter].shape
-        return self.factor(letter, tuple(place(position, size) for position, size in enumerate(shape)))
+        return self.term((letter, places(self.letters[letter].shape), 1))
+
+    def _canonical(self, powers: list[Power], summed: Iterable[Index]) -> tuple[int, int]:
+        """The canonical monomial of the sum over `summed`, with the integer that splits off.
+
+        Deltas are contracted, equal factors merged, and a summed index that has gone from every factor contributes
+        the size of its range: sum_i 1 = n.
+        """
+        self.budget.spend(8 * len(powers))
+        powers, left = _contract(powers, set(summed))
+        merged: dict[tuple[int, Indices], int] = {}
+        for letter, indices, exponent in powers:
+            merged[letter, indices] = merged.get((letter, indices), 0) + exponent
+        powers = [(*factor, exponent) for factor, exponent in merged.items() if exponent]
+        number = 1
+        for index in left - {i for _, indices, _ in powers for i in indices}:
+            if index[2].isdigit():
+                number *= int(index[2])
+            else:
+                powers += self.powers(next(iter(self.size(index[2]))))
+        frame: list[Power] = []
+        for part in sorted(self._least(part, _by_size(part)) for part in _components(powers)):
+            frame += _shifted(part, len({i for power in frame for i in power[1] if i[0] >= 0}))
+        return self.monomial(frame), number
+
+    def _least(self, part: list[Power], colours: dict[Index, int]) -> list[Power]:
+        """The least renaming of a product over all numberings of its dummies that a colour refinement allows."""
+        while True:  # refine by where each dummy occurs and next to what, until nothing splits any more
+            self.budget.spend(16 * len(part) * (1 + len(colours)))
+            seen: dict[Index, list[object]] = {i: [] for i in colours}
+            for letter, indices, exponent in part:
+                around = tuple((colours[i], "") if i[0] >= 0 else (-1, i[1]) for i in indices)
+                for position, index in enumerate(indices):
+                    if index[0] >= 0:
+                        seen[index].append((letter, exponent, position, around))
+            signatures = {i: (colours[i], tuple(sorted(seen[i]))) for i in colours}  # type: ignore[type-var]
+            ranks = {signature: n for n, signature in enumerate(sorted(set(signatures.values())))}
+            count, colours = len(set(colours.values())), {i: ranks[signatures[i]] for i in colours}
+            if len(ranks) == count:
+                break
+        if len(ranks) == len(colours):
+            return sorted(_renamed(part, {i: (colour, "", i[2]) for i, colour in colours.items()}))
+        # Individualise each member of the first tied class in turn, and keep the least outcome.
+        tied = min(c for c in ranks.values() if list(colours.values()).count(c) > 1)
+        finer = {i: 2 * colour + 1 for i, colour in colours.items()}
+        return min(self._least(part, {**finer, i: 2 * tied}) for i, colour in colours.items() if colour == tied)
 
     # -- sums and products ---------------------------------------------------------------------------------
 
-    def term(self, factors: Iterable[Factor], dummies: Iterable[Index], poly: Poly) -> Expression:
-        """The sum over `dummies` of the product of `factors`, times `poly`."""
-        frame, monomial, number = self.canonical(tuple(factors), tuple(dummies))
-        return {frame: {m + monomial: c * number for m, c in poly.items()}} if poly else {}
-
     def accumulate(self, total: Expression, summand: Expression, factor: Coefficient = 1) -> None:
         """total += factor * summand, in place."""
-        for frame, poly in summand.items():
-            self.budget.spend(len(poly))
-            kept = total.setdefault(frame, {})
-            for monomial, coefficient in poly.items():
-                value = kept.get(monomial, 0) + factor * coefficient
-                if value.__class__ is not int and value.denominator.bit_length() > MAX_BITS:
-                    raise Rejected("limit", "a coefficient is too large")
-                if value:
-                    kept[monomial] = value
-                else:
-                    kept.pop(monomial, None)
-            if not kept:
-                del total[frame]
+        self.budget.spend(len(summand))
+        for monomial, coefficient in summand.items():
+            value = total.get(monomial, 0) + factor * coefficient
+            if value.__class__ is not int and value.denominator.bit_length() > MAX_BITS:
+                raise Rejected("limit", "a coefficient is too large")
+            if value:
+                total[monomial] = value
+            else:
+                total.pop(monomial, None)
 
     def add(self, *summands: Expression) -> Expression:
         total: Expression = {}
@@ -142,242 +184,141 @@ class Ring:
         return total
 
     def scale(self, expression: Expression, factor: Coefficient) -> Expression:
-        total: Expression = {}
-        if factor:
-            self.accumulate(total, expression, factor)
-        return total
+        return {m: whole(c * factor) for m, c in expression.items()} if factor else {}
 
     def multiply(self, left: Expression, right: Expression) -> Expression:
-        total: Expression = {}
-        for frame_l, poly_l in left.items():
-            for frame_r, poly_r in right.items():
-                product = self._multiply_polys(poly_l, poly_r)
-                if frame_l and frame_r:
-                    # The dummies of the two factors are different sums: rename them apart.
-                    shift = 1 + max((i[0] for _, idx, _ in frame_l for i in idx), default=-1)
-                    moved = tuple(
-                        (letter, tuple((i[0] + shift, "", i[2]) if i[0] >= 0 else i for i in idx), exponent)
-                        for letter, idx, exponent in frame_r
-                    )
-                    both = frame_l + moved
-                    self.accumulate(total, self.term(both, dummies(both), product))
-                else:
-                    self.accumulate(total, {frame_l or frame_r: product})
-        return total
-
-    def _multiply_polys(self, left: Poly, right: Poly) -> Poly:
-        self.budget.spend(len(left) * len(right))
-        if _bits(left) + _bits(right) > MAX_BITS:
-            raise Rejected("limit", "a coefficient is too large")
         if len(left) > len(right):
             left, right = right, left
-        product: Poly = {}
-        get = product.get
+        bits = sum(max((c.numerator.bit_length() + c.denominator.bit_length() for c in side.values()), default=0)
+                   for side in (left, right))  # fmt: skip
+        if bits > MAX_BITS:
+            raise Rejected("limit", "a coefficient is too large")
+        self.budget.spend(len(left) * len(right) * (1 + bits // 256))
+        total: Expression = {}
+        get = total.get
         items = list(right.items())
-        for monomial_l, coefficient_l in left.items():
-            for monomial_r, coefficient_r in items:
-                monomial = monomial_l + monomial_r
-                product[monomial] = get(monomial, 0) + coefficient_l * coefficient_r
-        return {monomial: whole(c) for monomial, c in product.items() if c}
+        for m, a in left.items():
+            for n, b in items:
+                if self.plain:
+                    monomial = m + n
+                    total[monomial] = get(monomial, 0) + a * b
+                else:
+                    monomial, number = self._joined(m, n)
+                    total[monomial] = get(monomial, 0) + a * b * number
+        return {monomial: whole(c) for monomial, c in total.items() if c}
+
+    def _joined(self, left: int, right: int) -> tuple[int, int]:
+        """The product of two monomials: the dummies of the two are different sums, so they are told apart."""
+        found = self._known.get((left, right))
+        if found is None:
+            a, b = self.powers(left), self.powers(right)
+            if any(idx for _, idx, _ in a) and any(idx for _, idx, _ in b):
+                both = [*a, *_shifted(b, 1 + max(i[0] for _, idx, _ in a for i in idx or [free("", "")]))]
+                found = self._canonical(both, dummies(both))
+            else:
+                found = left + right, 1
+            self._known[left, right] = found
+        return found
 
     def power(self, base: Expression, exponent: int) -> Expression:
         """base^exponent, for an exponent that is not negative."""
-        if exponent == 1:
-            return base
-        if _degree(base) * exponent > REACH:
+        if self.degree(base) * exponent > REACH:
             raise Rejected("limit", "a power is too large")
-        result: Expression = {(): {0: 1}}
+        result = ONE
         for _ in range(exponent):
             result = self.multiply(result, base)
         return result
 
+    def degree(self, expression: Expression) -> int:
+        """The largest absolute exponent (at least one, so that a power of a constant counts)."""
+        return max((abs(e) for m in expression for _, e in unpack(m)), default=1)
+
     def bounded(self, expression: Expression) -> Expression:
         """`expression` itself, after checking that its exponents leave room for products."""
-        self.budget.spend(sum(map(len, expression.values())))
-        if _degree(expression) > DEGREE:
+        self.budget.spend(len(expression))
+        if self.degree(expression) > DEGREE:
             raise Rejected("limit", f"an exponent beyond {DEGREE} appears")
         return expression
 
     # -- indices -------------------------------------------------------------------------------------------
 
-    def rename(self, expression: Expression, names: Mapping[Index, Index]) -> Expression:
-        """Replace free indices by free indices."""
-        if not names:
+    def rename(self, expression: Expression, names: Mapping[Index, Index], summed: Indices = ()) -> Expression:
+        """Replace indices by indices; those of `summed` are then dummies, besides those that were."""
+        if self.plain and not summed:
             return expression
         total: Expression = {}
-        for frame, poly in expression.items():
-            moved = renamed(frame, names)
-            self.accumulate(total, self.term(moved, dummies(moved), poly))
+        marked = (*names.items(), *summed)
+        for monomial, coefficient in expression.items():
+            found = self._known.get((monomial, marked))
+            if found is None:
+                old = self.powers(monomial)
+                start = 1 + max((i[0] for i in dummies(old)), default=-1)
+                new = {i: (start + k, "", i[2]) for k, i in enumerate(summed)}
+                powers = _renamed(old, {**names, **new})
+                found = self._known[monomial, marked] = self._canonical(powers, (*dummies(old), *new.values()))
+            self.accumulate(total, {found[0]: coefficient * found[1]})
         return total
 
-    def at(self, body: Expression, shape: tuple[str, ...], indices: tuple[Index, ...]) -> Expression:
+    def at(self, body: Expression, shape: Iterable[str], indices: Indices) -> Expression:
         """A body over places, with these free indices put in their stead."""
-        return self.rename(body, {place(p, size): i for p, (size, i) in enumerate(zip(shape, indices, strict=True))})
+        return self.rename(body, dict(zip(places(shape), indices, strict=True))) if indices else body
 
-    def fresh(self, size: str) -> Index:
-        """A free index that no document can name."""
-        self.private += 1
-        return free(f"~{self.private}", size)
-
-    def opened(self, frame: Frame) -> tuple[Frame, tuple[Index, ...]]:
-        """The frame with its dummies made free under private labels, to be summed again by `closed`."""
-        names = {dummy: self.fresh(dummy[2]) for dummy in dummies(frame)}
-        moved = renamed(frame, names)
-        return moved, tuple(names.values())
-
-    def closed(self, expression: Expression, labels: Iterable[Index]) -> Expression:
+    def closed(self, expression: Expression, labels: Indices) -> Expression:
         """The sum of `expression` over free indices (an index that does not occur contributes its size)."""
-        labels = tuple(labels)
-        if not labels:
-            return expression
-        total: Expression = {}
-        for frame, poly in expression.items():
-            old = dummies(frame)
-            start = len(old) and 1 + max(i[0] for i in old)
-            names = {label: (start + k, "", label[2]) for k, label in enumerate(labels)}
-            moved = renamed(frame, names)
-            self.accumulate(total, self.term(moved, (*old, *names.values()), poly))
-        return total
+        return self.rename(expression, {}, labels) if labels else expression
 
-    # -- the canonical form of a frame ---------------------------------------------------------------------
-
-    def canonical(self, factors: Frame, summed: tuple[Index, ...]) -> tuple[Frame, int, int]:
-        """Canonical frame of the sum over `summed`, with the monomial and the integer that split off.
-
-        Deltas are contracted, equal factors merged, and a summed index that has gone from every factor
-        contributes the size of its range: sum_i 1 = n.
-        """
-        key = (factors, summed)
-        found = self._canonical.get(key)
-        if found is None:
-            found = self._canonical[key] = self._canonicalise(list(factors), list(summed))
-        return found
-
-    def _canonicalise(self, factors: list[Factor], summed: list[Index]) -> tuple[Frame, int, int]:
-        self.budget.spend(8 * len(factors))
-        factors, summed = _contract(factors, summed)
-        merged: dict[tuple[int, tuple[Index, ...]], int] = {}
-        for letter, indices, exponent in factors:
-            merged[letter, indices] = merged.get((letter, indices), 0) + exponent
-        factors = [(letter, indices, e) for (letter, indices), e in merged.items() if e]
-        present = {i for _, indices, _ in factors for i in indices}
-        monomial, number = 0, 1
-        for index in summed:
-            if index not in present:
-                if index[2].isdigit():
-                    number *= int(index[2])
-                else:
-                    monomial += self.packed(self.size(index[2]))
-        parts = sorted(self._labelled(part) for part in _components(factors))
-        frame: list[Factor] = []
-        shift = 0
-        for part in parts:
-            count = len(dummies(part))
-            frame += [
-                (letter, tuple((i[0] + shift, "", i[2]) if i[0] >= 0 else i for i in idx), e) for letter, idx, e in part
-            ]
-            shift += count
-        return tuple(frame), monomial, number
-
-    def _labelled(self, factors: list[Factor]) -> Frame:
-        """The least frame over all numberings of the dummies that a colour refinement does not tell apart."""
-        found = sorted({i for _, idx, _ in factors for i in idx if i[0] >= 0})
-        return self._least(factors, {i: first_colour(i) for i in found})
-
-    def _least(self, factors: list[Factor], colours: dict[Index, tuple[int, str]]) -> Frame:
-        self.budget.spend(16 * len(factors) * (1 + len(colours)))
-        colours = _refined(factors, colours)
-        classes: dict[tuple[int, str], list[Index]] = {}
-        for index, colour in colours.items():
-            classes.setdefault(colour, []).append(index)
-        tied = min((colour for colour, members in classes.items() if len(members) > 1), default=None)
-        if tied is None:
-            names = {i: (n, "", i[2]) for n, i in enumerate(sorted(colours, key=colours.__getitem__))}
-            return tuple(sorted(renamed(factors, names)))
-        # Individualise each member of the first tied class in turn, and keep the least outcome.
-        return min(self._least(factors, {**colours, member: (tied[0], tied[1] + "!")}) for member in classes[tied])
+    def opened(self, monomial: int) -> tuple[int, Indices]:
+        """The monomial with its dummies made free under labels of their own, to be summed again by `closed`."""
+        if self.plain:
+            return monomial, ()
+        powers = self.powers(monomial)
+        names = {i: free(f"~{i[0]}", i[2]) for i in dummies(powers)}
+        return (self.monomial(_renamed(powers, names)), tuple(names.values())) if names else (monomial, ())
 
 
-def _degree(expression: Expression) -> int:
-    """The largest absolute exponent (at least one, so that a power of a constant counts)."""
-    of_frames = max((abs(e) for frame in expression for _, _, e in frame), default=1)
-    of_scalars = max((abs(e) for poly in expression.values() for m in poly for _, e in unpack(m)), default=1)
-    return max(of_frames, of_scalars, 1)
+def dummies(powers: Iterable[Power]) -> Indices:
+    return tuple(dict.fromkeys(i for _, indices, _ in powers for i in indices if i[0] >= 0))
 
 
-def _bits(poly: Poly) -> int:
-    return max(c.numerator.bit_length() + c.denominator.bit_length() for c in poly.values())
+def _renamed(powers: Iterable[Power], names: Mapping[Index, Index]) -> list[Power]:
+    return [(letter, tuple(names.get(i, i) for i in indices), e) for letter, indices, e in powers]
 
 
-def dummies(frame: Iterable[Factor]) -> tuple[Index, ...]:
-    return tuple(dict.fromkeys(i for _, idx, _ in frame for i in idx if i[0] >= 0))
+def _shifted(powers: Iterable[Power], shift: int) -> list[Power]:
+    return [(n, tuple((i[0] + shift, "", i[2]) if i[0] >= 0 else i for i in idx), e) for n, idx, e in powers]
 
 
-def renamed(factors: Iterable[Factor], names: Mapping[Index, Index]) -> Frame:
-    return tuple((letter, tuple(names.get(i, i) for i in indices), e) for letter, indices, e in factors)
+def _by_size(part: list[Power]) -> dict[Index, int]:
+    """The first colours of dummies: their sizes, in order."""
+    found = dummies(part)
+    order = sorted({i[2] for i in found})
+    return {i: order.index(i[2]) for i in found}
 
 
-def first_colour(index: Index) -> tuple[int, str]:
-    """The first colour of an index: its size for a dummy, its label for a free one."""
-    return (0, index[2]) if index[0] >= 0 else (-1, index[1])
-
-
-def _refined(factors: list[Factor], colours: dict[Index, tuple[int, str]]) -> dict[Index, tuple[int, str]]:
-    """Refine colours by where each dummy occurs and next to what, until nothing splits any more."""
-    count = len(set(colours.values()))
-    while True:
-        seen: dict[Index, list[object]] = {i: [] for i in colours}
-        for letter, idx, exponent in factors:
-            around = tuple(colours.get(i) or first_colour(i) for i in idx)
-            for position, index in enumerate(idx):
-                if index[0] >= 0:
-                    seen[index].append((letter, exponent, position, around))
-        signatures = {i: (colours[i], sorted(seen[i])) for i in colours}  # type: ignore[type-var]
-        ranks = sorted({repr(s): s for s in signatures.values()}.values())  # type: ignore[type-var]
-        position = {repr(s): n for n, s in enumerate(ranks)}
-        colours = {i: (position[repr(signatures[i])], "") for i in colours}
-        if len(ranks) == count:
-            return colours
-        count = len(ranks)
-
-
-def _contract(factors: list[Factor], summed: list[Index]) -> tuple[list[Factor], list[Index]]:
+def _contract(powers: list[Power], summed: set[Index]) -> tuple[list[Power], set[Index]]:
     """Remove every delta with a summed index; make those between two free indices name the lesser one."""
-    kept: list[Factor] = []
-    while True:
-        found = [f for f in factors if f[0] == DELTA]
-        if not found:
-            return factors + kept, summed
-        # Those with a summed index first: the rest then only renames free indices.
-        chosen = max(found, key=lambda f: max(f[1])[0])
-        if chosen[2] < 1:
-            raise Rejected("statement", "delta has a negative exponent")
-        factors = [f for f in factors if f is not chosen]
-        low, high = sorted(chosen[1])
+    deltas = [sorted(indices) for letter, indices, _ in powers if letter == DELTA]
+    powers = [power for power in powers if power[0] != DELTA]
+    kept: list[list[Index]] = []
+    while deltas:
+        deltas.sort(key=max)  # those with a dummy last: they go first, the rest then only renames free indices
+        low, high = sorted(deltas.pop())
         if low == high:
             continue
+        summed = summed - {high} if high[0] >= 0 else summed
+        powers = _renamed(powers, {high: low})
+        deltas, kept = ([[low if i == high else i for i in pair] for pair in group] for group in (deltas, kept))
         if high[0] < 0:
-            kept.append((DELTA, (low, high), 1))
-        else:
-            summed = [i for i in summed if i != high]
-        factors = _replaced(factors, high, low)
-        # A kept delta joins two free indices; a later one may rename its larger end.
-        kept = [
-            f if f[1] == (low, high) else (DELTA, tuple(sorted(low if i == high else i for i in f[1])), 1) for f in kept
-        ]
+            kept.append([low, high])
+    return powers + [(DELTA, tuple(sorted(pair)), 1) for pair in kept], summed
 
 
-def _replaced(factors: list[Factor], old: Index, new: Index) -> list[Factor]:
-    return list(renamed(factors, {old: new}))
-
-
-def _components(factors: list[Factor]) -> list[list[Factor]]:
+def _components(powers: list[Power]) -> list[list[Power]]:
     """Split a product into parts that share no dummy; the sum over dummies is then a product of sums."""
-    parts: list[tuple[set[Index], list[Factor]]] = []
-    for factor in factors:
-        own = {i for i in factor[1] if i[0] >= 0}
+    parts: list[tuple[set[Index], list[Power]]] = []
+    for power in powers:
+        own = {i for i in power[1] if i[0] >= 0}
         touched = [part for part in parts if part[0] & own]
-        members = [f for part in touched for f in part[1]]
         parts = [part for part in parts if not part[0] & own]
-        parts.append((own.union(*(part[0] for part in touched)), [*members, factor]))
-    return [part[1] for part in parts]
+        parts.append((own.union(*(part[0] for part in touched)), [power, *(p for part in touched for p in part[1])]))
+    return [part for _, part in parts]

@@ -36,8 +36,6 @@ class Rejected(Exception):
 
     def __init__(self, rule: str, reason: str) -> None:
         super().__init__(f"{rule}: {reason}")
-        self.rule = rule
-        self.reason = reason
 
 
 class Budget:
@@ -52,22 +50,13 @@ class Budget:
         if self.left < 0:
             raise Rejected("limit", f"checking needs more than {self.work} steps")
         if time.monotonic() > self.deadline:
-            raise Rejected("limit", f"checking needs more than {MAX_SECONDS:.0f} seconds")
-
-
-def canonical_bytes(value: Any) -> bytes:
-    """The one way to write a JSON value: sorted keys, no spaces, ASCII."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode("ascii")
+            raise Rejected("limit", "checking takes too long")
 
 
 def digest(value: Any) -> str:
-    """SHA-256 (hex) of the canonical bytes."""
-    return hashlib.sha256(canonical_bytes(value)).hexdigest()
-
-
-def seal(document: dict[str, Any]) -> str:
-    """The seal of a document: the digest of everything but the key "seal"."""
-    return digest({key: value for key, value in document.items() if key != "seal"})
+    """SHA-256 (hex) of the one way to write a JSON value: sorted keys, no spaces, ASCII."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 def statement_hash(document: dict[str, Any]) -> str:
@@ -79,14 +68,9 @@ def parse(data: bytes) -> dict[str, Any]:
     """Read a sealed document; raises Rejected with rule "parser" or "seal"."""
     if len(data) > MAX_BYTES:
         raise Rejected("parser", f"the file has {len(data)} bytes, at most {MAX_BYTES} are read")
+    hooks: Any = {"parse_int": _small_integer, "parse_float": _no_float, "parse_constant": _no_float}
     try:
-        document = json.loads(
-            data.decode("ascii"),
-            object_pairs_hook=_unique,
-            parse_int=_small_integer,
-            parse_float=_no_float,
-            parse_constant=_no_float,
-        )
+        document = json.loads(data.decode("ascii"), object_pairs_hook=_unique, **hooks)
     except RecursionError:
         raise Rejected("parser", f"nested deeper than {MAX_DEPTH} levels") from None
     except UnicodeDecodeError:
@@ -102,80 +86,9 @@ def parse(data: bytes) -> dict[str, Any]:
             raise Rejected("parser", f"{key} is {show(document[key])}, expected up to 200 printable characters")
     for premise in listing(document["premises"], "premises"):
         text(premise, "a premise")
-    if document["seal"] != seal(document):
+    if document["seal"] != digest({key: value for key, value in document.items() if key != "seal"}):
         raise Rejected("seal", "the document was changed after it was sealed")
     return document
-
-
-def fields(value: Any, what: str, required: Iterable[str], optional: Iterable[str] = ()) -> dict[str, Any]:
-    """`value` as an object with exactly the required keys and perhaps some optional ones."""
-    if not isinstance(value, dict):
-        raise Rejected("parser", f"{what} is {show(value)}, expected an object")
-    for key in required:
-        if key not in value:
-            raise Rejected("parser", f"{what} lacks the key {key!r}")
-    known = {*required, *optional}
-    for key in value:
-        if key not in known:
-            raise Rejected("parser", f"{what} has the unknown key {show(key)}")
-    return value
-
-
-def mapping(value: Any, what: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise Rejected("parser", f"{what} is {show(value)}, expected an object")
-    return value
-
-
-def listing(value: Any, what: str, length: int | None = None) -> list[Any]:
-    """`value` as a list, of the given length if there is one."""
-    if not isinstance(value, list) or (length is not None and len(value) != length):
-        wanted = "a list" if length is None else f"a list of {length}"
-        raise Rejected("parser", f"{what} is {show(value)}, expected {wanted}")
-    return value
-
-
-def text(value: Any, what: str) -> str:
-    if not isinstance(value, str):
-        raise Rejected("parser", f"{what} is {show(value)}, expected a string")
-    return value
-
-
-def name(value: Any, what: str) -> str:
-    """`value` as a name: printable ASCII that starts with a letter or an underscore."""
-    if not isinstance(value, str) or not NAME.match(value):
-        raise Rejected("parser", f"{what} is {show(value)}, expected a name")
-    return value
-
-
-def integer(value: Any, what: str, low: int, high: int) -> int:
-    if type(value) is not int or not low <= value <= high:
-        raise Rejected("parser", f"{what} is {show(value)}, expected an integer from {low} to {high}")
-    return value
-
-
-def boolean(value: Any, what: str) -> bool:
-    if type(value) is not bool:
-        raise Rejected("parser", f"{what} is {show(value)}, expected true or false")
-    return value
-
-
-def rational(value: Any, what: str) -> Coefficient:
-    """A rational written "p" or "p/q"; an int where the denominator is one."""
-    if not isinstance(value, str) or len(value) > MAX_DIGITS or not RATIONAL.match(value):
-        raise Rejected("parser", f'{what} is {show(value)}, expected a rational written "p" or "p/q"')
-    return whole(Fraction(value))
-
-
-def whole(value: Coefficient) -> Coefficient:
-    """Plain integers where the denominator is one: they are several times faster."""
-    return value.numerator if value.denominator == 1 else value
-
-
-def show(value: Any) -> str:
-    """A short form of a value for a message."""
-    shown = repr(value)
-    return shown if len(shown) <= 80 else shown[:77] + "..."
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -195,19 +108,85 @@ def _no_float(digits: str) -> float:
     raise Rejected("parser", f"the number {digits[:40]} is not exact, expected a string with a rational")
 
 
-def _limit(value: Any) -> None:
-    level = [value]
+def _limit(document: Any) -> None:
+    level = [document]
     for _ in range(MAX_DEPTH):
-        below: list[Any] = []
-        for item in level:
-            if isinstance(item, str) and len(item) > MAX_STRING:
-                raise Rejected("parser", f"a string has {len(item)} characters, at most {MAX_STRING} are read")
-            if isinstance(item, list):
-                below.extend(item)
-            elif isinstance(item, dict):
-                below.extend(item)
-                below.extend(item.values())
-        if not below:
+        texts = [item for item in level if isinstance(item, str)]
+        if longest := max((len(item) for item in texts if len(item) > MAX_STRING), default=0):
+            raise Rejected("parser", f"a string has {longest} characters, at most {MAX_STRING} are read")
+        lists = [item for item in level if isinstance(item, (list, dict))]
+        level = [inner for item in lists for inner in item]
+        level += [inner for item in lists if isinstance(item, dict) for inner in item.values()]
+        if not level:
             return
-        level = below
     raise Rejected("parser", f"nested deeper than {MAX_DEPTH} levels")
+
+
+# -- what the parts of a document have to be ----------------------------------------------------------------------
+
+
+def _expect(right: bool, value: Any, what: str, wanted: str) -> Any:
+    if not right:
+        raise Rejected("parser", f"{what} is {show(value)}, expected {wanted}")
+    return value
+
+
+def mapping(value: Any, what: str) -> dict[str, Any]:
+    return _expect(isinstance(value, dict), value, what, "an object")
+
+
+def fields(value: Any, what: str, required: Iterable[str], optional: Iterable[str] = ()) -> dict[str, Any]:
+    """`value` as an object with exactly the required keys and perhaps some optional ones."""
+    mapping(value, what)
+    for key in required:
+        if key not in value:
+            raise Rejected("parser", f"{what} lacks the key {key!r}")
+    for key in value.keys() - {*required, *optional}:
+        raise Rejected("parser", f"{what} has the unknown key {show(key)}")
+    return value
+
+
+def listing(value: Any, what: str, length: int | None = None) -> list[Any]:
+    """`value` as a list, of the given length if there is one."""
+    right = isinstance(value, list) and length in (None, len(value))
+    return _expect(right, value, what, "a list" if length is None else f"a list of {length}")
+
+
+def text(value: Any, what: str) -> str:
+    return _expect(isinstance(value, str), value, what, "a string")
+
+
+def name(value: Any, what: str) -> str:
+    """`value` as a name: printable ASCII that starts with a letter or an underscore."""
+    return _expect(isinstance(value, str) and bool(NAME.match(value)), value, what, "a name")
+
+
+def choice(value: Any, what: str, allowed: Iterable[str]) -> str:
+    if not isinstance(value, str) or value not in allowed:
+        raise Rejected("statement", f"{what} is {show(value)}, expected one of {', '.join(allowed)}")
+    return value
+
+
+def integer(value: Any, what: str, low: int, high: int) -> int:
+    return _expect(type(value) is int and low <= value <= high, value, what, f"an integer from {low} to {high}")
+
+
+def boolean(value: Any, what: str) -> bool:
+    return _expect(type(value) is bool, value, what, "true or false")
+
+
+def rational(value: Any, what: str) -> Coefficient:
+    """A rational written "p" or "p/q"; an int where the denominator is one."""
+    right = isinstance(value, str) and len(value) <= MAX_DIGITS and bool(RATIONAL.match(value))
+    return whole(Fraction(_expect(right, value, what, 'a rational written "p" or "p/q"')))
+
+
+def whole(value: Coefficient) -> Coefficient:
+    """Plain integers where the denominator is one: they are several times faster."""
+    return value.numerator if value.denominator == 1 else value
+
+
+def show(value: Any) -> str:
+    """A short form of a value for a message."""
+    shown = repr(value)
+    return shown if len(shown) <= 80 else shown[:77] + "..."

@@ -12,7 +12,7 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
-from .algebra import Expression, free
+from .algebra import Expression
 from .document import MAX_EXPONENT, Coefficient, Rejected, fields, integer, listing, mapping, name, rational, text
 from .reduce import Reducer
 from .statement import Axes, Statement
@@ -31,10 +31,10 @@ def check_nonnegative(
     ring = statement.ring
     rest = ring.add(expression, *(ring.scale(piece.expanded, -1) for piece in pieces))
     if not reducer.is_zero(rest):
-        raise Rejected("nonnegative", f"goal {known!r} is not the sum of its pieces")
+        raise Rejected("nonnegative", f"{known} is not the sum of its pieces")
     positive = [piece.check(known) for piece in pieces]
     if strict and not any(positive):
-        raise Rejected("nonnegative", f"goal {known!r}: no piece is seen to be positive in every case")
+        raise Rejected("nonnegative", f"{known}: no piece is seen to be positive in every case")
 
 
 class Piece:
@@ -43,7 +43,7 @@ class Piece:
     def __init__(self, statement: Statement, goal_axes: Axes, raw: Any) -> None:
         spec = fields(raw, "a piece", ("axes", "letters", "expr", "cases"), ("gates",))
         self.statement = statement
-        self.axes = statement.axes(spec["axes"], lambda position, label, size: free(label, size))
+        self.axes = statement.axes(spec["axes"])
         for label, index in self.axes.items():
             if goal_axes.get(label, index) != index:
                 raise Rejected("nonnegative", f"the axis {label!r} of a piece has another size than that of the goal")
@@ -65,7 +65,7 @@ class Piece:
         self._check_gates()
         ring = statement.ring
         body = statement.expression(self._translated(spec["expr"]), self.axes, "a piece")
-        self.expanded = ring.closed(body, [i for label, i in self.axes.items() if label not in goal_axes])
+        self.expanded = ring.closed(body, tuple(i for label, i in self.axes.items() if label not in goal_axes))
 
     def check(self, known: str) -> bool:
         """Whether the piece is positive in every case, having checked that it is nonnegative in each."""
@@ -100,26 +100,15 @@ class Piece:
             powers = list(zip(signs, (exponent for _, exponent in monomial), strict=True))
             if coefficient < 0 or any(e % 2 and sign not in ("positive", "nonnegative") for sign, e in powers):
                 term = " ".join([str(coefficient), *(f"{entry[0]}^{e}" for entry, e in monomial)])
-                raise Rejected("nonnegative", f"goal {known!r}, case {pattern!r}: {term[:100]} may be negative")
+                raise Rejected("nonnegative", f"{known}, case {pattern!r}: {term[:100]} may be negative")
             if all(sign == "positive" or (sign == "nonzero" and e % 2 == 0) for sign, e in powers):
                 positive = True
         return positive
 
     def _sign(self, alias: str) -> str:
-        """The sign of a letter, or of a definition that is one monomial."""
-        ring = self.statement.ring
-        single = ring.monomial_of(self.statement.body(self.names[alias], alias))
-        if single is None:
-            return "any"
-        frame, monomial, coefficient = single
-        powers = ring.letters_of(frame, monomial)
-        if coefficient > 0 and all(ring.positive(n) or (e % 2 == 0 and ring.nonzero(n)) for n, e in powers):
-            return "positive"
-        if coefficient > 0 and all(
-            ring.positive(n) or e % 2 == 0 or (e > 0 and ring.letters[n].sign == "nonnegative") for n, e in powers
-        ):
-            return "nonnegative"
-        return "nonzero" if all(ring.nonzero(n) for n, _ in powers) else "any"
+        """The sign of a letter, or of a definition."""
+        body = self.statement.body(self.names[alias], alias)
+        return next(s for s in ("positive", "nonnegative", "nonzero", "any") if self.statement.ring.has_sign(body, s))
 
     def _check_gates(self) -> None:
         """Each gate really is the step of its argument, at the same indices."""

@@ -113,13 +113,14 @@ def rotation() -> Document:
                 define("r2", "n", "f2[n] - y[n]"),
                 define("Mw", "j:d", "M[j,i] w[i]"),
             ],
-            "relations": [{"name": "M M' = I", "orthogonal": "M"}],
+            "relations": [relation("M' M = I", "a:d b:d", "M[i,a] M[i,b] - delta[a,b]")],
             "flows": [
                 {"state": {"w": expr("1")}, "outputs": [["f", "r"]]},
                 {"state": {"w": expr("1")}, "outputs": [["f2", "r2"]]},
             ],
             "goals": [goal("conjugate", flow=0, to=1, map={"w": "Mw"})],
-        }
+        },
+        {"rewrites": [rewrite("M' M = I", "M[i,a] M[i,b]")]},
     )
 
 

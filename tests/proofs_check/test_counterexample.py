@@ -49,11 +49,13 @@ def test_hypotheses_and_signs_hold_at_the_point() -> None:
     assert "declared positive" in decide(statement, {"a": "0", "b": "1"}, "0")
 
 
-def test_orthogonal_letter_is_orthogonal() -> None:
-    statement = zero("M[i,j] M[i,j] - M[i,i]^2", letters(M="n n"), relations=[{"name": "O", "orthogonal": "M"}])
+def test_matrix_hypothesis_holds_in_every_entry() -> None:
+    unit = relation("M M' = I", "a:n b:n", "M[a,i] M[b,i] - delta[a,b]")
+    statement = zero("M[i,j] M[i,j] - M[i,i]^2", letters(M="n n"), relations=[unit])
     turn = [["3/5", "-4/5"], ["4/5", "3/5"]]
     assert decide(statement, {"M": turn}, "32/25", "n=2", sizes={"n": 2}) == ""
-    assert "is not orthogonal" in decide(statement, {"M": [["1", "1"], ["0", "1"]]}, "1", "n=2", sizes={"n": 2})
+    sheared = [["1", "1"], ["0", "1"]]
+    assert 'the hypothesis "M M\' = I" does not hold' in decide(statement, {"M": sheared}, "1", "n=2", sizes={"n": 2})
 
 
 def test_state_is_at_its_initial_value() -> None:

@@ -54,8 +54,12 @@ TEETH: dict[str, tuple[set[str], dict[str, str]]] = {
     ),
     "diagonal_net": ({"conserved"}, {r"define\.1\.expr": "the loss is arbitrary"}),
     "rotation": (
-        {"conjugate", "statement"},
-        {r"define\.[15]\.arg\.0 coefficient": "step(3/2 u) = step(u)"},
+        {"conjugate", "statement", "relation"},
+        {
+            r"define\.[15]\.arg\.0 coefficient": "step(3/2 u) = step(u)",
+            r"relations\.0\.expr\.1 exponent": "delta^2 = delta",
+            r"rewrites\.\d\.lead (sign|coefficient)": "the coefficient of a lead is read off its relation",
+        },
     ),
     "scaling": (
         {"conjugate", "statement"},
@@ -89,6 +93,7 @@ TEETH: dict[str, tuple[set[str], dict[str, str]]] = {
             r"define\.0\.expr\.\d sign|define\.[245]\.expr\.0 sign|define\.1\.arg\.0 (sign|coefficient)": "same g^2",
             r"define\.(2\.expr\.0 exponent of factor 0|[45]\.expr\.0 exponent of factor 1)": "h^2 = h",
             r"define\.3\.expr( without term 1|\.1 )": "the targets are arbitrary",
+            r"define\.1\.arg\.0 without factor 0": "a gate that is always open",
         },
     ),
     "momentum": (

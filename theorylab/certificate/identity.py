@@ -13,7 +13,7 @@ from typing import Any
 from theorylab.certificate.pieces import written
 from theorylab.claims.base import Conjugates, Conserved, Evolves, NonNegative, Zero
 from theorylab.derive.prove import Attempt, part_name
-from theorylab.derive.relations import orthogonal_letter
+from theorylab.derive.relations import gram, orthogonal_letter
 from theorylab.derive.world import Component, World
 from theorylab.flow import FirstOrder, Flow, SecondOrder
 from theorylab.readings import polynomial as po
@@ -189,16 +189,15 @@ class Writer:
                 if not component.entry:
                     continue
                 name = plain(assumption.name) if component.index is None else f"{plain(assumption.name)}.{n}"
+                stated = {name: component.entry}
                 letter = orthogonal_letter(component.entry)
-                if letter is not None:
-                    self.relations.append({"name": name, "orthogonal": self.symbol(letter)})
-                    continue
-                self.relations.append(
-                    {"name": name, "axes": self.axes(component), "expr": self.expression(component.entry)}
-                )
-                for rule in rules:
-                    if rule.name == assumption.name and rule.lead in component.entry.terms:
-                        self.rewrites.append({"relation": name, "lead": self.term(rule.lead, 1)})
+                if letter is not None:  # M is square: M M' = I and M' M = I say the same
+                    stated[f"{name}, transposed"] = gram(letter, transposed=True)
+                for known, entry in stated.items():
+                    self.relations.append({"name": known, "axes": self.axes(component), "expr": self.expression(entry)})
+                    for rule in rules:
+                        if rule.name == assumption.name and rule.lead in entry.terms:
+                            self.rewrites.append({"relation": known, "lead": self.term(rule.lead, 1)})
 
     def conserved(self, name: str, rules: Sequence[po.Rule]) -> None:
         """The rule that was solved from the conserved goal of this name."""

@@ -84,9 +84,7 @@ def hypotheses(world: World) -> list[Rule]:
             rules.append(rule_from(assumption.name, component.entry, set()))
             letter = orthogonal_letter(component.entry)
             if letter is not None:  # M' M = I follows from M M' = I for a square matrix
-                lead = po.canonical([(letter, (-1, 0), 1), (letter, (-1, 1), 1)])[1]
-                identity = Polynomial({((po.delta(letter.sizes[0]), (0, 1), 1),): 1})
-                rules.append(Rule(assumption.name, lead, identity))
+                rules.append(rule_from(assumption.name, gram(letter, transposed=True), {letter.name}))
     return rules
 
 
@@ -97,8 +95,11 @@ def orthogonal_letter(p: Polynomial) -> Symbol | None:
         for s in p.symbols()
         if s.argument is None and len(s.sizes) == 2 and s.sizes[0] == s.sizes[1] and s.name != "delta"
     ]
-    for s in square:
-        product = Polynomial({po.canonical([(s, (0, -1), 1), (s, (1, -1), 1)])[1]: 1})
-        if p == product - Polynomial({((po.delta(s.sizes[0]), (0, 1), 1),): 1}):
-            return s
-    return None
+    return next((s for s in square if p == gram(s)), None)
+
+
+def gram(letter: Symbol, transposed: bool = False) -> Polynomial:
+    """M M' - I, or M' M - I, for a square M."""
+    pairs = ((-1, 0), (-1, 1)) if transposed else ((0, -1), (1, -1))
+    product = Polynomial({po.canonical([(letter, pair, 1) for pair in pairs])[1]: 1})
+    return product - Polynomial({((po.delta(letter.sizes[0]), (0, 1), 1),): 1})
