@@ -76,11 +76,11 @@ def test_step_limit(method: str, backend: str) -> None:
     assert torch.allclose(run.y, expected, rtol=1e-8)
 
 
-@backends
 @methods
-def test_sliding_is_noticed(method: str, backend: str) -> None:
-    """x' = -sign(x), z' = 1: from (1, 0) the solution meets x = 0 at t = 1 and stays there; the method chatters."""
-    field = on(backend, lambda t, y, c: [-apply("sign", y[0] + 1e-300), 1], 2)
+def test_sliding_is_noticed(method: str) -> None:
+    """x' = -sign(x), z' = 1: from (1, 0) the solution meets x = 0 at t = 1 and stays there; a field whose gates are not
+    known makes the method chatter."""
+    field = on("torch", lambda t, y, c: [-apply("sign", y[0] + 1e-300), 1], 2)
     run = integrate(field, tensor([[1.0, 0.0]]), t_end=1e3, rtol=1e-8, method=method, max_steps=20_000)
     assert run.statuses == (Status.CHATTERING,)
     assert run.t[0] >= 1

@@ -35,6 +35,8 @@ class Solution:
     drift           (B, q) largest |observed - observed at the start| over the accepted steps; None without `observe`
     method          name of the method that ran
     rtol            tolerance of the run
+    slid            (B,) bool: the trajectory slid along a kink for a while; None where kinks are not located
+    grazed          (B,) bool: it turned so close to a kink that the run does not tell the side; None likewise
     """
 
     t: Tensor
@@ -48,6 +50,8 @@ class Solution:
     drift: Tensor | None
     method: str
     rtol: float
+    slid: Tensor | None = None
+    grazed: Tensor | None = None
 
     @property
     def statuses(self) -> tuple[Status, ...]:

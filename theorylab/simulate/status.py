@@ -14,6 +14,7 @@ class Status(IntEnum):
     STEP_TOO_SMALL = 3
     NON_FINITE = 4
     CHATTERING = 5
+    UNRESOLVED_SLIDE = 6
 
     @property
     def label(self) -> str:
@@ -45,4 +46,6 @@ _ADVICE = {
     "size of the initial values.",
     Status.CHATTERING: "The field jumped in most steps, and at their pace the end is more than max_steps away, as "
     "where the true solution slides along a kink: what was computed up to the time given holds.",
+    Status.UNRESOLVED_SLIDE: "The solution slides on kinks of several layers at once, or on more than can be told "
+    "apart: what was computed up to the time given holds.",
 }

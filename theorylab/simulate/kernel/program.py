@@ -18,8 +18,10 @@ class Term(NamedTuple):
     varies: bool
 
 
-def function(name: str, roots: Sequence[ex.Expression], inputs: Mapping[str, Term], gate: float) -> str:
-    """C for `void name(vec t, const vec *y, const vec *own, const double *shared, vec *out)`.
+def function(
+    name: str, roots: Sequence[ex.Expression], inputs: Mapping[str, Term], gate: float, pointers: Sequence[str] = ()
+) -> str:
+    """C for `void name(vec t, const vec *y, const vec *own, const double *shared, const vec *pointers..., vec *out)`.
 
     What all lanes share is computed once, as a double.
     """
@@ -41,9 +43,10 @@ def function(name: str, roots: Sequence[ex.Expression], inputs: Mapping[str, Ter
         text, varies = terms[id(root)]
         lines.append(f"    out[{i}] = {text if varies else f'splat({text})'};")
     body = "\n".join(lines)
+    more = "".join(f"const vec *restrict {pointer}, " for pointer in pointers)
     return (
         f"static __attribute__((noinline)) void {name}(vec t, const vec *restrict y, const vec *restrict own,\n"
-        f"        const double *restrict shared, vec *restrict out) {{\n{body}\n}}\n"
+        f"        const double *restrict shared, {more}vec *restrict out) {{\n{body}\n}}\n"
     )
 
 

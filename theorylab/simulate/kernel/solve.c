@@ -3,24 +3,26 @@
  * Every lane holds a trajectory of its own with its own time, step and status; one that has stopped writes its row and
  * takes the next trial from a queue that all threads share. Arithmetic never crosses lanes, and a branch taken for the
  * sake of one lane changes no other, so that a row depends neither on its lane nor on its company. The order of events
- * in a step is that of the class _Run in integrate.py; the formulas are those of control.py and chatter.py.
+ * in a step is that of the class _Run in integrate.py; the formulas are those of control.py. Kinks are met in kinks.c.
  */
 
-enum { RUNNING = -1 };
+/* Codes of trials that go on: with this method, or with one for stiff problems. */
+enum { RUNNING = -1, STIFF = -2 };
 
 struct job {
     long count, saves, max_steps, next;
-    double rtol, gtol, first_step;
+    double rtol, gtol, first_step, stiff;
     const double *initial, *own, *shared, *starts, *ends, *atol, *times;
     double *t, *y, *field, *step, *error, *saved, *observed, *drift;
-    long *status, *accepted, *rejected, *evaluations;
+    long *status, *accepted, *rejected, *evaluations, *slid, *grazed;
 };
 
 struct lanes {
-    ivec busy, trial, accepted, attempts, rejected, rough, phase, extra, cursor;
-    vec t, h, end, scaled, mark, error;
+    ivec busy, trial, accepted, attempts, rejected, evaluations, cursor, stiff;
+    vec t, h, end, scaled, error;
     vec radius[MEMORY], own[OWN + 1], y[DIM], f[DIM], start[QUANTITIES + 1], drift[QUANTITIES + 1];
-    vec k[STAGES][DIM], state[2][DIM], slope[DIM], spare[2][DIM], near[DIM], far[DIM];
+    vec k[STAGES][DIM], state[2][DIM], slope[DIM], spare[2][DIM], near[DIM];
+    struct kinks kinks;
 };
 
 static inline vec norm(const vec *x) {
@@ -49,12 +51,12 @@ static inline vec combined(const vec *norms) {
 
 static void load(struct lanes *s, const struct job *job, int lane, long trial) {
     s->trial[lane] = trial;
-    s->t[lane] = s->mark[lane] = job->starts[trial];
+    s->t[lane] = job->starts[trial];
     s->end[lane] = job->ends[trial];
     s->h[lane] = job->step[trial];
     s->scaled[lane] = 1e-4;
     s->error[lane] = 0.0;
-    s->accepted[lane] = s->attempts[lane] = s->rejected[lane] = s->rough[lane] = s->phase[lane] = s->extra[lane] = 0;
+    s->accepted[lane] = s->attempts[lane] = s->rejected[lane] = s->evaluations[lane] = s->stiff[lane] = 0;
     s->cursor[lane] = job->saves && job->times[0] == job->starts[trial];
     for (int i = 0; i < MEMORY; i++) s->radius[i][lane] = 0.0;
     for (int i = 0; i < OWN; i++) s->own[i][lane] = job->own[trial * OWN + i];
@@ -66,6 +68,7 @@ static void load(struct lanes *s, const struct job *job, int lane, long trial) {
         s->start[i][lane] = job->observed[trial * QUANTITIES + i];
         s->drift[i][lane] = 0.0;
     }
+    reset_gates(s, lane);
 }
 
 static void write(const struct lanes *s, const struct job *job, int lane, long code) {
@@ -75,12 +78,27 @@ static void write(const struct lanes *s, const struct job *job, int lane, long c
     job->error[trial] = s->error[lane];
     job->accepted[trial] = s->accepted[lane];
     job->rejected[trial] = s->attempts[lane] - s->accepted[lane];
-    job->evaluations[trial] += s->attempts[lane] * LAST + s->extra[lane];
+    job->step[trial] = s->h[lane];
+    job->evaluations[trial] += s->evaluations[lane];
     for (int d = 0; d < DIM; d++) {
         job->y[trial * DIM + d] = s->y[d][lane];
         job->field[trial * DIM + d] = s->f[d][lane];
     }
     for (int i = 0; i < QUANTITIES; i++) job->drift[trial * QUANTITIES + i] = s->drift[i][lane];
+    job->slid[trial] = s->kinks.slid[lane] != 0;
+    job->grazed[trial] = s->kinks.grazed[lane] != 0;
+}
+
+/* Take up a trial where it was left: at its start, or where another method wrote it down. */
+static void resume(struct lanes *s, const struct job *job, int lane, long trial) {
+    load(s, job, lane, trial);
+    s->t[lane] = job->t[trial];
+    s->error[lane] = job->error[trial];
+    s->accepted[lane] = job->accepted[trial];
+    s->attempts[lane] = job->accepted[trial] + job->rejected[trial];
+    while (s->cursor[lane] < job->saves && job->times[s->cursor[lane]] <= s->t[lane]) s->cursor[lane]++;
+    for (int d = 0; d < DIM; d++) s->y[d][lane] = job->y[trial * DIM + d];
+    for (int i = 0; i < QUANTITIES; i++) s->drift[i][lane] = job->drift[trial * QUANTITIES + i];
 }
 
 /* The next trial of the queue that is still to run, or an idle lane. */
@@ -89,13 +107,14 @@ static void refill(struct lanes *s, struct job *job, int lane) {
         const long trial = __atomic_fetch_add(&job->next, 1, __ATOMIC_RELAXED);
         if (trial >= job->count) break;
         if (job->status[trial] != RUNNING) continue;
-        load(s, job, lane, trial);
         s->busy[lane] = -1;
+        resume(s, job, lane, trial);
         return;
     }
     s->busy[lane] = 0;
     s->h[lane] = 0.0;
     s->end[lane] = s->t[lane];
+    reset_gates(s, lane);
 }
 
 /* --- steps ------------------------------------------------------------------------------------------------------- */
@@ -103,7 +122,7 @@ static void refill(struct lanes *s, struct job *job, int lane) {
 /* k[i] = h f(t + c_i h, y + sum_j a_ij k[j]) for one stage. */
 static inline void stage(struct lanes *s, const struct job *job, int i, vec h, vec *state, vec *slope) {
     combine(i, s->y, s->k, state);
-    field(s->t + NODES[i] * h, state, s->own, job->shared, slope);
+    flow(s, job, s->t + NODES[i] * h, state, slope);
     for (int d = 0; d < DIM; d++) s->k[i][d] = h * slope[d];
 }
 
@@ -130,7 +149,7 @@ static void save(struct lanes *s, const struct job *job, vec h, vec arrived) {
     EACH_LANE if (s->busy[lane] && s->cursor[lane] < job->saves) passes[lane] = -(job->times[s->cursor[lane]] <= arrived[lane]);
     if (!any(passes)) return;
     for (int i = LAST + 1; i < STAGES; i++) stage(s, job, i, h, s->spare[0], s->spare[1]);
-    s->extra += passes & (STAGES - LAST - 1);
+    s->evaluations += passes & (STAGES - LAST - 1);
     EACH_LANE if (passes[lane]) {
         double *rows = job->saved + s->trial[lane] * job->saves * DIM;
         for (; s->cursor[lane] < job->saves && job->times[s->cursor[lane]] <= arrived[lane]; s->cursor[lane]++)
@@ -138,58 +157,18 @@ static void save(struct lanes *s, const struct job *job, vec h, vec arrived) {
     }
 }
 
-/* Whether the field jumps among the stages of the last attempt: chatter.field_jumps. */
-static ivec field_jumps(struct lanes *s, const struct job *job) {
-    vec most = splat(-1.0), whole, rest;
-    ivec furthest = {0};
-    for (int i = 0; i <= LAST; i++) {
-        const vec size = distance(s->k[i], s->k[0]);
-        const ivec more = size > most;
-        most = choose(more, size, most);
-        furthest = ichoose(more, isplat(i), furthest);
-    }
-    for (int d = 0; d < DIM; d++) {
-        vec sum = splat(0.0);
-        for (int i = 1; i <= LAST; i++) {
-            vec at = splat(0.0);
-            for (int j = 0; j < i; j++) at += MATRIX[i][j] * s->k[j][d];
-            sum = choose(furthest == i, at, sum);
-        }
-        s->near[d] = s->y[d];
-        s->far[d] = s->y[d] + sum;
-    }
-    /* The slopes at near and far, in room that the step no longer needs. */
-    vec *slope_near = s->k[0], *slope_far = s->k[1], *middle = s->spare[0], *slope = s->spare[1];
-    memcpy(slope_near, s->f, sizeof s->f);
-    field(s->t, s->far, s->own, job->shared, slope_far);
-    whole = distance(slope_far, slope_near);
-    for (int n = 0; n < HALVINGS; n++) {
-        for (int d = 0; d < DIM; d++) middle[d] = s->near[d] + 0.5 * (s->far[d] - s->near[d]);
-        field(s->t, middle, s->own, job->shared, slope);
-        const ivec first = distance(slope, slope_near) > distance(slope_far, slope);
-        for (int d = 0; d < DIM; d++) {
-            s->near[d] = choose(first, s->near[d], middle[d]);
-            slope_near[d] = choose(first, slope_near[d], slope[d]);
-            s->far[d] = choose(first, middle[d], s->far[d]);
-            slope_far[d] = choose(first, slope[d], slope_far[d]);
-        }
-    }
-    rest = distance(slope_far, slope_near);
-    return (whole > 0.0) & (rest > JUMP_SHARE * whole);
-}
-
 /* One attempt for every lane; returns the codes of the lanes. */
 static ivec attempt(struct lanes *s, const struct job *job) {
-    const int waits = job->gtol > 0.0;
-    /* A remainder below one per cent of a step is stepped over at once. */
+    const int waits = job->gtol > 0.0, switches = job->stiff > 0.0;
     const vec room = s->end - s->t;
-    const ivec last_step = 1.01 * s->h >= room;
+    const ivec last_step = stretch(s) * s->h >= room;
     const vec h = choose(last_step, room, s->h);
     for (int d = 0; d < DIM; d++) s->k[0][d] = h * s->f[d];
     for (int i = 1; i <= LAST; i++) stage(s, job, i, h, s->state[i & 1], s->slope);
-    const vec *ahead = s->state[LAST & 1], *previous = s->state[(LAST - 1) & 1];
+    vec *ahead = s->state[LAST & 1];
+    const vec *previous = s->state[(LAST - 1) & 1];
     s->attempts += 1;
-    s->phase += 1;
+    s->evaluations += LAST;
 
     vec own_norm[ESTIMATES], scaled_norm[ESTIMATES], estimate[ESTIMATES];
     for (int n = 0; n < ESTIMATES; n++) own_norm[n] = scaled_norm[n] = splat(0.0);
@@ -218,41 +197,26 @@ static ivec attempt(struct lanes *s, const struct job *job) {
         scaled = larger(scaled, own_error / larger(allowed, 4 * EPS * norm(ahead)));
     }
     known &= is_finite(scaled);
-    const ivec accept = known & (scaled <= 1.0);
-    const vec arrived = choose(last_step, s->end, s->t + h);
+    const ivec good = known & (scaled <= 1.0);
+    vec arrived = choose(last_step, s->end, s->t + h), cut = splat(1.0);
+    const ivec early = shorten(s, job, good, h, ahead, arrived, &cut), accept = good & ~early;
 
     ivec code = isplat(RUNNING);
-    const ivec watched = s->phase > WINDOW - WATCHED;
-    if (any(watched)) s->rough -= watched & (own_norm[0] > ROUGH * distance(s->k[LAST], s->k[0]));
-    /* The radius and the saved states need the stages, which the search for a jump overwrites. */
     vec radius = splat(0.0);
-    if (waits) {
+    if (waits || switches) {
         radius = distance(s->k[LAST], s->k[LAST - 1]) / (distance(ahead, previous) * h);
         radius = choose(is_finite(radius), radius, splat(0.0));
     }
     if (job->saves) save(s, job, h, choose(accept, arrived, s->t));
-    const ivec closes = s->phase == WINDOW;
-    if (any(closes)) {
-        const vec left = __builtin_convertvector(job->max_steps - s->attempts, vec);
-        const vec reach = (s->t - s->mark) * (left / WINDOW);
-        const ivec suspects = closes & s->busy & (s->rough > WATCHED / 2) & (s->t + reach < s->end);
-        if (any(suspects)) {
-            s->extra += suspects & JUMP_EVALUATIONS;
-            code = ichoose(suspects & field_jumps(s, job), isplat(CHATTERING), code);
-        }
-        s->rough &= ~closes;
-        s->phase &= ~closes;
-        s->mark = choose(closes, s->t, s->mark);
-    }
-
     /* PI control: control.step_factor. */
     const vec drive = SAFETY * v_pow(larger(scaled, splat(1e-10)), -0.7 / ORDER);
-    const vec memory = choose(accept, v_pow(s->scaled, 0.4 / ORDER), splat(1.0));
-    const vec ceiling = choose(accept & ~s->rejected, splat(GROW), splat(1.0));
+    const vec memory = choose(good, v_pow(s->scaled, 0.4 / ORDER), splat(1.0));
+    const vec ceiling = choose(good & ~s->rejected, splat(GROW), splat(1.0));
     const vec factor = smaller(larger(drive * memory, splat(SHRINK)), ceiling);
 
     for (int i = 0; waits && i < MEMORY; i++)
         s->radius[i] = choose(accept, i + 1 < MEMORY ? s->radius[i + 1] : radius, s->radius[i]);
+    land(s, accept, h, ahead, &arrived);
     s->t = choose(accept, arrived, s->t);
     for (int d = 0; d < DIM; d++) {
         s->y[d] = choose(accept, ahead[d], s->y[d]);
@@ -260,9 +224,17 @@ static ivec attempt(struct lanes *s, const struct job *job) {
     }
     s->error += choose(accept, own_error, splat(0.0));
     s->scaled = choose(accept, larger(scaled, splat(1e-4)), s->scaled);
+    if (switches) {
+        const ivec more = accept & (h * radius > job->stiff), less = accept & ~more & (s->stiff > 0);
+        s->stiff += less - more;
+        code = ichoose(s->stiff >= STIFF_STEPS, isplat(STIFF), code);
+    }
     s->accepted -= accept;
-    s->rejected = ~accept;
+    s->rejected = ~good;
     s->h = h * choose(known, factor, splat(SHRINK));
+    postpone(s, early, h, cut);
+    const ivec met = arrive(s, job, accept);
+    if (waits && any(met)) speed = choose(met, norm(s->f), speed);
     if (QUANTITIES && any(accept & s->busy)) {
         vec values[QUANTITIES + 1];
         observe(s->t, s->y, s->own + OBSERVED_OWN, job->shared + OBSERVED_SHARED, values);
@@ -272,7 +244,8 @@ static ivec attempt(struct lanes *s, const struct job *job) {
 
     code = ichoose(s->h < smallest_step(s->t), ichoose(known, isplat(STEP_TOO_SMALL), isplat(NON_FINITE)), code);
     code = ichoose(accept & last_step, isplat(T_END), code);
-    if (waits) code = ichoose(accept & (speed <= job->gtol), isplat(CONVERGED), code);
+    if (waits) code = ichoose((accept | met) & (speed <= job->gtol), isplat(CONVERGED), code);
+    code = ichoose(unresolved(s), isplat(UNRESOLVED_SLIDE), code);
     return ichoose((code == RUNNING) & (s->attempts >= job->max_steps), isplat(MAX_STEPS), code);
 }
 
@@ -296,6 +269,7 @@ int solve(struct job *job) {
         }
     }
     while (any(s->busy)) {
+        begin(s, job);
         const ivec code = attempt(s, job), stops = s->busy & (code != RUNNING);
         if (any(stops)) EACH_LANE if (stops[lane]) {
             write(s, job, lane, code[lane]);
@@ -319,7 +293,7 @@ static vec first_step(struct lanes *s, const struct job *job, vec room) {
     speed = v_sqrt(speed) / ROOT_DIM;
     const vec guess = smaller(choose((size < 1e-5) | (speed < 1e-5), splat(1e-6), 0.01 * size / speed), room);
     for (int d = 0; d < DIM; d++) s->state[0][d] = s->y[d] + guess * s->f[d];
-    field(s->t + guess, s->state[0], s->own, job->shared, s->slope);
+    flow(s, job, s->t + guess, s->state[0], s->slope);
     for (int d = 0; d < DIM; d++) {
         const vec scale = job->atol[d] + job->rtol * absolute(s->y[d]);
         const vec change = (s->slope[d] - s->f[d]) / scale;
@@ -339,7 +313,8 @@ int prepare(struct job *job) {
     if (!s) return 1;
     for (long first = 0; first < job->count; first += LANES) {
         EACH_LANE load(s, job, lane, first + lane < job->count ? first + lane : first);
-        field(s->t, s->y, s->own, job->shared, s->f);
+        open_gates(s, job, isplat(-1));
+        flow(s, job, s->t, s->y, s->f);
         const vec h = job->first_step > 0.0 ? splat(job->first_step) : first_step(s, job, s->end - s->t);
         if (QUANTITIES) observe(s->t, s->y, s->own + OBSERVED_OWN, job->shared + OBSERVED_SHARED, s->start);
         ivec known = isplat(-1), code = ichoose(s->end == s->t, isplat(T_END), isplat(RUNNING));
@@ -348,7 +323,7 @@ int prepare(struct job *job) {
         code = ichoose(known, code, isplat(NON_FINITE));
         EACH_LANE if (first + lane < job->count) {
             const long trial = first + lane;
-            job->step[trial] = h[lane];
+            s->h[lane] = h[lane];
             job->evaluations[trial] = job->first_step > 0.0 ? 1 : 2;
             for (int i = 0; i < QUANTITIES; i++) job->observed[trial * QUANTITIES + i] = s->start[i][lane];
             write(s, job, lane, code[lane]);

@@ -30,7 +30,7 @@ from theorylab.simulate.stopping import Converged
 MAX_NODES = 12_000
 _DOUBLES = ("initial", "own", "shared", "starts", "ends", "atol", "times")
 _RESULTS = ("t", "y", "field", "step", "error", "saved", "observed", "drift")
-_COUNTS = ("status", "accepted", "rejected", "evaluations")
+_COUNTS = ("status", "accepted", "rejected", "evaluations", "slid", "grazed")
 
 
 class _Job(ctypes.Structure):
@@ -107,6 +107,8 @@ class Kernel:
             saved=tensors["saved"] if len(times) else None,
             observed=tensors["observed"] if observes else None,
             drift=tensors["drift"] if observes else None,
+            slid=tensors["slid"].bool(),
+            grazed=tensors["grazed"].bool(),
             method=self.method.name,
             rtol=rtol,
         )

@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from theorylab.readings.letters import TIME
-from theorylab.simulate import chatter, control
+from theorylab.simulate import control
 from theorylab.simulate.kernel.program import Term, function
+from theorylab.simulate.kinks import GRAZE, SLIDES, gate_name, kinks, rate_name
 from theorylab.simulate.methods import ExplicitRungeKutta
 from theorylab.simulate.methods.tableau import Row
 from theorylab.simulate.program import Program
@@ -21,13 +22,13 @@ from theorylab.simulate.status import Status
 
 LANES = 8
 _CONSTANTS = {
-    control: ("SAFETY", "SHRINK", "GROW", "MEMORY", "STIFF_SHARE"),
-    chatter: ("WINDOW", "WATCHED", "ROUGH", "HALVINGS", "JUMP_SHARE"),
+    control: ("SAFETY", "SHRINK", "GROW", "MEMORY", "STIFF_SHARE", "STIFF_STEPS"),
 }
 
 
-@lru_cache(maxsize=3)
-def _fixed(name: str) -> str:
+@lru_cache(maxsize=8)
+def fixed(name: str) -> str:
+    """A file of this folder."""
     return (Path(__file__).parent / name).read_text()
 
 
@@ -39,11 +40,8 @@ def solve_source(
     observed_shared: Sequence[bool],
 ) -> str:
     """C with the entries `prepare` and `solve`; `shared` tells which case constants all trials have in common."""
-    functions = [function("field", field.roots, _inputs(field, shared), field.gate)]
-    if observed is not None:
-        functions.append(function("observe", observed.roots, _inputs(observed, observed_shared), observed.gate))
-    else:
-        functions.append("#define observe(t, y, own, shared, out) ((void)0)")
+    functions, gates = _field(field, shared)
+    functions.append(observer(observed, observed_shared))
     sizes = {
         "LANES": LANES,
         "DIM": len(field.state),
@@ -52,31 +50,63 @@ def solve_source(
         "OBSERVED_SHARED": shared.count(True),
         "QUANTITIES": 0 if observed is None else len(observed.roots),
         "ROOT_DIM": math.sqrt(len(field.state)),
+        "GATES": gates,
     }
     head = "#include <math.h>\n#include <stdlib.h>\n#include <string.h>\n"
     return "\n".join(
-        [head, _defines(sizes), _numbers(method), _fixed("lanes.h"), *functions, _sums(method), _fixed("solve.c")]
-    )
+        [
+            head, defines(sizes), _numbers(method), fixed("lanes.h"), *functions, _sums(method), fixed("kinks.h"),
+            fixed("solve.c"), *([fixed("kinks.c")] if gates else []),
+        ]
+    )  # fmt: skip
+
+
+def _field(field: Program, shared: Sequence[bool]) -> tuple[list[str], int]:
+    """The field, or where it has gates the field with frozen gates, their arguments and rates; the number of gates."""
+    terms, found = inputs(field, shared), kinks(field)
+    if found is None:
+        return [function("field", field.roots, terms, field.gate)], 0
+    count = len(found.arguments)
+    terms |= {gate_name(i): Term(f"gate[{i}]", True) for i in range(count)}
+    terms |= {rate_name(d): Term(f"rate[{d}]", True) for d in range(len(field.state))}
+    numbers = {"SLIDES": SLIDES, "GRAZE": GRAZE, "DEPTH": found.depth, "GATE_AT_ZERO": field.gate}
+    functions = [
+        defines(numbers),
+        f"static const int BLOCK[GATES] = {{{', '.join(map(str, found.blocks))}}};",
+        function("frozen", found.roots, terms, field.gate, ("gate",)),
+        function("arguments", found.arguments, terms, field.gate, ("gate",)),
+        function("rates", found.rates, terms, field.gate, ("gate", "rate")),
+    ]
+    return functions, count
+
+
+def observer(observed: Program | None, shared: Sequence[bool]) -> str:
+    """C for the observed quantities, which may be none."""
+    if observed is None:
+        return "#define observe(t, y, own, shared, out) ((void)0)"
+    return function("observe", observed.roots, inputs(observed, shared), observed.gate)
 
 
 def rows_source(program: Program) -> str:
     """C with the entry `rows`: the values of one formula, row by row."""
     held = [False] * len(program.held)
     sizes = {"LANES": LANES, "DIM": len(program.state), "OWN": len(held), "ROOTS": len(program.roots)}
-    field = function("field", program.roots, _inputs(program, held), program.gate)
-    return "\n".join(["#include <math.h>", _defines(sizes), _fixed("lanes.h"), field, _fixed("rows.c")])
+    field = function("field", program.roots, inputs(program, held), program.gate)
+    return "\n".join(["#include <math.h>", defines(sizes), fixed("lanes.h"), field, fixed("rows.c")])
 
 
-def _inputs(program: Program, shared: Sequence[bool]) -> dict[str, Term]:
-    inputs = {TIME: Term("t", True)} | {name: Term(f"y[{i}]", True) for i, name in enumerate(program.state)}
+def inputs(program: Program, shared: Sequence[bool]) -> dict[str, Term]:
+    """C for the letters of a program; `shared` tells which of its constants all trials have in common."""
+    terms = {TIME: Term("t", True)} | {name: Term(f"y[{i}]", True) for i, name in enumerate(program.state)}
     counts = {True: 0, False: 0}
     for name, common in zip(program.held, shared, strict=True):
-        inputs[name] = Term(f"{'shared' if common else 'own'}[{counts[common]}]", not common)
+        terms[name] = Term(f"{'shared' if common else 'own'}[{counts[common]}]", not common)
         counts[common] += 1
-    return inputs
+    return terms
 
 
-def _defines(values: Mapping[str, float]) -> str:
+def defines(values: Mapping[str, float]) -> str:
+    """Numbers as macros."""
     return "\n".join(f"#define {name} {value!r}" for name, value in values.items())
 
 
@@ -84,7 +114,6 @@ def _numbers(method: ExplicitRungeKutta) -> str:
     values = {name: getattr(module, name) for module, names in _CONSTANTS.items() for name in names}
     values |= {status.name: status.value for status in Status}
     values |= {
-        "JUMP_EVALUATIONS": chatter.EVALUATIONS,
         "EPS": torch.finfo(torch.float64).eps,
         "STAGES": len(method.nodes),
         "LAST": method.last,
@@ -92,12 +121,12 @@ def _numbers(method: ExplicitRungeKutta) -> str:
         "ESTIMATES": len(method.errors),
         "ORDER": float(method.embedded_order + 1),
     }
-    last = method.last + 1
-    tables = {"NODES": method.c, "MATRIX": method.a[:last, :last], "DENSE": method.g}
-    return "\n".join([_defines(values), *(_table(name, table) for name, table in tables.items())])
+    tables = {"NODES": method.c, "DENSE": method.g}
+    return "\n".join([defines(values), *(table(name, table) for name, table in tables.items())])
 
 
-def _table(name: str, values: NDArray[np.float64]) -> str:
+def table(name: str, values: NDArray[np.float64]) -> str:
+    """An array of numbers as a constant."""
     sizes = "".join(f"[{size}]" for size in values.shape)
     return f"static const double {name}{sizes} = {_braces(values)};"
 
