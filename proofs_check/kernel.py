@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import counterexample, identity, relu_path
+from . import counterexample, identity, rank, relu_path
 from .document import Budget, Rejected, parse, show, statement_hash
 from .outcome import Checked, Outcome
 
@@ -18,6 +18,7 @@ RULES: dict[str, Callable[[dict[str, Any], Budget], Checked]] = {
     "indexed-identity": identity.check,
     "exact-counterexample": counterexample.check,
     "relu-path": relu_path.check,
+    "rank": rank.check,
 }
 
 

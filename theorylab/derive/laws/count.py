@@ -1,0 +1,132 @@
+"""How many independent conservation laws: those found, and a bound from the Lie closure."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import flint
+
+from theorylab.derive.laws.ansatz import Ansatz, polynomial_laws
+from theorylab.derive.laws.brackets import PRIME, Word, residue
+from theorylab.derive.laws.closure import independent, lie_closure
+from theorylab.derive.laws.sparse import Poly, partials, primitive, value
+from theorylab.derive.laws.system import System
+
+RANGE = 10_000
+LATTICE = 40
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A rational state (all coordinates but the clock) and inputs at which no gate is on its kink."""
+
+    at: tuple[Fraction, ...]
+    inputs: tuple[tuple[Fraction, ...], ...]
+
+
+@dataclass(frozen=True)
+class Count:
+    """Independent laws, the brackets that bound their number, and the point at which both ranks were taken.
+
+    laws: polynomials in the coordinates, first those of the constants. count, bound: without the constants.
+    words: brackets as words in the numbers of `system.fields`. depth: the longest bracket tried.
+    """
+
+    system: System
+    laws: tuple[Poly, ...]
+    count: int
+    bound: int
+    words: tuple[Word, ...]
+    point: tuple[Fraction, ...]
+    depth: int = 0
+    solutions: int = 0
+    cell: Cell | None = None
+    interrupted: bool = False
+
+
+def count_laws(
+    system: System,
+    degree: int,
+    *,
+    cell: Cell | None = None,
+    rng: random.Random | None = None,
+    tell: Callable[[str], None] = lambda text: None,
+) -> Count:
+    """All polynomial laws up to a degree, and the bound. An interrupt ends the search with what was found."""
+    rng = rng or random.Random(0)
+    point = tuple(Fraction(rng.randint(2, RANGE)) for _ in system.names)
+    if cell is not None:
+        point = (*cell.at, *point[len(cell.at) :])
+    fixed = len(system.formulas.constants)
+    ansatz = Ansatz(system.dimension, degree, system.dimension - 1 if system.clock is not None else None)
+    fields = [primitive(f) for f in system.fields]
+    found: list[Poly] = []
+    try:
+        polynomial_laws(fields, ansatz, tell, found)
+        interrupted = False
+    except KeyboardInterrupt:
+        interrupted = True
+    laws = _chosen(found, system, point)
+    words, depth = (), 0
+    if not interrupted:
+        tell("bounding the number of laws")
+        try:
+            closure = lie_closure(fields, [residue(v) for v in point], system.dimension - len(laws), tell, rng)
+            words, depth = closure.words, closure.depth
+        except KeyboardInterrupt:
+            interrupted = True
+    bound = system.dimension - len(words) - fixed
+    return Count(
+        system, tuple(laws), len(laws) - fixed, bound, words, point, depth, len(found) - fixed, cell, interrupted
+    )
+
+
+def _chosen(basis: Sequence[Poly], system: System, point: Sequence[Fraction]) -> list[Poly]:
+    """Laws with independent gradients, short ones of low degree first; those of the constants lead."""
+    size = len(system.formulas.coordinates)
+    own = [{(k,): 1} for k in range(size - len(system.formulas.constants), size)]
+    short = sorted(_shortened(basis), key=_plainness)
+    candidates = [*own, *short]
+    at = [residue(v) for v in point]
+    rows = []
+    for law in candidates:
+        row = [0] * system.dimension
+        for k, slope in partials(law).items():
+            row[k] = int(value(slope, at)) % PRIME
+        rows.append(row)
+    return [candidates[i] for i in independent(rows)]
+
+
+def _plainness(law: Poly) -> tuple[int, int, int, list[tuple[int, ...]]]:
+    return max(map(len, law)), sum(abs(int(c)) for c in law.values()), len(law), sorted(law)
+
+
+def _shortened(basis: Sequence[Poly]) -> list[Poly]:
+    """Each group of laws that share a monomial replaced by short combinations; first terms are positive."""
+    groups: dict[tuple[int, ...], int] = {}
+    members: dict[int, list[Poly]] = {}
+    for number, law in enumerate(basis):
+        touched = {groups[m] for m in law if m in groups}
+        joined = [p for t in sorted(touched) for p in members.pop(t)]
+        members[number] = [*joined, law]
+        for p in members[number]:
+            for m in p:
+                groups[m] = number
+    found = []
+    for group in members.values():
+        found += [_signed(p) for p in (_reduced(group) if 1 < len(group) <= LATTICE else group)]
+    return found
+
+
+def _reduced(group: Sequence[Poly]) -> list[Poly]:
+    """A basis of the same lattice with short vectors (Lenstra, Lenstra and Lovasz 1982)."""
+    monomials = sorted({m for p in group for m in p})
+    rows = flint.fmpz_mat([[int(p.get(m, 0)) for m in monomials] for p in group]).lll()
+    return [{m: int(c) for m, c in zip(monomials, row, strict=True) if c} for row in rows.tolist()]
+
+
+def _signed(law: Poly) -> Poly:
+    return law if law[min(law)] > 0 else {m: -c for m, c in law.items()}

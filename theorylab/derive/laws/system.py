@@ -1,0 +1,230 @@
+"""The vector fields of a flow at given sizes, from its forward map alone.
+
+A flow moves its state by z' = drift(z) + B(z) grad_theta <r, f(theta, x)> with an arbitrary r, the derivative of the
+loss by the outputs. It can therefore move along the drift and along B(z) grad c(theta), one *member* for each
+coefficient c of an output f_i(theta, x) as a polynomial in x. A conservation law is constant along each of them
+(Marcotte, Gribonval and Peyre 2023, arXiv 2307.00144).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from theorylab.derive.laws import sparse
+from theorylab.derive.laws.sparse import INPUT, Monomial, Poly
+from theorylab.errors import InputError, UnsupportedReading
+from theorylab.flow import FirstOrder, SecondOrder
+from theorylab.readings import expression as ex
+from theorylab.readings.exact import Exact, entry_name
+from theorylab.readings.letters import Dims, maker, resolve
+from theorylab.readings.namespace import Case, Namespace
+
+Field = dict[int, Poly]
+"""The components of a vector field that are not 0, by coordinate."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """The gradient, weighted by the flow, of the coefficient of an output at a monomial in the input letters."""
+
+    output: int
+    monomial: Monomial
+    pattern: int
+    field: Field
+
+
+@dataclass(frozen=True)
+class Formulas:
+    """The forward map and the velocity of a flow as expressions.
+
+    coordinates: names of the entries of the state, then of variables that the velocity depends on. parameters: how many
+    of them, from the first, the outputs are differentiated by. inputs: the names of all other letters.
+    velocity: one expression a coordinate, in the coordinates and the letters "slope.NAME" of the gradient.
+    """
+
+    coordinates: tuple[str, ...]
+    parameters: int
+    constants: tuple[str, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[ex.Expression, ...]
+    velocity: tuple[ex.Expression, ...]
+    shapes: Mapping[str, tuple[int, ...]]
+    moved_arrays: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def plain(self) -> bool:
+        """Whether the velocity is minus the gradient."""
+        slopes = [ex.mul(ex.const(-1), ex.var(slope_name(n))) for n in self.coordinates[: self.parameters]]
+        rest = [ex.ZERO for _ in self.coordinates[self.parameters :]]
+        return all(a is b for a, b in zip(self.velocity, [*slopes, *rest], strict=True))
+
+
+@dataclass(frozen=True)
+class System:
+    """The fields of a flow on its coordinates; `clock` is the last of them where the flow has a drift.
+
+    clock: the rate kappa of the coordinate exp(kappa t), 0 for the coordinate t itself, None without a drift.
+    """
+
+    formulas: Formulas
+    names: tuple[str, ...]
+    members: tuple[Member, ...]
+    drift: Field = field(default_factory=dict)
+    clock: Fraction | None = None
+
+    @property
+    def dimension(self) -> int:
+        return len(self.names)
+
+    @property
+    def fields(self) -> list[Field]:
+        """The drift first, where there is one."""
+        return [*([self.drift] if self.drift else []), *(m.field for m in self.members)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Probe(FirstOrder):
+    """The flow with letters in the place of the gradient of the loss."""
+
+    slopes: Any = None
+
+    def gradient(self, p: Namespace, c: Case) -> Namespace:
+        return Namespace({n: self.slopes[n] for n in self.state})
+
+
+def slope_name(name: str) -> str:
+    return f"slope.{name}"
+
+
+def formulas(flow: FirstOrder | SecondOrder, dims: Dims) -> Formulas:
+    """The flow as expressions at the sizes `dims`, on one arbitrary input or on the data that it has."""
+    make = maker(dims)
+    base = flow.base if isinstance(flow, SecondOrder) else flow
+    one = maker({**dims, "n": 1})
+    values = {n: one(n, v.shape, v.sign) for n, v in flow.variables({**dims, "n": 1}).items()}
+    initial = {n: make(f"init.{n}", shape, "any") for n, shape in flow.state.items()}
+    case = flow.setting.case(values, initial)
+    state = {n: make(n, shape, "any") for n, shape in flow.state.items()}
+    p, c = flow.view(state, case, make("t", (), "any"))
+    output: Exact = base.outputs(p if base is flow else flow.parameters(p), c)  # type: ignore[union-attr]
+    slopes = {n: make(slope_name(n), shape, "any") for n, shape in base.state.items()}
+    probe = _Probe(**{f.name: getattr(base, f.name) for f in fields(base)}, slopes=slopes)
+    moved = replace(flow, base=probe) if isinstance(flow, SecondOrder) else probe
+    speed = moved.field(p, c)
+    shapes = {n: resolve(shape, dims) for n, shape in flow.state.items()}
+    names = [entry_name(n, i) for n, shape in shapes.items() for i in np.ndindex(shape)]
+    velocity = [e for n, a in state.items() for e in (speed[n] + a * 0).entries()]
+    outputs = output.entries()
+    slope_names = {slope_name(n) for n in names}
+    _refuse(ex.variables([*velocity, *outputs]), "init.", "an initial value")
+    _refuse(ex.variables([*velocity, *outputs]), "r", "the loss")
+    extra = sorted(ex.variables(velocity) - slope_names - set(names))
+    notes: tuple[str, ...] = ()
+    velocity, extra, notes = _unit_of_time(velocity, extra, slope_names)
+    inputs = sorted(ex.variables(outputs) - set(names) - set(extra), key=_natural)
+    return Formulas(
+        coordinates=(*names, *extra),
+        parameters=sum(int(np.prod(shapes[n])) for n in base.state),
+        constants=tuple(extra),
+        inputs=tuple(inputs),
+        outputs=tuple(outputs),
+        velocity=(*velocity, *(ex.ZERO for _ in extra)),
+        shapes=shapes,
+        moved_arrays=len(base.state),
+        notes=notes,
+    )
+
+
+def _natural(name: str) -> tuple[str, list[int]]:
+    head, _, tail = name.partition("[")
+    return head, [int(i) for i in tail.rstrip("]").split(",")] if tail else []
+
+
+def _refuse(names: set[str], start: str, what: str) -> None:
+    for name in sorted(names):
+        if name == start or (start.endswith(".") and name.startswith(start)):
+            raise InputError(
+                f"the model depends on {what}, {name!r}; expected a function of parameters and inputs alone"
+            )
+
+
+def _unit_of_time(
+    velocity: list[ex.Expression], extra: list[str], slopes: set[str]
+) -> tuple[list[ex.Expression], list[str], tuple[str, ...]]:
+    """A rate that multiplies the whole drift is put to 1: gradients are arbitrary, so this chooses a unit of time."""
+    drift = ex.substitute(velocity, dict.fromkeys(slopes, ex.ZERO))
+    numbers = {n: i for i, n in enumerate(sorted(ex.variables(drift)))}
+    parts = ex.evaluate(drift, lambda n: sparse.letter(numbers[n]), sparse.Polynomials())
+    for name in extra:
+        if name in numbers and all(m.count(numbers[name]) == 1 for p in parts for m in p):
+            gradient = ex.substitute(velocity, {name: ex.ZERO})
+            if name not in ex.variables(gradient) and any(parts):
+                changed = ex.substitute(velocity, {name: ex.ONE})
+                return changed, [n for n in extra if n != name], (f"time in units of 1/{name}",)
+    return velocity, extra, ()
+
+
+def system(given: Formulas, patterns: Any = None) -> System:
+    """The fields on the coordinates. patterns: activation patterns, each a domain that knows the values of gates."""
+    count = len(given.coordinates)
+    numbers = {n: i for i, n in enumerate(given.coordinates)}
+    numbers |= {n: INPUT + i for i, n in enumerate(given.inputs)}
+    slopes = {slope_name(n): INPUT + i for i, n in enumerate(given.coordinates[: given.parameters])}
+    speed = ex.evaluate(
+        given.velocity, lambda n: sparse.letter(numbers[n] if n in numbers else slopes[n]), sparse.Polynomials()
+    )
+    control: dict[int, dict[int, Poly]] = {}
+    drift: Field = {}
+    for k, p in enumerate(speed):
+        for monomial, coefficient in sparse.by_inputs(p).items():
+            if not monomial:
+                drift[k] = coefficient
+            elif len(monomial) == 1:
+                control.setdefault(monomial[0] - INPUT, {})[k] = coefficient
+            else:
+                raise UnsupportedReading("the velocity is not linear in the gradient")
+    names, clock = list(given.coordinates), None
+    if drift:
+        clock = _clock_rate(drift, given)
+        drift[count] = sparse.constant(1) if clock == 0 else {(count,): clock}
+        names.append("t" if clock == 0 else f"exp({'' if clock == 1 else f'{clock} '}t)")
+    members = []
+    for pattern, domain in enumerate(patterns or [sparse.Polynomials()]):
+        outputs = ex.evaluate(given.outputs, lambda n: sparse.letter(numbers[n]), domain)
+        for index, p in enumerate(outputs):
+            for monomial, coefficient in sorted(sparse.by_inputs(p).items()):
+                weighted = _weighted(sparse.partials(coefficient), control)
+                if weighted:
+                    members.append(Member(index, monomial, pattern, weighted))
+    return System(given, tuple(names), tuple(members), drift, clock)
+
+
+def _weighted(gradient: dict[int, Poly], control: dict[int, dict[int, Poly]]) -> Field:
+    """B(z) times a gradient."""
+    found: Field = {}
+    for number, slope in gradient.items():
+        for k, weight in control.get(number, {}).items():
+            term = sparse.scale(slope, weight[()]) if weight.keys() == {()} else sparse.multiply(slope, weight)
+            found[k] = sparse.add(found[k], term) if k in found else term
+    return {k: p for k, p in found.items() if p}
+
+
+def _clock_rate(drift: Field, given: Formulas) -> Fraction:
+    """The number kappa for which laws contain the time as exp(kappa t); 0 where they contain t itself.
+
+    A friction tau gives kappa = tau; a linear drift -lambda theta alone gives kappa = lambda.
+    """
+    diagonal = {drift[k].get((k,), 0) for k in drift}
+    rates = {-Fraction(c) for c in diagonal if c}
+    return min(rates, key=lambda q: (abs(q), -q)) if rates else Fraction(0)
+
+
+def is_gated(given: Formulas) -> bool:
+    """Whether the outputs contain gates, relu and its like."""
+    return any(n.op == "fn" and n.args[0] in ("step", "sign") for n in ex.topological(given.outputs))
