@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -76,7 +77,7 @@ def integrate(
     }
     fused = kernel(field, observe, until, chosen, y)
     if fused is not None:
-        return fused.solve(y, starts, ends, observes=observe is not None, **options)
+        return replace(fused.solve(y, starts, ends, observes=observe is not None, **options), compiled=True)
     run = _Run(field, y, starts, ends, method=chosen, observe=observe, **options)
     while len(run.active) and run.attempts < max_steps:
         run.step()

@@ -35,6 +35,8 @@ class Solution:
     drift           (B, q) largest |observed - observed at the start| over the accepted steps; None without `observe`
     method          name of the method that ran
     rtol            tolerance of the run
+    finisher        name of the method that finished each trajectory; empty where `method` finished all
+    compiled        whether generated C ran the whole ensemble
     slid            (B,) bool: the trajectory slid along a kink for a while; None where kinks are not located
     grazed          (B,) bool: it turned so close to a kink that the run does not tell the side; None likewise
     """
@@ -50,6 +52,8 @@ class Solution:
     drift: Tensor | None
     method: str
     rtol: float
+    finisher: tuple[str, ...] = ()
+    compiled: bool = False
     slid: Tensor | None = None
     grazed: Tensor | None = None
 
@@ -60,8 +64,8 @@ class Solution:
 
     @property
     def finished(self) -> Tensor:
-        """(B,) bool: the trajectory met the stopping rule or the end time."""
-        return (self.status == Status.CONVERGED) | (self.status == Status.T_END)
+        """(B,) bool: the trajectory met the stopping rule, an event or the end time."""
+        return (self.status == Status.CONVERGED) | (self.status == Status.T_END) | (self.status == Status.EVENT)
 
     @property
     def failed(self) -> Tensor:

@@ -15,6 +15,7 @@ class Status(IntEnum):
     NON_FINITE = 4
     CHATTERING = 5
     UNRESOLVED_SLIDE = 6
+    EVENT = 7
 
     @property
     def label(self) -> str:
@@ -27,8 +28,8 @@ class Status(IntEnum):
 
     @property
     def finished(self) -> bool:
-        """Whether the trajectory did what was asked: it met the stopping rule or the end time."""
-        return self in (Status.CONVERGED, Status.T_END)
+        """Whether the trajectory did what was asked: it met the stopping rule, an event or the end time."""
+        return self in (Status.CONVERGED, Status.T_END, Status.EVENT)
 
     @property
     def failed(self) -> bool:
@@ -48,4 +49,5 @@ _ADVICE = {
     "where the true solution slides along a kink: what was computed up to the time given holds.",
     Status.UNRESOLVED_SLIDE: "The solution slides on kinks of several layers at once, or on more than can be told "
     "apart: what was computed up to the time given holds.",
+    Status.EVENT: "An event given in until= happened at the time given.",
 }
