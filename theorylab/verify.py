@@ -9,10 +9,11 @@ from typing import Any
 
 from theorylab import agreement
 from theorylab.certificate import document
+from theorylab.certificate.counterexample import COUNTEREXAMPLE, counterexample_document
 from theorylab.certificate.domain import conditions
 from theorylab.certificate.identity import statement
 from theorylab.certificate.kernel import Ruling, check
-from theorylab.claims.base import Claim, Test
+from theorylab.claims.base import Claim, Goal, Test
 from theorylab.claims.negative import Fails, Theorem
 from theorylab.derive.prove import Attempt, prove
 from theorylab.derive.steps import derivation
@@ -23,7 +24,7 @@ from theorylab.judge import Proof, judge
 from theorylab.readings.letters import complete_dims
 from theorylab.simulate.observe import Observation, observe
 from theorylab.store import certificate_path
-from theorylab.verdict import Evidence, Figure, Outcome, Series, Verdict
+from theorylab.verdict import Evidence, Figure, Outcome, Series, Step, Verdict
 
 Progress = Callable[[str], None]
 HUNT_BUDGET = 4096
@@ -105,6 +106,9 @@ def _verify(
         found = _hunt_runs(claim, found, observations, sizes, seed, device)
         evidence.append(_search_evidence(claim, found, sizes, seed))
     decision = judge(claim, proof, found, observations, sizes)
+    if decision.status == "refuted" and (refutation := _certify_failure(claim, found, folder)) is not None:
+        evidence += refutation.evidence
+        proof = refutation
     return Verdict(
         id=claim.id,
         status=decision.status,
@@ -223,35 +227,51 @@ def _certify(claim: Claim, attempts: Sequence[Attempt], folder: Path) -> Proof:
     return ruled(sealed, path, derivation(attempts), "Exact algebra reduces the statement to an identity.")
 
 
-def ruled(sealed: Mapping[str, Any], path: Path, steps: Any, summary: str) -> Proof:
+def _certify_failure(claim: Claim, found: Hunt, folder: Path) -> Proof | None:
+    """A certificate that the claim fails, where the witness is an exact case that the checker has a rule for."""
+    witness = found.witness
+    if witness is None or not witness.certifiable or witness.value is None or not isinstance(witness.goal, Goal):
+        return None
+    try:
+        sealed = counterexample_document(
+            claim,
+            witness.goal,
+            witness.dims,
+            witness.values,
+            witness.component,
+            witness.value,
+            array=witness.array,
+            derivatives=witness.derivatives,
+            at_start=witness.place == "start",
+        )
+    except UnsupportedReading:
+        return None
+    path = document.write(sealed, folder / certificate_path(claim.id))
+    return ruled(sealed, path)
+
+
+def ruled(sealed: Mapping[str, Any], path: Path, steps: Sequence[Step] = (), summary: str = "") -> Proof:
     """Have the checker rule on a certificate. A rejection of what we derived is an error of ours, and is shown."""
     (ruling,) = check([path])
-    evidence = [Evidence("derivation", summary, "for", steps=tuple(steps)), _kernel_evidence(ruling, path)]
+    what = "certificate of falsity" if sealed["rule"] == COUNTEREXAMPLE else "certificate"
+    evidence = [_kernel_evidence(ruling, what, path)]
+    if summary:
+        evidence.insert(0, Evidence("derivation", summary, "for", steps=tuple(steps)))
     if ruling.accepted and ruling.statement_hash != document.statement_hash(sealed):
         raise InternalError(f"the checker accepted another statement than the one of {sealed['claim']}")
     if not ruling.accepted:
         path.unlink()
         return Proof(False, tuple(evidence), f"the checker rejected the certificate: {ruling.reason}")
-    return Proof(
-        True,
-        tuple(evidence),
-        "",
-        ruling.scope,
-        (*sealed["premises"], *conditions(ruling.domain, sealed["statement"])),
-        path,
-        str(sealed["seal"]),
-    )
+    premises = (*sealed["premises"], *conditions(ruling.domain, sealed["statement"]))
+    return Proof(True, tuple(evidence), "", ruling.scope, premises, path, str(sealed["seal"]))
 
 
-def _kernel_evidence(ruling: Ruling, path: Path) -> Evidence:
-    text = (
-        "The independent checker accepted the certificate."
-        if ruling.accepted
-        else f"The independent checker rejected the certificate: {ruling.reason}."
-    )
+def _kernel_evidence(ruling: Ruling, what: str, path: Path) -> Evidence:
+    said = "accepted" if ruling.accepted else "rejected"
+    reason = "" if ruling.accepted else f": {ruling.reason}"
     return Evidence(
         "kernel",
-        text,
+        f"The independent checker {said} the {what}{reason}.",
         "for" if ruling.accepted else "open",
         {"statement": ruling.statement_hash, "scope": ruling.scope},
         reproduce=f"python -S -m proofs_check {'/'.join(path.parts[-3:])}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import theorylab as tl
 from tests.certificates import rulings
 from theorylab import ops
 from theorylab.certificate.counterexample import counterexample_document
+from theorylab.certificate.kernel import check
 from theorylab.certificate.relu_path import relu_path_document
 from theorylab.derive.negative import refutation
 from theorylab.derive.relu_path import relu_path
@@ -104,6 +106,19 @@ def test_a_false_map_between_flows(tmp_path: Path) -> None:
     document = counterexample_document(claim, goal, {"d": 1, "n": 1}, values, (0,), Fraction(-2), array="w")
     (ruling,) = rulings([document], tmp_path)
     assert ruling.accepted, ruling.reason
+
+
+def test_a_refuted_claim_carries_a_certificate_of_falsity(tmp_path: Path) -> None:
+    claim = matrix_law()[0]
+    verdict = tl.verify(claim, dims={"d": 1, "k": 2, "m": 1, "n": 1}, trials=8, out=tmp_path)
+    assert (verdict.status, verdict.tier) == ("refuted", "exact")
+    assert verdict.certificate is not None
+    document = json.loads(Path(verdict.certificate).read_bytes())
+    assert (document["rule"], document["seal"]) == ("exact-counterexample", verdict.certificate_hash)
+    (ruling,) = check([Path(verdict.certificate)])
+    assert ruling.accepted
+    assert ruling.scope == verdict.scope
+    assert any("accepted the certificate of falsity" in e.summary for e in verdict.evidence)
 
 
 X = [[6, -3, 2], [-6, -4, 12], [6, 18, 9]]

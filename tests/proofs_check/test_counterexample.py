@@ -98,6 +98,24 @@ def test_conjugation_fails_for_a_map_that_does_not_carry() -> None:
     assert decide(statement, at, "-3", "d=1, n=1", **value) == ""
 
 
+def test_higher_derivative_refutes_what_the_first_cannot() -> None:
+    """w'' = -r x: Q = w w' has Q' = w'^2 + w w'' and Q'' = 3 w' w'', both 0 at rest in 0, but Q (3) = 3 w''^2 = 108."""
+    statement = {
+        "letters": letters(w="", v="", x="", r=""),
+        "define": [define("f", "", "w x")],
+        "flows": [{"state": {"w": expr("1")}, "velocity": {"w": "v"}, "outputs": [["f", "r"]]}],
+        "goals": [goal("conserved", flow=0, expr="w v")],
+    }
+    at = {"w": "0", "v": "0", "x": "2", "r": "3"}
+    assert "holds at the point" in decide(statement, at, "0")
+    assert "holds at the point" in decide(statement, at, "0", derivatives=1)
+    assert decide(statement, at, "108", derivatives=2) == ""
+    assert "the value at the point is '108'" in decide(statement, at, "107", derivatives=2)
+    assert "expected an integer from 0 to 4" in decide(statement, at, "108", derivatives=5)
+    statement["goals"] = [goal("evolves", flow=0, expr="w v", rate="5", sense="<=")]
+    assert "says nothing of derivatives" in decide(statement, at, "108", derivatives=2)
+
+
 def test_gate_on_its_kink_refutes_no_derivative() -> None:
     """|w|' = 0 fails everywhere but at the kink of the gate, where nothing is said."""
     statement = {

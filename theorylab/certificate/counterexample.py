@@ -17,6 +17,7 @@ from theorylab.readings.array import Array
 from theorylab.readings.exact import Exact
 from theorylab.readings.letters import TIME, Dims
 
+COUNTEREXAMPLE = "exact-counterexample"
 ENTRY = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<index>[0-9,]+)\])?")
 
 
@@ -29,12 +30,14 @@ def counterexample_document(
     value: Fraction,
     *,
     array: str | None = None,
+    derivatives: int = 0,
     at_start: bool = True,
 ) -> dict[str, Any]:
     """A sealed document: `goal`, one of the claim's, has the value `value` at its entry `component`.
 
     dims: a number for every size of the goal's subject. values: nested lists of rationals for every letter: variables
     and data, initial parameters as "init.W", and the state. array: the state array that a conjugacy fails in.
+    derivatives: how many derivatives along the flow were taken of what should be zero.
     at_start: the state is the initial one, as it has to be where the claim speaks of runs and not of every state.
     """
     world = World(goal.subject, dims)
@@ -50,12 +53,12 @@ def counterexample_document(
         "at": {letter: str(_entry(letter, values)) for letter in body["letters"]},
         "value": str(value),
     }
+    if derivatives:
+        proof["derivatives"] = derivatives
     if array is not None:
         proof["letter"] = plain(f"{array}[{','.join(map(str, index))}]" if index else array)
     premises = [*(a.name for a in claim.setting.assumptions), *claim.premises]
-    return seal(
-        rule="exact-counterexample", claim=claim.id, scope=scope, statement=body, proof=proof, premises=premises
-    )
+    return seal(rule=COUNTEREXAMPLE, claim=claim.id, scope=scope, statement=body, proof=proof, premises=premises)
 
 
 def _formula(goal: Goal, world: World) -> Array:

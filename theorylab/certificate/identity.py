@@ -329,6 +329,8 @@ def _conjugate(
     spec: dict[str, Json] = {"name": name, "kind": "conjugate", "flow": 0, "to": 1, "map": mapping}
     if not (is_number(time) and time == 1):
         spec["time"] = writer.scalar(time)
+    if goal.unique:
+        spec["unique"] = True
     return spec
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from theorylab.claims.base import Conjugates, Conserved, Evolves, Goal, Test
+from theorylab.claims.base import Conjugates, Conserved, Evolves, Goal, Test, Zero
 from theorylab.falsify.cases import Code, nested
 from theorylab.falsify.evaluate import shown
 from theorylab.falsify.judge import Finding, Judge
@@ -38,10 +38,16 @@ class Witness:
     @property
     def certifiable(self) -> bool:
         """Whether the checker's rule for exact counterexamples covers it."""
-        own = 1 if isinstance(self.goal, (Conserved, Evolves)) else 0
         state = getattr(self.goal.subject, "state", {})
         known = all(n in self.values for n in state)
-        return isinstance(self.goal, Goal) and self.order == own and self.value is not None and known
+        equation = isinstance(self.goal, (Conserved, Zero)) or getattr(self.goal, "sense", "") == "=="
+        reached = self.derivatives == 0 or (self.derivatives > 0 and equation)
+        return isinstance(self.goal, Goal) and reached and self.value is not None and known
+
+    @property
+    def derivatives(self) -> int:
+        """How many derivatives along the flow were taken beyond those that the goal itself speaks of."""
+        return self.order - (1 if isinstance(self.goal, (Conserved, Evolves)) else 0)
 
 
 TAKEN = ("", *(f"the {nth}derivative along the flow of " for nth in ("", "second ", "third ", "fourth ")))
