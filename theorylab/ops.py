@@ -37,11 +37,13 @@ __all__ = [
     "minimum",
     "norm",
     "null_component",
+    "opnorm",
     "outer",
     "relu",
     "root",
     "sign",
     "sin",
+    "singular_values",
     "sinh",
     "softmax",
     "sqrt",
@@ -273,6 +275,23 @@ def null_component(x: Array, v: Array) -> Array:
     from theorylab.readings import numeric
 
     return numeric.null_component(*pair)
+
+
+def singular_values(x: Array) -> Array:
+    """The singular values of a matrix, the largest first, (min(shape),). Only in the numeric reading."""
+    x = _array(x)
+    if x.ndim != 2:
+        raise ShapeError(f"singular_values got an array of shape {x.shape}; expected a matrix")
+    if not is_numeric(x):
+        raise UnsupportedReading("singular values are no rational functions of the entries")
+    from theorylab.readings import numeric
+
+    return numeric.singular_values(x)  # type: ignore[arg-type]
+
+
+def opnorm(x: Array) -> Array:
+    """The largest singular value of a matrix. Only in the numeric reading."""
+    return singular_values(x)[0]
 
 
 def expm(x: Array) -> Array:

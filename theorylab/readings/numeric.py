@@ -142,6 +142,10 @@ def null_component(x: Numeric, v: Numeric) -> Numeric:
     return Numeric(v.data - (v.data @ kept) @ kept.mT)
 
 
+def singular_values(x: Numeric) -> Numeric:
+    return Numeric(torch.linalg.svdvals(x.data))
+
+
 def expm(x: Numeric) -> Numeric:
     """The exponential of a square matrix.
 
