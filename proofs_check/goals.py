@@ -132,6 +132,7 @@ class Prover:
     def __init__(self, statement: Statement, proof: dict[str, Any]) -> None:
         self.statement = statement
         self.pieces = mapping(proof.get("nonnegative", {}), "the proofs of nonnegativity")
+        self.cofactors = mapping(proof.get("cofactors", {}), "the cofactors")
         self.conserved: dict[int, list[Rule]] = {}
         self.proved: dict[int, dict[str, Expression]] = {}  # what is 0 along a flow
         self.names: list[str] = []
@@ -141,12 +142,28 @@ class Prover:
             raise Rejected("statement", f"the name {goal.name!r} is given twice")
         for part in goal.parts(self):
             if part.sense == "==":
-                self.vanishes(goal, part.expression, goal.flow)
+                self.vanishes(goal, self._without_multiples(goal, part), goal.flow)
             else:
                 self._nonnegative(goal, part)
         if goal.kind == "conserved":
             self._assume(goal)
         self.names.append(goal.name)
+
+    def _without_multiples(self, goal: Goal, part: Part) -> Expression:
+        """The expression minus sum of q h over given cofactors q of hypotheses h = 0, axes of h that are not the goal's
+        being summed."""
+        statement, ring, rest = self.statement, self.statement.ring, dict(part.expression)
+        for pair in listing(self.cofactors.get(goal.name, []), f"the cofactors of {goal.what}"):
+            cofactor, known = listing(pair, "a cofactor", 2)
+            if text(known, "the hypothesis of a cofactor") not in statement.relations:
+                raise Rejected("relation", f"{goal.what} has a cofactor of {known!r}, which is no hypothesis")
+            axes, relation = statement.relations[known]
+            if any(goal.axes.get(label, index) != index for label, index in axes.items()):
+                raise Rejected("relation", f"an axis of {known!r} has another size in {goal.what}")
+            multiple = statement.expression(cofactor, {**axes, **goal.axes}, f"a cofactor of {known!r}")
+            summed = tuple(index for label, index in axes.items() if label not in goal.axes)
+            ring.accumulate(rest, ring.closed(ring.multiply(multiple, relation), summed), -1)
+        return rest
 
     def reducer(self, flow: int | None) -> Reducer:
         """What may be used: the hypotheses, and what is conserved along the flow."""

@@ -12,7 +12,7 @@ from .statement import Statement
 
 def check(document: dict[str, Any], budget: Budget) -> Checked:
     """Check every goal in order."""
-    proof = fields(document["proof"], "the proof", (), ("rewrites", "nonnegative"))
+    proof = fields(document["proof"], "the proof", (), ("rewrites", "nonnegative", "cofactors"))
     statement = Statement(document["statement"], listing(proof.get("rewrites", []), "rewrites"), budget)
     prover = Prover(statement, proof)
     for goal in listing(statement.raw["goals"], "goals"):

@@ -2,13 +2,15 @@
 
 A piece is an expression at one value of each of its axes, in letters and definitions that are kept whole. Gates are
 split by cases: h = step(a) with h = 1 only where a >= 0, and h = 0 only where a <= 0 (at a = 0 either may hold, so
-both cases include it; a gate with any other value at 0 is not covered, hence "gates" must be "binary"). In each
-case a becomes +alpha or -alpha with alpha >= 0. What remains after the squares are taken away must have
-nonnegative coefficients only, on monomials of known sign: even powers, and letters that are nonnegative.
+both cases include it; a gate with any other value at 0 is not covered, hence "gates" must be "binary"), and s = sign(a)
+with s = 1 where a > 0 and s = -1 where a < 0. In each case a becomes +alpha or -alpha with alpha >= 0. Squares are
+taken away, or v' G v for a vector v of expressions and a rational matrix G, which is seen to be positive semidefinite
+by elimination. What remains must have nonnegative coefficients only, on monomials of known sign.
 """
 
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import product
 from typing import Any
 
@@ -37,6 +39,18 @@ def check_nonnegative(
         raise Rejected("nonnegative", f"{known}: no piece is seen to be positive in every case")
 
 
+def semidefinite(matrix: list[list[Fraction]]) -> bool:
+    """Whether a symmetric matrix is L D L' with D >= 0, by elimination."""
+    rest = [list(row) for row in matrix]
+    for k, pivot in enumerate(rest):
+        if pivot[k] < 0 or (not pivot[k] and any(pivot[k:])):
+            return False
+        for row in rest[k + 1 :]:
+            factor = row[k] / pivot[k] if pivot[k] else Fraction(0)
+            row[k:] = [a - factor * b for a, b in zip(row[k:], pivot[k:], strict=True)]
+    return all(row == list(column) for row, column in zip(matrix, zip(*matrix, strict=True), strict=True))
+
+
 class Piece:
     """One piece, `expanded` in the letters of the statement and formal in its own names."""
 
@@ -54,55 +68,64 @@ class Piece:
         self.gates = mapping(spec.get("gates", {}), "the gates of a piece")
         self.uses: dict[str, set[tuple[str, ...]]] = {}
         self.formal = self._formal(spec["expr"])
-        self.order = sorted(self.gates)
-        self.patterns = ["".join(bits) for bits in product("01", repeat=min(len(self.order), MAX_GATES))]
-        self.squares = {
-            pattern: self._squares(case) for pattern, case in mapping(spec["cases"], "the cases of a piece").items()
-        }
-        for pattern in self.squares:
-            if pattern not in self.patterns:
-                raise Rejected("nonnegative", f"a piece has a case {pattern!r} that is no pattern of its gates")
-        self._check_gates()
-        ring = statement.ring
-        body = statement.expression(self._translated(spec["expr"]), self.axes, "a piece")
-        self.expanded = ring.closed(body, tuple(i for label, i in self.axes.items() if label not in goal_axes))
+        self.patterns = ["".join(bits) for bits in product("01", repeat=min(len(self.gates), MAX_GATES))]
+        self.cases = mapping(spec["cases"], "the cases of a piece")
+        for pattern in self.cases.keys() - set(self.patterns):
+            raise Rejected("nonnegative", f"a piece has a case {pattern!r} that is no pattern of its gates")
+        self.forms = {pattern: self._forms(case) for pattern, case in self.cases.items()}
+        self.shut = {gate: self._shut(gate, argument) for gate, argument in sorted(self.gates.items())}
+        translated = [[c, [[self.names[n], labels, e] for n, labels, e in factors]] for c, factors in spec["expr"]]
+        body = statement.expression(translated, self.axes, "a piece")
+        summed = tuple(index for label, index in self.axes.items() if label not in goal_axes)
+        self.expanded = statement.ring.closed(body, summed)
 
     def check(self, known: str) -> bool:
         """Whether the piece is positive in every case, having checked that it is nonnegative in each."""
         strict = True
         for pattern in self.patterns:
             rest = self._at(self.formal, pattern)
-            for weight, root in self.squares.get(pattern, []):
-                inner = self._at(root, pattern)
-                for left, a in inner.items():
-                    self.statement.ring.budget.spend(len(inner))
-                    for right, b in inner.items():
-                        _collect(rest, _joined(left, right), -weight * a * b)
+            for weight, left, right in self.forms.get(pattern, []):
+                self._subtract(rest, weight, self._at(left, pattern), self._at(right, pattern))
             strict = self._all_nonnegative(rest, known, pattern) and strict
         return strict
 
-    def _squares(self, raw: Any) -> list[tuple[Coefficient, Formal]]:
+    def _subtract(self, rest: Formal, weight: Coefficient, left: Formal, right: Formal) -> None:
+        self.statement.ring.budget.spend(len(left) * len(right))
+        for (m, a), (n, b) in product(left.items(), right.items()):
+            _collect(rest, _joined(m, n), -weight * a * b)
+
+    def _forms(self, raw: Any) -> list[tuple[Coefficient, Formal, Formal]]:
+        """The terms weight * left * right of a sum of squares and of v' G v."""
+        spec = fields(raw, "a case", (), ("squares", "gram"))
         found = []
-        for square in listing(fields(raw, "a case", ("squares",))["squares"], "squares"):
+        for square in listing(spec.get("squares", []), "squares"):
             coefficient, inner = listing(square, "a square", 2)
-            weight = rational(coefficient, "the coefficient of a square")
+            weight, root = rational(coefficient, "the coefficient of a square"), self._formal(inner)
             if weight < 0:
                 raise Rejected("nonnegative", "a square has a negative coefficient")
-            found.append((weight, self._formal(inner)))
+            found.append((weight, root, root))
+        if "gram" in spec:
+            gram = fields(spec["gram"], "a Gram form", ("vector", "matrix"))
+            vector = [self._formal(entry) for entry in listing(gram["vector"], "the vector of a Gram form")]
+            rows = [listing(row, "a row", len(vector)) for row in listing(gram["matrix"], "the matrix", len(vector))]
+            matrix = [[Fraction(rational(entry, "an entry of a Gram matrix")) for entry in row] for row in rows]
+            self.statement.ring.budget.spend(len(vector) ** 3)
+            if not semidefinite(matrix):
+                raise Rejected("nonnegative", "a Gram matrix is not symmetric and positive semidefinite")
+            found += [
+                (g, v, w) for row, v in zip(matrix, vector, strict=True) for g, w in zip(row, vector, strict=True)
+            ]
         return found
 
     def _all_nonnegative(self, rest: Formal, known: str, pattern: str) -> bool:
         """Whether some term is positive, having checked that every term is nonnegative."""
-        arguments = set(self.gates.values())
-        positive = False
+        arguments, positive = set(self.gates.values()), False
         for monomial, coefficient in rest.items():
-            signs = ["nonnegative" if entry[0] in arguments else self._sign(entry[0]) for entry, _ in monomial]
-            powers = list(zip(signs, (exponent for _, exponent in monomial), strict=True))
-            if coefficient < 0 or any(e % 2 and sign not in ("positive", "nonnegative") for sign, e in powers):
+            signs = [("nonnegative" if n in arguments else self._sign(n), e) for (n, _), e in monomial]
+            if coefficient < 0 or any(e % 2 and sign not in ("positive", "nonnegative") for sign, e in signs):
                 term = " ".join([str(coefficient), *(f"{entry[0]}^{e}" for entry, e in monomial)])
                 raise Rejected("nonnegative", f"{known}, case {pattern!r}: {term[:100]} may be negative")
-            if all(sign == "positive" or (sign == "nonzero" and e % 2 == 0) for sign, e in powers):
-                positive = True
+            positive |= all(sign == "positive" or (sign == "nonzero" and e % 2 == 0) for sign, e in signs)
         return positive
 
     def _sign(self, alias: str) -> str:
@@ -110,27 +133,27 @@ class Piece:
         body = self.statement.body(self.names[alias], alias)
         return next(s for s in ("positive", "nonnegative", "nonzero", "any") if self.statement.ring.has_sign(body, s))
 
-    def _check_gates(self) -> None:
-        """Each gate really is the step of its argument, at the same indices."""
-        if not self.gates:
-            return
+    def _shut(self, gate: str, argument: Any) -> int:
+        """The value of a gate where its argument is negative; it really is the step or the sign of that argument."""
         ring = self.statement.ring
-        if not ring.binary_gates:
-            raise Rejected("nonnegative", 'a proof by cases needs "gates": "binary"')
         if len(self.gates) > MAX_GATES:
             raise Rejected("limit", f"a piece has {len(self.gates)} gates, at most {MAX_GATES} are split")
-        for gate, argument in self.gates.items():
-            if gate not in self.names or not isinstance(argument, str) or argument not in self.names:
-                raise Rejected("nonnegative", f"the gate {gate!r} or its argument is no letter of the piece")
-            h, a = self.names[gate], self.names[argument]
-            body, inner = self.statement.body(h, gate), self.statement.body(a, argument)
-            shape = self.statement.shapes[a]
-            if self.statement.shapes[h] != shape or ring.atom("step", inner, shape, argument) != body:
-                raise Rejected("nonnegative", f"{h!r} is not the step of {a!r}")
-            if len(self.uses.get(gate, set()) | self.uses.get(argument, set())) > 1:
-                raise Rejected("nonnegative", f"the gate {gate!r} or its argument occurs with two index patterns")
-            if argument in self.gates or list(self.gates.values()).count(argument) > 1:
-                raise Rejected("nonnegative", f"{argument!r} is the argument of two gates, or a gate itself")
+        if gate not in self.names or not isinstance(argument, str) or argument not in self.names:
+            raise Rejected("nonnegative", f"the gate {gate!r} or its argument is no letter of the piece")
+        if argument in self.gates or list(self.gates.values()).count(argument) > 1:
+            raise Rejected("nonnegative", f"{argument!r} is the argument of two gates, or a gate itself")
+        if len(self.uses.get(gate, set()) | self.uses.get(argument, set())) > 1:
+            raise Rejected("nonnegative", f"the gate {gate!r} or its argument occurs with two index patterns")
+        h, a = self.names[gate], self.names[argument]
+        body, inner = self.statement.body(h, gate), self.statement.body(a, argument)
+        shape = self.statement.shapes[a]
+        if self.statement.shapes[h] == shape and ring.atom("step", inner, shape, a) == body:
+            if not ring.binary_gates:
+                raise Rejected("nonnegative", 'a proof by cases needs "gates": "binary"')
+            return 0
+        if self.statement.shapes[h] == shape and ring.atom("sign", inner, shape, a) == body:
+            return -1
+        raise Rejected("nonnegative", f"{h!r} is not the step of {a!r}, nor its sign")
 
     # -- formal polynomials --------------------------------------------------------------------------------
 
@@ -153,20 +176,16 @@ class Piece:
             _collect(total, monomial, rational(coefficient, "a coefficient of a piece"))
         return total
 
-    def _translated(self, raw: Any) -> Any:
-        return [[c, [[self.names[alias], labels, e] for alias, labels, e in factors]] for c, factors in raw]
-
     def _at(self, formal: Formal, pattern: str) -> Formal:
-        """The polynomial in one case: gates become 0 or 1, and a becomes alpha or -alpha (written a again)."""
-        bits = {gate: bit == "1" for gate, bit in zip(self.order, pattern, strict=True)}
+        """The polynomial in one case: gates become numbers, and a becomes alpha or -alpha (written a again)."""
+        bits = {gate: bit == "1" for gate, bit in zip(self.shut, pattern, strict=True)}
         turned = {self.gates[gate] for gate, bit in bits.items() if not bit}
         total: Formal = {}
         for monomial, coefficient in formal.items():
-            if any(bits.get(entry[0]) is False for entry, _ in monomial):
-                continue
-            flips = sum(exponent for entry, exponent in monomial if entry[0] in turned)
-            kept = tuple((entry, exponent) for entry, exponent in monomial if entry[0] not in bits)
-            _collect(total, kept, -coefficient if flips % 2 else coefficient)
+            for (alias, _), exponent in monomial:
+                coefficient *= -1 if alias in turned and exponent % 2 else 1
+                coefficient *= self.shut[alias] ** exponent if bits.get(alias) is False else 1
+            _collect(total, tuple(power for power in monomial if power[0][0] not in bits), coefficient)
         return total
 
 
@@ -178,8 +197,6 @@ def _joined(left: Monomial, right: Monomial) -> Monomial:
 
 
 def _collect(total: Formal, monomial: Monomial, coefficient: Coefficient) -> None:
-    value = total.get(monomial, 0) + coefficient
-    if value:
-        total[monomial] = value
-    else:
-        total.pop(monomial, None)
+    total[monomial] = total.get(monomial, 0) + coefficient
+    if not total[monomial]:
+        del total[monomial]

@@ -129,7 +129,7 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     ({"cases": {"2": {"squares": []}}}, "no pattern of its gates"),
     ({"letters": {"h": "h"}}, "not among its letters"),
     ({"gates": {"g": "u"}}, "is no letter of the piece"),
-    ({"gates": {"h": "h"}}, "is not the step of"),
+    ({"gates": {"h": "h"}}, "or a gate itself"),
     ({"expr": expr("h u[i]")}, "no axis of its piece"),
     ({"expr": [["1", [["h", [], -1], ["u", [], 1]]]]}, "an exponent of 'h'"),
     ({"axes": [["i", "i"], ["i", "i"]]}, "appears twice"),
@@ -142,6 +142,60 @@ def test_broken_piece(change: dict[str, Any], sentence: str) -> None:
     more = {"gates": "binary", "define": [define("h", "", "u", "step")]}
     proof = {**piece("h u", "h u", gates={"h": "u"}), **change}
     assert sentence in decide("h u", [proof], letters(u=""), **more)
+
+
+QUARTIC = "a^4 - 2 a^2 b + 2 b^2 - 2 b + 1"  # (a^2 - b)^2 + (b - 1)^2
+
+
+def gram(vector: list[str], matrix: list[list[str]]) -> Document:
+    return {"gram": {"vector": [expr(entry) for entry in vector], "matrix": matrix}}
+
+
+def by_gram(matrix: list[list[str]], text: str = QUARTIC) -> str:
+    """text = v' G v for v = (1, a^2, b)."""
+    proof = {**piece(text, "a b"), "cases": {"": gram(["1", "a^2", "b"], matrix)}}
+    return decide(text, [proof], letters(a="", b=""))
+
+
+def test_gram_matrix() -> None:
+    assert by_gram([["1", "0", "-1"], ["0", "1", "-1"], ["-1", "-1", "2"]]) == ""
+    singular = [["1", "-1"], ["-1", "1"]]
+    proof = {**piece("a^2 - 2 a b + b^2", "a b"), "cases": {"": gram(["a", "b"], singular)}}
+    assert decide("a^2 - 2 a b + b^2", [proof], letters(a="", b="")) == ""
+
+
+WRONG_GRAM = {
+    "indefinite": (
+        [["1", "0", "-1"], ["0", "1", "-1"], ["-1", "-1", "3/2"]],
+        "not symmetric and positive semidefinite",
+    ),
+    "not symmetric": (
+        [["1", "0", "-2"], ["0", "1", "-1"], ["0", "-1", "2"]],
+        "not symmetric and positive semidefinite",
+    ),
+    "zero pivot": ([["0", "0", "-1"], ["0", "1", "-1"], ["-1", "-1", "2"]], "not symmetric and positive semidefinite"),
+    "another form": ([["1", "0", "-1"], ["0", "1", "-1"], ["-1", "-1", "5/2"]], "may be negative"),
+    "too small": ([["1", "0", "-1"], ["0", "1", "-1"]], "expected a list of 3"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_GRAM)
+def test_wrong_gram_matrix(name: str) -> None:
+    matrix, sentence = WRONG_GRAM[name]
+    assert sentence in by_gram(matrix)
+
+
+def test_sign_cases() -> None:
+    """|a| >= 0 and |a| >= a; s a >= 2 a fails at a > 0, and s^2 = 1 in both cases."""
+    more = {"define": [define("s", "", "a", "sign")]}
+    for text, true in (("s a", True), ("s a - a", True), ("s a + a", True), ("1 - s", True), ("s^2", True),
+                       ("s a - 2 a", False), ("s", False), ("a", False), ("s - s^2", False)):  # fmt: skip
+        reason = decide(text, [piece(text, "s a", gates={"s": "a"})], letters(a=""), **more)
+        assert (reason == "") is true, text
+    cubed = "s a^3"
+    assert decide(cubed, [piece(cubed, "s a", gates={"s": "a"})], letters(a=""), **more) == ""
+    wrong = {"define": [define("s", "", "a", "tanh")]}
+    assert "nor its sign" in decide("s a", [piece("s a", "s a", gates={"s": "a"})], letters(a=""), **wrong)
 
 
 def test_goal_without_a_proof() -> None:

@@ -1,0 +1,186 @@
+"""Cofactors of hypotheses, orders of defects, smooth fields, sums of exponents: true certificates and false twins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from proofs_check import check
+from tests.proofs_check.documents import Document, certificate, define, encode, expr, goal, letters, relation
+
+
+def reason(statement: Document, proof: Document | None = None, scope: str = "no sizes") -> str:
+    return check(encode(certificate(statement, proof, scope))).reason
+
+
+# -- ideal membership ----------------------------------------------------------------------------------------------
+
+
+def circle(text: str, cofactors: list[Any]) -> str:
+    """On x^2 + y^2 = 1 and x y = 1/2 the difference x - y has the square 0: no single rewriting of terms shows it."""
+    statement = {
+        "letters": letters(x="", y=""),
+        "relations": [relation("circle", "", "x^2 + y^2 - 1"), relation("hyperbola", "", "x y - 1/2")],
+        "goals": [goal("zero", expr=text)],
+    }
+    return reason(statement, {"cofactors": {"law": cofactors}})
+
+
+def test_cofactors_of_hypotheses() -> None:
+    one, two = [expr("1"), "circle"], [expr("0 - 2"), "hyperbola"]
+    assert circle("x^2 - 2 x y + y^2", [one, two]) == ""
+    assert circle("x^2 - 2 x y + y^2", [one]).startswith("zero: goal 'law'")
+    assert circle("x^2 - 2 x y + y^2", [one, [expr("2"), "hyperbola"]]).startswith("zero: goal 'law'")
+    assert circle("x - y", [one, two]).startswith("zero: goal 'law'")
+    assert circle("x^2 - 2 x y + y^2", [one, [expr("0 - 2"), "parabola"]]).startswith("relation: ")
+    assert circle("x^2 - 2 x y + y^2", [[expr("1")]]).startswith("parser: ")
+    by_degree = [[expr("x^2 - y^2"), "circle"]]  # x^4 - y^4 - x^2 + y^2
+    assert circle("x^4 - y^4 - x^2 + y^2", by_degree) == ""
+
+
+def test_cofactors_are_summed_over_the_axes_of_their_hypothesis() -> None:
+    statement = {
+        "letters": letters(A="m n", z="n", y="m"),
+        "relations": [relation("kernel", "j:m", "A[j,i] z[i]")],
+        "goals": [goal("zero", expr="y[a] A[a,i] z[i]"), goal("zero", "each", "j:m", expr="y[j] A[j,i] z[i]")],
+    }
+    cofactors = {"law": [[expr("y[j]"), "kernel"]], "each": [[expr("y[j]"), "kernel"]]}
+    assert reason(statement, {"cofactors": cofactors}, "all sizes") == ""
+    statement["goals"] = [goal("zero", expr="y[a] A[b,i] z[i]")]
+    assert reason(statement, {"cofactors": {"law": cofactors["law"]}}, "all sizes").startswith("zero")
+    statement["goals"] = [goal("zero", "each", "j:n", expr="z[j]")]
+    assert "has another size" in reason(statement, {"cofactors": {"each": cofactors["each"]}}, "all sizes")
+
+
+# -- Taylor coefficients in the step -------------------------------------------------------------------------------
+
+LEAPFROG = [  # q'' = -q: a half kick, a drift, a half kick
+    define("half", "", "v - 1/2 h q"),
+    define("q1", "", "q + h half"),
+    define("v1", "", "half - 1/2 h q1"),
+]
+DEFECTS = [
+    ("q1^2 + v1^2 - q^2 - v^2", 3, 4),  # the energy changes at third order
+    ("q1 - q - h v + 1/2 h^2 q", 16, None),  # and the drift is that of Taylor's formula up to h^2, exactly
+    ("v1 - v + h q + 1/2 h^2 v", 3, 4),
+]
+
+
+@pytest.mark.parametrize(("text", "order", "false"), DEFECTS)
+def test_order_of_a_defect(text: str, order: int, false: int | None) -> None:
+    statement: Document = {"letters": letters(q="", v="", h=""), "define": LEAPFROG}
+    statement["goals"] = [{**goal("order", expr=text), "in": "h", "order": order}]
+    assert reason(statement) == ""
+    if false is not None:
+        statement["goals"][0]["order"] = false
+        assert reason(statement).startswith("order: goal 'law'")
+
+
+def test_order_through_functions() -> None:
+    """exp(-h) = 1 - h + h^2/2 + O(h^3), and not O(h^4)."""
+    for order, true in ((3, True), (4, False)):
+        statement = {
+            "letters": letters(h=""),
+            "define": [define("e", "", "0 - h", "exp")],
+            "goals": [{**goal("order", expr="e - 1 + h - 1/2 h^2"), "in": "h", "order": order}],
+        }
+        assert (reason(statement) == "") is true
+
+
+def test_order_in_something_that_is_no_step() -> None:
+    gated = {
+        "letters": letters(h="", w=""),
+        "define": [define("g", "", "w + h", "step")],
+        "goals": [{**goal("order", expr="h g - h g"), "in": "h", "order": 2}],
+    }
+    assert reason(gated) == ""  # no gate is left
+    gated["goals"][0]["expr"] = expr("h^2 g")
+    assert "with gates" in reason(gated)
+    moving = {
+        "letters": letters(h="", w=""),
+        "define": [define("one", "", "1")],
+        "flows": [{"state": {}, "explicit": {"h": "one"}}],
+        "goals": [{**goal("order", expr="h^2"), "in": "h", "order": 2}],
+    }
+    assert "no constant scalar" in reason(moving)
+
+
+# -- uniqueness ----------------------------------------------------------------------------------------------------
+
+
+def solves(field: str, formula: str, *definitions: Document, signs: dict[str, str] | None = None) -> str:
+    """w' = field is solved by the formula in t: from the flow that stands still, while time passes."""
+    statement = {
+        "letters": letters(signs or {}, w="", t="", c=""),
+        "define": [
+            define("one", "", "1"),
+            define("zero", "", "0"),
+            *definitions,
+            define("field", "", field),
+            define("solution", "", formula),
+        ],
+        "flows": [{"state": {}, "explicit": {"w": "zero", "t": "one"}}, {"state": {}, "explicit": {"w": "field"}}],
+        "goals": [{**goal("conjugate", flow=0, to=1, map={"w": "solution"}), "unique": True}],
+    }
+    return reason(statement)
+
+
+def test_smooth_field_has_one_solution() -> None:
+    decay = define("e", "", "0 - t", "exp")
+    assert solves("0 - w", "c e", decay) == ""
+    assert solves("0 - w", "2 c e - c", decay).startswith("conjugate")
+
+
+def test_field_that_is_not_smooth_may_have_another_solution() -> None:
+    """w' = 2 sqrt(w) is solved by t^2 and by 0; w' = step(w) by t and by 0; where w > 0 is declared, sqrt is smooth."""
+    root, gate = define("root", "", "w", "sqrt"), define("gate", "", "w", "step")
+    assert "smooth: goal 'law': the argument of 'sqrt:root'" in solves("2 root", "t^2", root)
+    assert "smooth: goal 'law': the field contains the gate" in solves("gate", "t", gate)
+    declared = solves("2 root", "t^2", root, signs={"w": "positive", "t": "positive"})
+    assert declared == ""
+
+
+def test_division_in_a_field_needs_a_sign() -> None:
+    inverse = define("d", "", "1 + w", "inv")
+    assert "smooth" in solves("d", "0 - 1", inverse)
+    square = define("d", "", "1 + w^2", "inv")
+    assert not solves("d - d", "c", square).startswith("smooth")
+
+
+# -- exponents add -------------------------------------------------------------------------------------------------
+
+EXPONENTS = [
+    ("u + v", "u", "v", "a - b c", "a - b"),
+    ("2 u - v", "u", "v", "a - b^2 c^-1", "a - b^2 c"),
+    ("1/2 u", "u", "v", "a^2 - b", "a^3 - b"),
+    ("u", "1/3 u", "1/2 u", "a^2 - b^3 c^2", "a^2 - b^2 c^3"),
+    ("u v + u", "u v", "u", "a - b c", "a - b - c"),
+]
+
+
+@pytest.mark.parametrize(("u", "v", "w", "right", "wrong"), EXPONENTS)
+def test_exponential_of_a_sum(u: str, v: str, w: str, right: str, wrong: str) -> None:
+    for text, true in ((right, True), (wrong, False)):
+        statement = {
+            "letters": letters(u="", v=""),
+            "define": [define("a", "", u, "exp"), define("b", "", v, "exp"), define("c", "", w, "exp")],
+            "goals": [goal("zero", expr=text)],
+        }
+        assert (reason(statement) == "") is true
+
+
+def test_law_with_an_exponential_factor() -> None:
+    """h' = 3 c h gives h exp(-3 c t) = const, for all sizes; not with another rate."""
+    for rate, true in (("3", True), ("2", False)):
+        statement = {
+            "letters": letters(h="n", c="", t=""),
+            "define": [
+                define("e", "", f"0 - {rate} c t", "exp"),
+                define("f", "i:n", "3 c h[i]"),
+                define("one", "", "1"),
+            ],
+            "flows": [{"state": {}, "explicit": {"h": "f", "t": "one"}}],
+            "goals": [goal("conserved", ax="i:n", flow=0, expr="e h[i]")],
+        }
+        assert (reason(statement, scope="all sizes") == "") is true
