@@ -18,7 +18,7 @@ struct job {
 };
 
 struct lanes {
-    ivec busy, trial, accepted, attempts, rejected, evaluations, cursor, stiff;
+    ivec busy, trial, accepted, attempts, rejected, extra, cursor, stiff;
     vec t, h, end, scaled, error;
     vec radius[MEMORY], own[OWN + 1], y[DIM], f[DIM], start[QUANTITIES + 1], drift[QUANTITIES + 1];
     vec k[STAGES][DIM], state[2][DIM], slope[DIM], spare[2][DIM], near[DIM];
@@ -56,7 +56,7 @@ static void load(struct lanes *s, const struct job *job, int lane, long trial) {
     s->h[lane] = job->step[trial];
     s->scaled[lane] = 1e-4;
     s->error[lane] = 0.0;
-    s->accepted[lane] = s->attempts[lane] = s->rejected[lane] = s->evaluations[lane] = s->stiff[lane] = 0;
+    s->accepted[lane] = s->attempts[lane] = s->rejected[lane] = s->extra[lane] = s->stiff[lane] = 0;
     s->cursor[lane] = job->saves && job->times[0] == job->starts[trial];
     for (int i = 0; i < MEMORY; i++) s->radius[i][lane] = 0.0;
     for (int i = 0; i < OWN; i++) s->own[i][lane] = job->own[trial * OWN + i];
@@ -79,7 +79,7 @@ static void write(const struct lanes *s, const struct job *job, int lane, long c
     job->accepted[trial] = s->accepted[lane];
     job->rejected[trial] = s->attempts[lane] - s->accepted[lane];
     job->step[trial] = s->h[lane];
-    job->evaluations[trial] += s->evaluations[lane];
+    job->evaluations[trial] += s->extra[lane];
     for (int d = 0; d < DIM; d++) {
         job->y[trial * DIM + d] = s->y[d][lane];
         job->field[trial * DIM + d] = s->f[d][lane];
@@ -149,7 +149,7 @@ static void save(struct lanes *s, const struct job *job, vec h, vec arrived) {
     EACH_LANE if (s->busy[lane] && s->cursor[lane] < job->saves) passes[lane] = -(job->times[s->cursor[lane]] <= arrived[lane]);
     if (!any(passes)) return;
     for (int i = LAST + 1; i < STAGES; i++) stage(s, job, i, h, s->spare[0], s->spare[1]);
-    s->evaluations += passes & (STAGES - LAST - 1);
+    s->extra += passes & (STAGES - LAST - 1);
     EACH_LANE if (passes[lane]) {
         double *rows = job->saved + s->trial[lane] * job->saves * DIM;
         for (; s->cursor[lane] < job->saves && job->times[s->cursor[lane]] <= arrived[lane]; s->cursor[lane]++)
@@ -168,7 +168,7 @@ static ivec attempt(struct lanes *s, const struct job *job) {
     vec *ahead = s->state[LAST & 1];
     const vec *previous = s->state[(LAST - 1) & 1];
     s->attempts += 1;
-    s->evaluations += LAST;
+    s->extra += LAST;
 
     vec own_norm[ESTIMATES], scaled_norm[ESTIMATES], estimate[ESTIMATES];
     for (int n = 0; n < ESTIMATES; n++) own_norm[n] = scaled_norm[n] = splat(0.0);

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -21,8 +21,8 @@ from torch import Tensor
 from theorylab.simulate.compiled import Formula
 from theorylab.simulate.compiler import build
 from theorylab.simulate.kernel.source import LANES, solve_source
+from theorylab.simulate.kernel.stiff import Formulas, Stiff
 from theorylab.simulate.methods import ExplicitRungeKutta
-from theorylab.simulate.program import Program
 from theorylab.simulate.solution import Solution, Stats
 from theorylab.simulate.stopping import Converged
 
@@ -38,7 +38,7 @@ class _Job(ctypes.Structure):
 
     _fields_ = (
         [(name, ctypes.c_long) for name in ("count", "saves", "max_steps", "next")]
-        + [(name, ctypes.c_double) for name in ("rtol", "gtol", "first_step")]
+        + [(name, ctypes.c_double) for name in ("rtol", "gtol", "first_step", "stiff")]
         + [(name, ctypes.c_void_p) for name in (*_DOUBLES, *_RESULTS, *_COUNTS)]
     )
 
@@ -46,8 +46,11 @@ class _Job(ctypes.Structure):
 class Kernel:
     """A compiled solve for one method, field and set of observed quantities."""
 
-    def __init__(self, library: ctypes.CDLL, method: ExplicitRungeKutta, own: np.ndarray, shared: np.ndarray, q: int):
-        self.method, self.own, self.shared, self.quantities = method, own, shared, q
+    def __init__(
+        self, library: ctypes.CDLL, method: ExplicitRungeKutta, own: np.ndarray, shared: np.ndarray, formulas: Formulas
+    ):
+        self.method, self.own, self.shared, self.formulas = method, own, shared, formulas
+        self.quantities = 0 if formulas.observed is None else len(formulas.observed.roots)
         self._prepare, self._solve = library.prepare, library.solve
         for entry in (self._prepare, self._solve):
             entry.argtypes = [ctypes.POINTER(_Job)]
@@ -67,8 +70,12 @@ class Kernel:
         first_step: float | None,
         max_steps: int,
         threads: int | None = None,
+        stiff: Stiff | None = None,
     ) -> Solution:
-        """The arguments are those of `integrate`, checked; `threads` is the number of processors if None."""
+        """The arguments are those of `integrate`, checked; `threads` is the number of processors if None.
+
+        stiff: the method for trials that turn stiff, and for those that are stiff from the start.
+        """
         count, dim = y.shape
         held = {
             "initial": y.numpy(),
@@ -92,10 +99,24 @@ class Kernel:
             rtol=rtol,
             gtol=0.0 if until is None else until.gtol,
             first_step=first_step or 0.0,
+            stiff=0.0 if stiff is None else stiff.limit(self.method),
             **{name: array.ctypes.data for name, array in arrays.items()},
         )
         _check(self._prepare(ctypes.byref(job)))
-        _run(lambda: self._solve(ctypes.byref(job)), threads or min(processors(), -(-count // LANES)))
+        number = threads or min(processors(), -(-count // LANES))
+
+        def explicit(switching: bool) -> None:
+            job.next, job.stiff = 0, job.stiff if switching else 0.0
+            run(lambda: self._solve(ctypes.byref(job)), number)
+
+        finisher: Sequence[str] = ()
+        if stiff is None:
+            explicit(False)
+        else:
+            numbers = {name: getattr(job, name) for name in ("count", "saves", "max_steps", "rtol", "gtol")}
+            finisher = stiff.alternate(
+                self.formulas, self.method, arrays, numbers, explicit, lambda work: run(work, number)
+            ).tolist()
         tensors = {name: torch.from_numpy(arrays[name]) for name in (*_RESULTS, *_COUNTS)}
         return Solution(
             t=tensors["t"],
@@ -111,6 +132,7 @@ class Kernel:
             grazed=tensors["grazed"].bool(),
             method=self.method.name,
             rtol=rtol,
+            finisher=tuple(finisher),
         )
 
 
@@ -134,12 +156,13 @@ def kernel(field: Any, observe: Any, until: Any, method: ExplicitRungeKutta, y: 
         return None
     common = [_common(f.constants[:count]) for f in formulas]
     patterns = [tuple(map(bool, c)) for c in common] + [()] * (2 - len(common))
-    found = library(method, field.program, None if observe is None else observe.program, *patterns)
+    parts = Formulas(field.program, None if observe is None else observe.program, *patterns)
+    found = library(method, parts)
     if found is None:
         return None
     own = np.concatenate([f.constants[:, ~c] for f, c in zip(formulas, common, strict=True)], 1)
     shared = np.concatenate([f.constants[0, c] for f, c in zip(formulas, common, strict=True)])
-    return Kernel(found, method, own, shared, 0 if observe is None else len(observe.program.roots))
+    return Kernel(found, method, own, shared, parts)
 
 
 def _common(constants: np.ndarray) -> np.ndarray:
@@ -149,15 +172,9 @@ def _common(constants: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=64)
-def library(
-    method: ExplicitRungeKutta,
-    field: Program,
-    observed: Program | None,
-    shared: tuple[bool, ...],
-    observed_shared: tuple[bool, ...],
-) -> ctypes.CDLL | None:
+def library(method: ExplicitRungeKutta, formulas: Formulas) -> ctypes.CDLL | None:
     """The compiled solve, made once a process; None where there is no compiler."""
-    return build(solve_source(method, field, observed, shared, observed_shared), ("-O2", "-march=native"))
+    return build(solve_source(method, *formulas), ("-O2", "-march=native"))
 
 
 def processors() -> int:
@@ -165,7 +182,7 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _run(work: Callable[[], int], threads: int) -> None:
+def run(work: Callable[[], int], threads: int) -> None:
     """Do `work` in several threads; ctypes releases the interpreter while it lasts."""
     codes: list[int] = []
     others = [threading.Thread(target=lambda: codes.append(work())) for _ in range(threads - 1)]

@@ -122,7 +122,7 @@ def _numbers(method: ExplicitRungeKutta) -> str:
         "ORDER": float(method.embedded_order + 1),
     }
     tables = {"NODES": method.c, "DENSE": method.g}
-    return "\n".join([defines(values), *(table(name, table) for name, table in tables.items())])
+    return "\n".join([defines(values), *(table(name, values) for name, values in tables.items())])
 
 
 def table(name: str, values: NDArray[np.float64]) -> str:

@@ -73,6 +73,18 @@ class ExplicitRungeKutta:
         """Dense output rows, (degree, stages)."""
         return self._matrix(self.dense)
 
+    @cached_property
+    def interval(self) -> float:
+        """Length of the stability interval on the negative real axis, to one per cent."""
+        stages = np.eye(self.last)
+        z = 0.0
+        while z < 100.0:
+            z += 0.01
+            slopes = np.linalg.solve(stages + z * self.a[: self.last, : self.last], np.ones(self.last))
+            if abs(1 - z * (self.b[: self.last] @ slopes)) > 1:
+                break
+        return z
+
     def _matrix(self, rows: list[Row] | tuple[Row, ...]) -> NDArray[np.float64]:
         matrix = np.zeros((len(rows), len(self.nodes)))
         for i, row in enumerate(rows):

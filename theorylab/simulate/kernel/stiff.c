@@ -1,0 +1,216 @@
+/* The adaptive integration of an ensemble by a method for stiff problems, LANES trajectories at a time.
+ *
+ * Lanes and queue are those of solve.c. The method's own file gives `struct method`, `enter` (a trial enters a lane),
+ * `largest_step` and `advance` (from y to `ahead` with the field `slope` there and the error `estimate`). Steps end at
+ * save times, so that no interpolant is needed. Control is that of control.py.
+ */
+
+static inline vec smallest_step(vec t) { return larger(absolute(t) * (16 * EPS), splat(1e-100)); }
+
+static inline vec norm(const vec *x) {
+    vec sum = splat(0.0);
+    for (int d = 0; d < DIM; d++) sum += x[d] * x[d];
+    return v_sqrt(sum);
+}
+
+/* --- the spectral radius: power iteration with products of the Jacobian, gates frozen ---------------------------- */
+
+/* `rounds` products for each lane: MOST at the start of a trial, where the iteration stops early once it has settled. */
+static void find_radius(struct lanes *s, const struct job *job) {
+    vec *image = s->slope;
+    while (any(s->rounds > 0)) {
+        const ivec at = s->rounds > 0;
+        tangent(s->t, s->y, s->own, job->shared, s->direction, image);
+        const vec length = norm(image);
+        const ivec moves = at & (length > 0.0) & is_finite(length);
+        for (int d = 0; d < DIM; d++) s->direction[d] = choose(moves, image[d] / length, s->direction[d]);
+        const ivec settled = absolute(length - s->radius) <= 0.01 * length;
+        s->radius = choose(at, choose(is_finite(length), length, s->radius), s->radius);
+        s->rounds = ichoose(at, ichoose(settled | ~moves, isplat(0), s->rounds - 1), s->rounds);
+        s->evaluations += at & 2;
+    }
+}
+
+/* A direction with a part along every eigenvector: that of the field, and a fixed pattern. */
+static void first_direction(struct lanes *s, int lane) {
+    double length = 0.0, total = 0.0;
+    for (int d = 0; d < DIM; d++) length += s->f[d][lane] * s->f[d][lane];
+    length = length > 0.0 ? sqrt(length) : 1.0;
+    for (int d = 0; d < DIM; d++) {
+        const double value = s->f[d][lane] / length + ((d * 2654435761u % 1024) / 512.0 - 1.0) / ROOT_DIM;
+        s->direction[d][lane] = value;
+        total += value * value;
+    }
+    for (int d = 0; d < DIM; d++) s->direction[d][lane] /= sqrt(total);
+    s->radius[lane] = 0.0;
+    s->rounds[lane] = FIRST_ROUNDS;
+}
+
+/* --- one trial in one lane ------------------------------------------------------------------------------------- */
+
+/* Where the next step must end. */
+static void aim(struct lanes *s, const struct job *job, int lane) {
+    s->goal[lane] = s->end[lane];
+    if (s->cursor[lane] < job->saves && job->times[s->cursor[lane]] < s->end[lane])
+        s->goal[lane] = job->times[s->cursor[lane]];
+}
+
+static void load(struct lanes *s, const struct job *job, int lane, long trial) {
+    s->trial[lane] = trial;
+    s->t[lane] = job->t[trial];
+    s->end[lane] = job->ends[trial];
+    s->h[lane] = job->step[trial];
+    s->scaled[lane] = 1e-4;
+    s->error[lane] = job->error[trial];
+    s->accepted[lane] = job->accepted[trial];
+    s->attempts[lane] = job->accepted[trial] + job->rejected[trial];
+    s->evaluations[lane] = job->evaluations[trial];
+    s->rejected[lane] = s->easy[lane] = s->cursor[lane] = 0;
+    while (s->cursor[lane] < job->saves && job->times[s->cursor[lane]] <= s->t[lane]) s->cursor[lane]++;
+    for (int i = 0; i < OWN; i++) s->own[i][lane] = job->own[trial * OWN + i];
+    for (int d = 0; d < DIM; d++) {
+        s->y[d][lane] = job->y[trial * DIM + d];
+        s->f[d][lane] = job->field[trial * DIM + d];
+    }
+    for (int i = 0; i < QUANTITIES; i++) {
+        s->start[i][lane] = job->observed[trial * QUANTITIES + i];
+        s->drift[i][lane] = job->drift[trial * QUANTITIES + i];
+    }
+    aim(s, job, lane);
+    first_direction(s, lane);
+}
+
+static void write(const struct lanes *s, const struct job *job, int lane, long code) {
+    const long trial = s->trial[lane];
+    job->status[trial] = code;
+    job->t[trial] = s->t[lane];
+    job->step[trial] = s->h[lane];
+    job->error[trial] = s->error[lane];
+    job->accepted[trial] = s->accepted[lane];
+    job->rejected[trial] = s->attempts[lane] - s->accepted[lane];
+    job->evaluations[trial] = s->evaluations[lane];
+    for (int d = 0; d < DIM; d++) {
+        job->y[trial * DIM + d] = s->y[d][lane];
+        job->field[trial * DIM + d] = s->f[d][lane];
+    }
+    for (int i = 0; i < QUANTITIES; i++) job->drift[trial * QUANTITIES + i] = s->drift[i][lane];
+}
+
+static void idle(struct lanes *s, int lane) {
+    s->busy[lane] = s->rounds[lane] = 0;
+    s->h[lane] = 0.0;
+    s->end[lane] = s->goal[lane] = s->t[lane];
+}
+
+/* The next trial of the queue that is still to run, or an idle lane. */
+static void refill(struct lanes *s, struct job *job, int lane) {
+    for (;;) {
+        const long trial = __atomic_fetch_add(&job->next, 1, __ATOMIC_RELAXED);
+        if (trial >= job->count) break;
+        if (job->status[trial] != RUNNING) continue;
+        load(s, job, lane, trial);
+        s->busy[lane] = -1;
+        return;
+    }
+    idle(s, lane);
+}
+
+/* --- steps ------------------------------------------------------------------------------------------------------- */
+
+/* One attempt for every lane; returns the codes of the lanes. */
+static ivec attempt(struct lanes *s, const struct job *job) {
+    const int waits = job->gtol > 0.0;
+    find_radius(s, job);
+    const vec room = s->goal - s->t, wanted = smaller(s->h, largest_step(s));
+    /* A remainder below one per cent of a step is stepped over at once. */
+    const ivec lands = 1.01 * wanted >= room;
+    const vec h = choose(lands, room, wanted);
+    advance(s, job, h);
+    s->attempts += 1;
+
+    vec own_error = splat(0.0), scaled = splat(0.0), speed = splat(0.0);
+    ivec known = isplat(-1);
+    for (int d = 0; d < DIM; d++) {
+        const vec scale = larger(absolute(s->y[d]), absolute(s->ahead[d])) * job->rtol + job->atol[d];
+        const vec ratio = s->estimate[d] / scale;
+        scaled += ratio * ratio;
+        own_error += s->estimate[d] * s->estimate[d];
+        known &= is_finite(s->slope[d]);
+    }
+    own_error = v_sqrt(own_error);
+    scaled = v_sqrt(scaled) / ROOT_DIM;
+    if (waits) {
+        speed = norm(s->slope);
+        if (!DAMPS) {
+            const vec allowed = choose(s->radius > 0.0, STIFF_SHARE * speed / s->radius, splat(INFINITY));
+            scaled = larger(scaled, own_error / larger(allowed, 4 * EPS * norm(s->ahead)));
+        }
+    }
+    known &= is_finite(scaled);
+    const ivec accept = known & (scaled <= 1.0);
+
+    /* PI control: control.step_factor. A step that was cut says nothing against the size that was wanted. */
+    const vec drive = SAFETY * v_pow(larger(scaled, splat(1e-10)), -0.7 / ORDER);
+    const vec memory = choose(accept, v_pow(s->scaled, 0.4 / ORDER), splat(1.0));
+    const vec ceiling = choose(accept & ~s->rejected, splat(GROW), splat(1.0));
+    const vec factor = smaller(larger(drive * memory, splat(SHRINK)), ceiling);
+    const vec size = h * choose(known, factor, splat(SHRINK));
+    s->h = choose(accept & lands, larger(wanted, size), size);
+
+    ivec code = isplat(RUNNING);
+    const ivec calm = accept & ~lands & (h * s->radius < job->easy);
+    s->easy = ichoose(accept & ~lands, ichoose(calm, s->easy + 1, isplat(0)), s->easy);
+    code = ichoose(s->easy >= EASY_STEPS, isplat(EASED), code);
+    s->t = choose(accept, choose(lands, s->goal, s->t + h), s->t);
+    for (int d = 0; d < DIM; d++) {
+        s->y[d] = choose(accept, s->ahead[d], s->y[d]);
+        s->f[d] = choose(accept, s->slope[d], s->f[d]);
+    }
+    s->error += choose(accept, own_error, splat(0.0));
+    s->scaled = choose(accept, larger(scaled, splat(1e-4)), s->scaled);
+    s->accepted -= accept;
+    s->rejected = ~accept;
+    s->rounds = ichoose(s->busy, ichoose(accept, isplat(1), isplat(MORE_ROUNDS)), isplat(0));
+    if (QUANTITIES && any(accept & s->busy)) {
+        vec values[QUANTITIES + 1];
+        observe(s->t, s->y, s->own + OBSERVED_OWN, job->shared + OBSERVED_SHARED, values);
+        for (int i = 0; i < QUANTITIES; i++)
+            s->drift[i] = choose(accept, larger(s->drift[i], absolute(values[i] - s->start[i])), s->drift[i]);
+    }
+    const ivec ends = accept & (s->t >= s->end);
+    if (job->saves) EACH_LANE if (s->busy[lane] && accept[lane] && lands[lane]) {
+        double *rows = job->saved + s->trial[lane] * job->saves * DIM;
+        for (; s->cursor[lane] < job->saves && job->times[s->cursor[lane]] <= s->t[lane]; s->cursor[lane]++)
+            for (int d = 0; d < DIM; d++) rows[s->cursor[lane] * DIM + d] = s->y[d][lane];
+        aim(s, job, lane);
+    }
+
+    code = ichoose(s->h < smallest_step(s->t), ichoose(known, isplat(STEP_TOO_SMALL), isplat(NON_FINITE)), code);
+    code = ichoose(ends, isplat(T_END), code);
+    if (waits) code = ichoose(accept & (speed <= job->gtol), isplat(CONVERGED), code);
+    return ichoose((code == RUNNING) & (s->attempts >= job->max_steps), isplat(MAX_STEPS), code);
+}
+
+/* Run the trials of the queue; called by every thread. Returns 0, or 1 where there was no memory. */
+int solve(struct job *job) {
+    void *memory = NULL;
+    if (posix_memalign(&memory, 64, sizeof(struct lanes))) return 1;
+    struct lanes *s = memset(memory, 0, sizeof(struct lanes));
+    EACH_LANE {
+        refill(s, job, lane);
+        if (!s->busy[lane] && lane) {
+            /* Idle from the first: a copy of the first lane that stands still. */
+            load(s, job, lane, s->trial[0]);
+            idle(s, lane);
+        }
+    }
+    while (any(s->busy)) {
+        const ivec code = attempt(s, job), stops = s->busy & (code != RUNNING);
+        if (any(stops)) EACH_LANE if (stops[lane]) {
+            write(s, job, lane, code[lane]);
+            refill(s, job, lane);
+        }
+    }
+    free(s);
+    return 0;
+}

@@ -1,0 +1,22 @@
+/* What the methods for stiff problems have in common; see stiff.c. */
+
+/* Codes of trials that go on: with this method, or with an explicit one again. */
+enum { RUNNING = -1, EASED = -3 };
+
+/* easy: steps whose size times the spectral radius is below this need no method for stiff problems */
+struct job {
+    long count, saves, max_steps, next;
+    double rtol, gtol, easy;
+    const double *own, *shared, *ends, *atol, *times, *observed;
+    double *t, *y, *field, *step, *error, *saved, *drift;
+    long *status, *accepted, *rejected, *evaluations;
+};
+
+/* direction, rounds   of the power iteration: the last vector, and how many products are to be taken */
+struct lanes {
+    ivec busy, trial, accepted, attempts, rejected, evaluations, cursor, easy, rounds;
+    vec t, h, end, goal, scaled, error, radius;
+    vec own[OWN + 1], y[DIM], f[DIM], ahead[DIM], slope[DIM], estimate[DIM], direction[DIM];
+    vec start[QUANTITIES + 1], drift[QUANTITIES + 1];
+    struct method method;
+};
