@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .document import MAX_EXPONENT, Budget, Coefficient, Rejected, integer, listing, rational, show, text, whole
 
+if TYPE_CHECKING:
+    from .taylor import Functions
+
 RULE = "rank"
+FUNCTIONS = ("exp", "tanh", "sin", "cos", "sqrt")
 MAX_BITS = 20_000
 Monomial = tuple[int, ...]
 Poly = dict[Monomial, Coefficient]
@@ -82,9 +86,9 @@ class Graph:
             elif kind in ("add", "mul") and len(rest) == 1 and rest[0]:
                 self.nodes.append((kind, [self._before(i, position) for i in listing(rest[0], "a node")]))
             elif kind == "pow" and len(rest) == 2:
-                exponent = integer(rest[1], "an exponent", 1, MAX_EXPONENT)
+                exponent = integer(rest[1], "an exponent", -MAX_EXPONENT, MAX_EXPONENT)
                 self.nodes.append((kind, (self._before(rest[0], position), exponent)))
-            elif kind == "step" and len(rest) == 1:
+            elif kind in ("step", *FUNCTIONS) and len(rest) == 1:
                 self.nodes.append((kind, self._before(rest[0], position)))
             else:
                 raise Rejected(
@@ -96,6 +100,10 @@ class Graph:
 
     def root(self, raw: Any, what: str) -> int:
         return integer(raw, what, 0, len(self.nodes) - 1)
+
+    @property
+    def has_functions(self) -> bool:
+        return any(kind in FUNCTIONS or (kind == "pow" and args[1] < 1) for kind, args in self.nodes)
 
     @property
     def gated(self) -> bool:
@@ -117,8 +125,10 @@ class Graph:
                 value = Fraction(1)
                 for i in args:
                     value *= values[i]
-            elif kind == "pow":
+            elif kind == "pow" and args[1] > 0:
                 value = values[args[0]] ** args[1]
+            elif kind != "step":
+                raise Rejected("statement", "a forward map has gates beside functions or divisions")
             elif values[args] == 0:
                 raise Rejected(RULE, "a gate is on its kink at the point of the cell")
             else:
@@ -128,8 +138,8 @@ class Graph:
             values.append(value)
         return found
 
-    def expand(self, gates: Mapping[int, int]) -> list[Poly]:
-        """Every node as a polynomial, with these values of the gates."""
+    def expand(self, gates: Mapping[int, int], functions: Functions | None = None) -> list[Poly]:
+        """Every node as a polynomial, with these values of the gates and letters for functions."""
         found: list[Poly] = []
         for position, (kind, args) in enumerate(self.nodes):
             if kind == "const":
@@ -140,10 +150,24 @@ class Graph:
                 value = add([found[i] for i in args], self.budget)
             elif kind == "step":
                 value = {(): 1} if gates[position] else {}
+            elif kind in FUNCTIONS:
+                value = _required(functions).apply(kind, found[args])
             else:
                 factors = [found[i] for i in args] if kind == "mul" else [found[args[0]]] * args[1]
-                value = factors[0]
-                for factor in factors[1:]:
-                    value = multiply(value, factor, self.budget)
+                if kind == "pow" and args[1] < 1:
+                    one: Poly = {(): 1}
+                    factors = [one, *[_required(functions).apply("inv", found[args[0]])] * -args[1]]
+                if functions is None:
+                    value = factors[0]
+                    for factor in factors[1:]:
+                        value = multiply(value, factor, self.budget)
+                else:
+                    value = functions.times(factors)
             found.append(value)
         return found
+
+
+def _required(functions: Functions | None) -> Functions:
+    if functions is None:
+        raise Rejected("statement", "a velocity, or a forward map with gates, contains a function or a division")
+    return functions

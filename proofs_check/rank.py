@@ -20,8 +20,9 @@ from typing import Any
 
 from .brackets import Field, Residues
 from .document import Budget, Coefficient, Rejected, fields, integer, listing, mapping, name, rational, show
-from .forward import Graph, Poly, multiply, partials, polynomial
+from .forward import Graph, Poly, add, multiply, partials, polynomial
 from .outcome import Checked
+from .taylor import MAX_LETTERS, Functions
 
 RULE = "rank"
 MAX_DIMENSION = 4096
@@ -31,7 +32,7 @@ MAX_WORD = 16
 class Model:
     """The coordinates of the statement and the fields along which its flow can move."""
 
-    def __init__(self, raw: Any, budget: Budget) -> None:
+    def __init__(self, raw: Any, order: Any, budget: Budget) -> None:
         self.raw = fields(
             raw, "the statement", ("state", "inputs", "nodes", "outputs", "laws", "count", "bound"),
             ("sizes", "parameters", "constants", "velocity", "clock", "cell"),
@@ -61,15 +62,27 @@ class Model:
         free = len(self.names)
         self.clock = None if raw.get("clock") is None else rational(raw["clock"], "the clock")
         self.dimension = free + (self.clock is not None)
-        self.first_input, self.inputs = self.dimension, len(inputs)
+        self.first_input, self.inputs = self.dimension + MAX_LETTERS, len(inputs)
         self._velocity(free)
         self.graph = Graph(raw["nodes"], {"z": (0, free), "x": (self.first_input, self.inputs)}, budget)
+        self.functions = self.exact = None
+        if self.graph.has_functions:
+            taylor = integer(order, "the order", 1, 16)
+            self.functions = Functions(self.dimension, self.first_input, taylor, budget)
+            self.exact = Functions(self.dimension, self.first_input, None, budget)
+        elif order is not None:
+            raise Rejected("statement", "an order is needed exactly where there are functions")
         self.members: dict[tuple[int, tuple[int, ...], int], Field] = {}
+        self.whole: list[Field] = []
         outputs = [self.graph.root(i, "an output") for i in listing(raw["outputs"], "outputs")]
         for pattern, gates in enumerate(self._patterns()):
-            expanded = self.graph.expand(gates)
+            expanded = self.graph.expand(gates, self.functions)
             for number, output in enumerate(outputs):
-                self._members(expanded[output], number, pattern)
+                for inner, coefficient in self._coefficients(expanded[output]).items():
+                    self.members[number, inner, pattern] = self._weighted(coefficient, self.functions)
+        if self.exact is not None:
+            expanded = self.graph.expand({}, self.exact)
+            self.whole = [self._weighted(expanded[output], self.exact) for output in outputs]
 
     def _size(self, raw: Any) -> int:
         return integer(self.sizes.get(raw, raw) if isinstance(raw, str) else raw, "a size", 1, 10**6)
@@ -117,20 +130,34 @@ class Model:
         if self.clock is not None:
             self.drift[free] = {(free,): self.clock} if self.clock else {(): 1}
 
-    def _members(self, output: Poly, number: int, pattern: int) -> None:
-        """B(z) times the gradient of each coefficient of an output in the letters of the input."""
-        coefficients: dict[tuple[int, ...], Poly] = {}
+    def _coefficients(self, output: Poly) -> dict[tuple[int, ...], Poly]:
+        """The coefficients of an output, by monomial in the letters of the input."""
+        found: dict[tuple[int, ...], Poly] = {}
         for m, c in output.items():
             inner = tuple(n - self.first_input for n in m if n >= self.first_input)
-            coefficients.setdefault(inner, {})[m[: len(m) - len(inner)]] = c
-        for inner, coefficient in coefficients.items():
-            field: Field = {}
-            for letter, slope in partials(coefficient).items():
-                for k, weight in self.weights.get(letter, {}).items():
-                    for m, c in multiply(weight, slope, self.budget).items():
-                        slot = field.setdefault(k, {})
-                        slot[m] = slot.get(m, 0) + c
-            self.members[number, inner, pattern] = field
+            found.setdefault(inner, {})[m[: len(m) - len(inner)]] = c
+        return found
+
+    def _weighted(self, p: Poly, functions: Functions | None) -> Field:
+        """B(z) times the gradient of a polynomial."""
+        field: Field = {}
+        for letter, slope in (functions.partials(p) if functions else partials(p)).items():
+            for k, weight in self.weights.get(letter, {}).items():
+                for m, c in multiply(weight, slope, self.budget).items():
+                    slot = field.setdefault(k, {})
+                    slot[m] = slot.get(m, 0) + c
+        return field
+
+    def extended(self, field: Field) -> Field:
+        """A field with the velocities of the letters that stand for functions."""
+        moves, functions = dict(field), self.functions
+        if functions is None:
+            return moves
+        for i in range(len(functions.letters)):
+            slopes = functions.gradient(self.dimension + i)
+            terms = [multiply(slopes[k], p, self.budget) for k, p in field.items() if k in slopes]
+            moves[self.dimension + i] = add(terms, self.budget)
+        return moves
 
     def check_law(self, law: Poly, what: str, at: dict[int, list[tuple[int, Poly]]]) -> dict[int, Poly]:
         """The gradient of a law, after checking that it is constant along every field."""
@@ -143,7 +170,11 @@ class Model:
                     for n, d in p.items():
                         key = (member, tuple(sorted(m + n)))
                         totals[key] = totals.get(key, 0) + c * d
-        if any(totals.values()):
+        rates: dict[int, Poly] = {}
+        for (member, m), c in totals.items():
+            if c:
+                rates.setdefault(member, {})[m] = c
+        if any(self.exact is None or not self.exact.vanishes(rate) for rate in rates.values()):
             raise Rejected(RULE, f"{what} is not constant along a field of the flow")
         return slopes
 
@@ -154,25 +185,26 @@ class Model:
 
 def check(document: dict[str, Any], budget: Budget) -> Checked:
     """Check the laws of the statement, that they are independent, and the bound on how many there are."""
-    model = Model(document["statement"], budget)
-    proof = fields(document["proof"], "the proof", ("point", "prime", "members", "words"))
+    proof = fields(document["proof"], "the proof", ("point", "prime", "members", "words"), ("order",))
+    model = Model(document["statement"], proof.get("order"), budget)
     ring = Residues(integer(proof["prime"], "the prime", 2**20, 2**53), budget)
     point = [rational(v, "the point") for v in listing(proof["point"], "the point", model.dimension)]
     if model.graph.gated and point[: len(model.at)] != model.at:
         raise Rejected(RULE, "the point is not the state of the cell")
     if model.clock and point[-1] <= 0:
         raise Rejected(RULE, "the clock is not positive at the point")
-    at = [ring.number(v) for v in point]
+    values = model.functions.values(point) if model.functions else []
+    at = [ring.number(v) for v in [*point, *values]]
 
     along: dict[int, list[tuple[int, Poly]]] = {}
-    for number, field in enumerate([model.drift, *model.members.values()]):
+    for number, field in enumerate([model.drift, *(model.whole if model.exact else model.members.values())]):
         for k, p in field.items():
             along.setdefault(k, []).append((number, p))
     laws = [polynomial(raw, "a law", model.dimension) for raw in listing(model.raw["laws"], "the laws")]
     gradients = []
     for number, law in enumerate(laws):
         slopes = model.check_law(law, f"law {number}", along)
-        gradients.append(ring.value(ring.compiled(slopes), at))
+        gradients.append(ring.value(ring.compiled(slopes), at)[: model.dimension])
     fixed = len(model.constants)
     count = integer(model.raw["count"], "the count", 0, model.dimension)
     if ring.rank(gradients) != len(laws) or len(laws) != count + fixed:
@@ -181,19 +213,19 @@ def check(document: dict[str, Any], budget: Budget) -> Checked:
     members = []
     for raw in listing(proof["members"], "the members"):
         if raw == "drift":
-            members.append(ring.compiled(model.drift))
+            members.append(ring.compiled(model.extended(model.drift)))
             continue
         output, inner, pattern = listing(raw, "a member", 3)
         key = (output, tuple(listing(inner, "the monomial of a member")), pattern)
         if not all(type(n) is int for n in (output, *key[1], pattern)) or key not in model.members:
             raise Rejected(RULE, f"{show(raw)} is no coefficient of an output")
-        members.append(ring.compiled(model.members[key]))
+        members.append(ring.compiled(model.extended(model.members[key])))
     rows = []
     for raw in listing(proof["words"], "the words"):
         word = [members[integer(n, "a word", 0, len(members) - 1)] for n in listing(raw, "a word")]
         if not 1 <= len(word) <= MAX_WORD:
             raise Rejected(RULE, f"a word has a length other than 1 to {MAX_WORD}")
-        rows.append(ring.bracket(word, at, 1))
+        rows.append(ring.bracket(word, at, 1)[: model.dimension])
     bound = model.dimension - fixed - ring.rank(rows)
     if integer(model.raw["bound"], "the bound", 0, model.dimension) != bound:
         raise Rejected(RULE, f"the brackets show a bound of {bound}, not {model.raw['bound']}")

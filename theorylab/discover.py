@@ -16,10 +16,11 @@ from theorylab.certificate.kernel import Ruling, check
 from theorylab.certificate.laws import certificate
 from theorylab.derive.laws.ansatz import Ansatz, Cost, check_degree, cost
 from theorylab.derive.laws.cells import cells, dead_units
+from theorylab.derive.laws.closure import MAX_DEPTH
 from theorylab.derive.laws.count import Cell, Count, count_laws
 from theorylab.derive.laws.recognise import Family, Reader
-from theorylab.derive.laws.system import System, formulas, is_gated, system
-from theorylab.errors import InputError, InternalError
+from theorylab.derive.laws.system import Formulas, System, formulas, has_functions, is_gated, system
+from theorylab.errors import InputError, InternalError, UnsupportedReading
 from theorylab.flow import FirstOrder, Flow, SecondOrder
 from theorylab.readings.letters import complete_dims
 
@@ -27,6 +28,8 @@ Progress = Callable[[str], None]
 LONG = 5.0
 """Seconds from which a search announces what it needs."""
 CELLS = 8
+ORDERS = ((2, 3), (3, 3), (5, 4), (7, MAX_DEPTH))
+"""Orders of the Taylor polynomials in the inputs that are tried, each with the longest brackets."""
 
 
 @dataclass(frozen=True)
@@ -213,7 +216,7 @@ def discover(
     if is_gated(given):
         best: Count | None = None
         for cell, patterns in cells(given, rng, CELLS):
-            found = _counted(system(given, patterns), degree, cell, rng, tell)
+            found = _counted(system(given, patterns), degree, rng, tell, cell=cell)
             tried.append(found.count)
             if best is None or found.count < best.count:
                 best, dead = found, dead_units(found, patterns)
@@ -221,14 +224,44 @@ def discover(
                 break
         assert best is not None
         result = best
+    elif has_functions(given):
+        result = _expanded(given, degree, rng, tell)
     else:
-        result = _counted(system(given), degree, None, rng, tell)
+        result = _counted(system(given), degree, rng, tell)
     return _presented(flow, sizes, degree, seed, result, tuple(tried), dead, Path(out) if out is not None else None)
 
 
-def _counted(made: System, degree: int, cell: Cell | None, rng: random.Random, tell: Progress) -> Count:
+def _expanded(given: Formulas, degree: int, rng: random.Random, tell: Progress) -> Count:
+    """The count of a model with functions: outputs are expanded in the input until the list is complete."""
+    exact = system(given, order=0)
+    best: Count | None = None
+    for order, depth in ORDERS:
+        tell(f"Taylor coefficients in the input up to order {order}")
+        try:
+            found = _counted(system(given, order=order), degree, rng, tell, exact=exact, max_depth=depth)
+        except UnsupportedReading:
+            if best is None:
+                raise
+            break
+        if best is None or found.bound - found.count <= best.bound - best.count:
+            best = found
+        if best.interrupted or best.bound == best.count:
+            break
+    assert best is not None
+    return best
+
+
+def _counted(
+    made: System,
+    degree: int,
+    rng: random.Random,
+    tell: Progress,
+    cell: Cell | None = None,
+    exact: System | None = None,
+    max_depth: int = MAX_DEPTH,
+) -> Count:
     _announce(made, degree, tell)
-    return count_laws(made, degree, cell=cell, rng=rng, tell=tell)
+    return count_laws(made, degree, cell=cell, exact=exact, rng=rng, tell=tell, max_depth=max_depth)
 
 
 def _announce(made: System, degree: int, tell: Progress) -> None:
@@ -247,7 +280,7 @@ def _announce(made: System, degree: int, tell: Progress) -> None:
 
 
 def _presented(
-    flow: Flow,
+    flow: FirstOrder | SecondOrder,
     sizes: Mapping[str, int],
     degree: int,
     seed: int,
@@ -265,7 +298,8 @@ def _presented(
         Law(reader.text(p), tuple((c, tuple(made.names[n] for n in m)) for m, c in sorted(p.items())))
         for p in [*named, *rest]
     )
-    counted = {s for shape in flow.state.values() for s in shape} | {*flow.fixed_sizes}
+    model = flow.base.model if isinstance(flow, SecondOrder) else flow.model
+    counted = {s for shape in flow.state.values() for s in shape} | {*(model.sample or ())}
     return Laws(
         flow=flow,
         dims={n: v for n, v in sizes.items() if n in counted},

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from theorylab.derive.laws.count import Count
 
 Json = Any
+KNOWN = ("step", "exp", "tanh", "sin", "cos", "sqrt")
+"""The functions that the checker knows in a forward map."""
 
 
 def certificate(
@@ -26,12 +28,11 @@ def certificate(
     """The sealed document that `count` has so many laws; shapes: of the arrays of the state, in sizes by name."""
     system = count.system
     formulas = system.formulas
-    used = sorted({s for shape in shapes.values() for s in shape if isinstance(s, str)})
     letters = {n: ["z", i] for i, n in enumerate(formulas.coordinates)}
     letters |= {n: ["x", i] for i, n in enumerate(formulas.inputs)}
     nodes, outputs = _graph(formulas.outputs, letters)
     statement: dict[str, Json] = {
-        "sizes": {s: sizes[s] for s in used},
+        "sizes": dict(sizes),
         "state": [[name, list(shape)] for name, shape in shapes.items()],
         "inputs": list(formulas.inputs),
         "nodes": nodes,
@@ -65,13 +66,15 @@ def certificate(
         else:
             m = system.members[n - first]
             members.append([m.output, [k - INPUT for k in m.monomial], m.pattern])
-    proof = {
+    proof: dict[str, Json] = {
         "prime": PRIME,
         "point": [str(v) for v in count.point],
         "members": members,
         "words": [[numbers[n] for n in word] for word in count.words],
     }
-    scope = ", ".join(f"{s}={sizes[s]}" for s in used) or "no sizes"
+    if system.functions is not None:
+        proof["order"] = system.functions.order
+    scope = ", ".join(f"{s}={sizes[s]}" for s in sorted(sizes)) or "no sizes"
     if count.cell is not None:
         scope += ", on a cell"
     return seal(rule="rank", claim=claim, scope=scope, statement=statement, proof=proof, premises=premises)
@@ -94,12 +97,12 @@ def _graph(roots: Sequence[ex.Expression], letters: Mapping[str, list[Json]]) ->
                 written = letters[node.args[0]]
             case "add" | "mul":
                 written = [node.op, parts]
-            case "pow" if node.args[1] > 0:
+            case "pow":
                 written = ["pow", parts[0], node.args[1]]
-            case "fn" if node.args[0] == "step":
-                written = ["step", parts[0]]
+            case "fn" if node.args[0] in KNOWN:
+                written = [node.args[0], parts[0]]
             case _:
-                raise UnsupportedReading(f"the checker does not know {node.op} {node.args[-1]!r} in a forward map")
+                raise UnsupportedReading(f"the checker does not know {node.args[0]} in a forward map")
         numbers[id(node)] = len(nodes)
         nodes.append(written)
     return nodes, [numbers[id(root)] for root in roots]

@@ -17,7 +17,7 @@ from theorylab.derive.laws.brackets import PRIME, Vector, Word, bracket, compile
 from theorylab.derive.laws.system import Field
 
 MAX_DEPTH = 12
-MAX_WORK = 60_000_000
+MAX_WORK = 12_000_000
 
 
 @dataclass(frozen=True)
@@ -37,18 +37,21 @@ def lie_closure(
     fields: Sequence[Field],
     point: Sequence[int],
     target: int,
+    dimension: int,
     tell: Callable[[str], None] = lambda text: None,
     rng: random.Random | None = None,
+    max_depth: int = MAX_DEPTH,
 ) -> Closure:
     """Independent brackets of the fields at a point mod PRIME, at most `target` of them.
 
-    point: residues of the coordinates. target: the rank that cannot be exceeded (dimension minus number of laws).
+    point: residues of the `dimension` coordinates, then of further letters that fields contain and move.
+    target: the rank that cannot be exceeded (dimension minus number of laws).
     Depth is raised until the target is met, no longer word can add anything, or a limit of work is reached.
     """
     rng = rng or random.Random(0)
     ready = [compiled(f) for f in fields]
     near = _neighbours(fields)
-    basis = Basis(len(point))
+    basis = Basis(dimension)
     level: list[Word] = [(i,) for i in range(len(fields))]
     words: list[Word] = []
     work = 0
@@ -67,7 +70,7 @@ def lie_closure(
             if basis.rank >= target or work > MAX_WORK:
                 break
         words += grown
-        if basis.rank >= target or depth >= MAX_DEPTH or work > MAX_WORK or not level:
+        if basis.rank >= target or depth >= max_depth or work > MAX_WORK or not level:
             return Closure(tuple(words), depth, basis.rank < target and work > MAX_WORK)
         depth += 1
         level = _longer(grown, nonzero, near, rng, 8 * (target - basis.rank) + 256)

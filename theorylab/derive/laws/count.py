@@ -11,12 +11,15 @@ import flint
 
 from theorylab.derive.laws.ansatz import Ansatz, polynomial_laws
 from theorylab.derive.laws.brackets import PRIME, Word, residue
-from theorylab.derive.laws.closure import independent, lie_closure
-from theorylab.derive.laws.sparse import Poly, partials, primitive, value
+from theorylab.derive.laws.closure import MAX_DEPTH, independent, lie_closure
+from theorylab.derive.laws.functions import AT_ZERO
+from theorylab.derive.laws.sparse import Poly, add, multiply, partials, value
 from theorylab.derive.laws.system import System
+from theorylab.errors import UnsupportedReading
 
 RANGE = 10_000
 LATTICE = 40
+POINTS = 20
 
 
 @dataclass(frozen=True)
@@ -52,29 +55,35 @@ def count_laws(
     degree: int,
     *,
     cell: Cell | None = None,
+    exact: System | None = None,
     rng: random.Random | None = None,
     tell: Callable[[str], None] = lambda text: None,
+    max_depth: int = MAX_DEPTH,
 ) -> Count:
-    """All polynomial laws up to a degree, and the bound. An interrupt ends the search with what was found."""
+    """All polynomial laws up to a degree, and the bound. An interrupt ends the search with what was found.
+
+    exact: the system with functions of inputs kept, which laws of Taylor polynomials are checked on.
+    """
     rng = rng or random.Random(0)
-    point = tuple(Fraction(rng.randint(2, RANGE)) for _ in system.names)
-    if cell is not None:
-        point = (*cell.at, *point[len(cell.at) :])
+    point, values = _point(system, cell, rng)
     fixed = len(system.formulas.constants)
     ansatz = Ansatz(system.dimension, degree, system.dimension - 1 if system.clock is not None else None)
-    fields = [primitive(f) for f in system.fields]
     found: list[Poly] = []
+    words, depth, interrupted = (), 0, False
+    laws: list[Poly] = []
     try:
-        polynomial_laws(fields, ansatz, tell, found)
-        interrupted = False
+        polynomial_laws(system.polynomial_fields, ansatz, tell, found)
     except KeyboardInterrupt:
         interrupted = True
+    if exact is not None:
+        found = [law for law in found if _holds(law, exact)]
     laws = _chosen(found, system, point)
-    words, depth = (), 0
     if not interrupted:
         tell("bounding the number of laws")
         try:
-            closure = lie_closure(fields, [residue(v) for v in point], system.dimension - len(laws), tell, rng)
+            at = [residue(v) for v in [*point, *values]]
+            target = system.dimension - len(laws)
+            closure = lie_closure(system.extended_fields, at, target, system.dimension, tell, rng, max_depth)
             words, depth = closure.words, closure.depth
         except KeyboardInterrupt:
             interrupted = True
@@ -82,6 +91,45 @@ def count_laws(
     return Count(
         system, tuple(laws), len(laws) - fixed, bound, words, point, depth, len(found) - fixed, cell, interrupted
     )
+
+
+def _holds(law: Poly, system: System) -> bool:
+    """Whether a law is constant along fields that contain functions, by the relations of these functions alone."""
+    slopes = partials(law)
+    for moves in system.fields:
+        rate = add({}, *(multiply(slopes[k], p) for k, p in moves.items() if k in slopes))
+        if rate and (system.functions is None or system.functions.cleared({0: rate})):
+            return False
+    return True
+
+
+def _point(system: System, cell: Cell | None, rng: random.Random) -> tuple[tuple[Fraction, ...], list[Fraction]]:
+    """Rational coordinates at which all functions are rational, and their values."""
+    for _ in range(POINTS):
+        point = [Fraction(rng.randint(2, RANGE)) for _ in system.names]
+        if cell is not None:
+            point[: len(cell.at)] = cell.at
+        if system.functions is None:
+            return tuple(point), []
+        for function, u in system.functions.letters:
+            own = sorted({n for m in u for n in m if n < system.dimension})
+            if function in AT_ZERO:
+                for k in own:
+                    point[k] = Fraction(0)
+            elif function == "rsqrt" and u == {(k, k): 1 for k in own}:
+                for k, v in zip(own, _rational_sphere(len(own), rng), strict=True):
+                    point[k] = v
+        values = system.functions.point_values(point)
+        if values is not None:
+            return tuple(point), values
+    raise UnsupportedReading("no point was found at which all functions of the parameters are rational")
+
+
+def _rational_sphere(count: int, rng: random.Random) -> list[Fraction]:
+    """Integers whose sum of squares is a square, by stereographic projection."""
+    t = [rng.randint(2, 50) for _ in range(count - 1)]
+    square = sum(v * v for v in t)
+    return [Fraction(2 * v) for v in t] + [Fraction(1 - square) if count > 1 else Fraction(rng.randint(2, 50))]
 
 
 def _chosen(basis: Sequence[Poly], system: System, point: Sequence[Fraction]) -> list[Poly]:

@@ -8,7 +8,7 @@ coefficient c of an output f_i(theta, x) as a polynomial in x. A conservation la
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from theorylab.derive.laws import sparse
+from theorylab.derive.laws.functions import Functions
 from theorylab.derive.laws.sparse import INPUT, Monomial, Poly
 from theorylab.errors import InputError, UnsupportedReading
 from theorylab.flow import FirstOrder, SecondOrder
@@ -24,6 +25,7 @@ from theorylab.readings.exact import Exact, entry_name
 from theorylab.readings.letters import Dims, maker, resolve
 from theorylab.readings.namespace import Case, Namespace
 
+GATES = ("step", "sign")
 Field = dict[int, Poly]
 """The components of a vector field that are not 0, by coordinate."""
 
@@ -77,6 +79,7 @@ class System:
     members: tuple[Member, ...]
     drift: Field = field(default_factory=dict)
     clock: Fraction | None = None
+    functions: Functions | None = None
 
     @property
     def dimension(self) -> int:
@@ -86,6 +89,28 @@ class System:
     def fields(self) -> list[Field]:
         """The drift first, where there is one."""
         return [*([self.drift] if self.drift else []), *(m.field for m in self.members)]
+
+    @property
+    def polynomial_fields(self) -> list[Field]:
+        """Fields with integer coefficients that the same polynomials are constant along."""
+        cleared = self.fields if self.functions is None else [g for f in self.fields for g in self.functions.cleared(f)]
+        return [sparse.primitive(f) for f in cleared]
+
+    @property
+    def extended_fields(self) -> list[Field]:
+        """The fields with the velocities of the letters that stand for functions, with integer coefficients."""
+        if self.functions is None:
+            return [sparse.primitive(f) for f in self.fields]
+        found = []
+        for f in self.fields:
+            moves = dict(f)
+            for i in range(len(self.functions.letters)):
+                slopes = self.functions.gradient(self.functions.first + i)
+                velocity = sparse.add({}, *(sparse.multiply(slopes[k], p) for k, p in f.items() if k in slopes))
+                if velocity:
+                    moves[self.functions.first + i] = velocity
+            found.append(sparse.primitive(moves))
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,16 +195,42 @@ def _unit_of_time(
     return velocity, extra, ()
 
 
-def system(given: Formulas, patterns: Any = None) -> System:
-    """The fields on the coordinates. patterns: activation patterns, each a domain that knows the values of gates."""
+def system(given: Formulas, patterns: Sequence[sparse.Polynomials] | None = None, order: int | None = None) -> System:
+    """The fields on the coordinates.
+
+    patterns: domains that know the values of gates, one for each activation pattern. order: the degree in the inputs up
+    to which functions of inputs are expanded; with 0 they are kept, and there is one member for each output.
+    """
     count = len(given.coordinates)
     numbers = {n: i for i, n in enumerate(given.coordinates)}
     numbers |= {n: INPUT + i for i, n in enumerate(given.inputs)}
+    drift, control = _velocity(given, numbers)
+    names, clock = list(given.coordinates), None
+    if drift:
+        clock = _clock_rate(drift, given)
+        drift[count] = sparse.constant(1) if clock == 0 else {(count,): clock}
+        names.append("t" if clock == 0 else f"exp({'' if clock == 1 else f'{clock} '}t)")
+    functions = None if order is None else Functions(len(names), order or None)
+    members = []
+    for pattern, domain in enumerate(patterns or [functions or sparse.Polynomials()]):
+        outputs = ex.evaluate(given.outputs, lambda n: sparse.letter(numbers[n]), domain)
+        for index, p in enumerate(outputs):
+            coefficients = {(): p} if order == 0 else sparse.by_inputs(p)
+            for monomial, coefficient in sorted(coefficients.items()):
+                slopes = functions.partials(coefficient) if functions else sparse.partials(coefficient)
+                weighted = _weighted(slopes, control)
+                if weighted:
+                    members.append(Member(index, monomial, pattern, weighted))
+    return System(given, tuple(names), tuple(members), drift, clock, functions)
+
+
+def _velocity(given: Formulas, numbers: Mapping[str, int]) -> tuple[Field, dict[int, Field]]:
+    """The drift, and for each parameter the field that moves along with its slope."""
     slopes = {slope_name(n): INPUT + i for i, n in enumerate(given.coordinates[: given.parameters])}
     speed = ex.evaluate(
         given.velocity, lambda n: sparse.letter(numbers[n] if n in numbers else slopes[n]), sparse.Polynomials()
     )
-    control: dict[int, dict[int, Poly]] = {}
+    control: dict[int, Field] = {}
     drift: Field = {}
     for k, p in enumerate(speed):
         for monomial, coefficient in sparse.by_inputs(p).items():
@@ -189,23 +240,10 @@ def system(given: Formulas, patterns: Any = None) -> System:
                 control.setdefault(monomial[0] - INPUT, {})[k] = coefficient
             else:
                 raise UnsupportedReading("the velocity is not linear in the gradient")
-    names, clock = list(given.coordinates), None
-    if drift:
-        clock = _clock_rate(drift, given)
-        drift[count] = sparse.constant(1) if clock == 0 else {(count,): clock}
-        names.append("t" if clock == 0 else f"exp({'' if clock == 1 else f'{clock} '}t)")
-    members = []
-    for pattern, domain in enumerate(patterns or [sparse.Polynomials()]):
-        outputs = ex.evaluate(given.outputs, lambda n: sparse.letter(numbers[n]), domain)
-        for index, p in enumerate(outputs):
-            for monomial, coefficient in sorted(sparse.by_inputs(p).items()):
-                weighted = _weighted(sparse.partials(coefficient), control)
-                if weighted:
-                    members.append(Member(index, monomial, pattern, weighted))
-    return System(given, tuple(names), tuple(members), drift, clock)
+    return drift, control
 
 
-def _weighted(gradient: dict[int, Poly], control: dict[int, dict[int, Poly]]) -> Field:
+def _weighted(gradient: dict[int, Poly], control: dict[int, Field]) -> Field:
     """B(z) times a gradient."""
     found: Field = {}
     for number, slope in gradient.items():
@@ -225,6 +263,12 @@ def _clock_rate(drift: Field, given: Formulas) -> Fraction:
     return min(rates, key=lambda q: (abs(q), -q)) if rates else Fraction(0)
 
 
+def has_functions(given: Formulas) -> bool:
+    """Whether the outputs contain functions, roots or divisions."""
+    nodes = ex.topological(given.outputs)
+    return any((n.op == "fn" and n.args[0] not in GATES) or (n.op == "pow" and n.args[1] < 0) for n in nodes)
+
+
 def is_gated(given: Formulas) -> bool:
     """Whether the outputs contain gates, relu and its like."""
-    return any(n.op == "fn" and n.args[0] in ("step", "sign") for n in ex.topological(given.outputs))
+    return any(n.op == "fn" and n.args[0] in GATES for n in ex.topological(given.outputs))
