@@ -7,7 +7,7 @@ REQUIREMENTS := pyproject.toml constraints.txt
 WORKERS ?= 2
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: verify test nightly lint bench-ensembles clean
+.PHONY: verify test nightly lint coq bench-ensembles clean
 
 verify: $(VENV)/installed
 	$(BIN)/theorylab verify --all --out runs/headline
@@ -22,6 +22,16 @@ lint: $(VENV)/installed-test $(VENV)/installed-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+# The library of proofs_check/coq; needs Coq with mathcomp (on Debian coq and libcoq-mathcomp-analysis).
+coq: build/coq/Makefile.coq
+	cp -pu proofs_check/coq/*.v build/coq
+	$(MAKE) -C build/coq -f Makefile.coq --no-print-directory -j $(WORKERS) --output-sync=target
+
+build/coq/Makefile.coq: $(wildcard proofs_check/coq/*.v)
+	mkdir -p build/coq
+	cp -pu proofs_check/coq/*.v build/coq
+	cd build/coq && coq_makefile -Q . theorylab -arg "-w none" $(notdir $^) -o Makefile.coq
 
 bench-ensembles: $(VENV)/installed
 	$(BIN)/python benchmarks/ensembles.py --peers --out benchmarks/ensembles.md
