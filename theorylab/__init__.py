@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from theorylab.report import report
     from theorylab.scheme import Scheme
     from theorylab.setting import Setting, assume, var
-    from theorylab.simulate import converged, simulate
+    from theorylab.simulate import converged, event, simulate
     from theorylab.verdict import Evidence, Verdict
     from theorylab.verify import verify
 
@@ -75,6 +75,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "assume": ("theorylab.setting", "assume"),
     "var": ("theorylab.setting", "var"),
     "converged": ("theorylab.simulate", "converged"),
+    "event": ("theorylab.simulate", "event"),
     "simulate": ("theorylab.simulate", "simulate"),
     "Evidence": ("theorylab.verdict", "Evidence"),
     "Verdict": ("theorylab.verdict", "Verdict"),
@@ -106,6 +107,7 @@ __all__ = [
     "converged",
     "discover",
     "draw",
+    "event",
     "falsify",
     "init",
     "loss",

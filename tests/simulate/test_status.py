@@ -130,4 +130,4 @@ def test_every_status_gives_one_sentence_of_advice() -> None:
     for status in Status:
         assert status.advice.endswith(".")
         assert status.label == status.label.lower()
-    assert {status for status in Status if status.finished} == {Status.CONVERGED, Status.T_END}
+    assert {status for status in Status if status.finished} == {Status.CONVERGED, Status.T_END, Status.EVENT}

@@ -149,8 +149,8 @@ class Cases:
         values = {n: Numeric(t) for n, t in raw.items() if not n.startswith("init.")}
         initial = {n[5:]: Numeric(t) for n, t in raw.items() if n.startswith("init.")}
         case = self.setting.case(values, initial)
-        flat = {n: _tensor(case[n]) for n in case if n != "init"}
-        return flat | {f"init.{n}": _tensor(v) + torch.zeros_like(raw[f"init.{n}"]) for n, v in case["init"].items()}
+        flat = {n: as_tensor(case[n]) for n in case if n != "init"}
+        return flat | {f"init.{n}": as_tensor(v) + torch.zeros_like(raw[f"init.{n}"]) for n, v in case["init"].items()}
 
     def case(self, one: Mapping[str, Tensor]) -> Case:
         """The case of one trial, from its tensors."""
@@ -166,7 +166,7 @@ class Cases:
     def of_case(self, formula: Callable[[Case], Any]) -> Tensor:
         """A formula of (c), (trials, ...)."""
         with _reading(self.gates, self.device):
-            return torch.func.vmap(lambda one: _tensor(formula(self.case(one))))(self.values)
+            return torch.func.vmap(lambda one: as_tensor(formula(self.case(one))))(self.values)
 
 
 class Problem(Cases):
@@ -193,7 +193,7 @@ class Problem(Cases):
     def _integral_shape(self, name: str) -> tuple[int, ...]:
         def value(one: dict[str, Tensor]) -> Tensor:
             p, c = self.flow.start(self.case(one))
-            return _tensor(call(self.flow.integrals[name], p, c))
+            return as_tensor(call(self.flow.integrals[name], p, c))
 
         with _reading(self.gates, self.device):
             return tuple(torch.func.vmap(value)({n: t[:1] for n, t in self.values.items()}).shape[1:])
@@ -224,8 +224,12 @@ class Problem(Cases):
 
     def field(self, t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
         """The velocity of rows, (b, D)."""
+        return self.mapped(self._velocity, t, y, rows)
+
+    def mapped(self, one_trial: Callable[..., Tensor], t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
+        """one_trial(t, y, values of the case) for every row."""
         with _reading(self.gates, self.device):
-            return torch.func.vmap(self._velocity)(t, y, self.select(rows))
+            return torch.func.vmap(one_trial)(t, y, self.select(rows))
 
     def _velocity(self, t: Tensor, y: Tensor, one: dict[str, Tensor]) -> Tensor:
         state = {n: Numeric(v) for n, v in self.unflatten(y).items()}
@@ -233,7 +237,7 @@ class Problem(Cases):
 
     def flattened(self, arrays: Mapping[str, Any], like: Tensor) -> Tensor:
         """The arrays of a state of one trial as one row, (D,)."""
-        parts = [(_tensor(arrays[n]) + like.new_zeros(s)).reshape(-1) for n, s in self.shapes.items()]
+        parts = [(as_tensor(arrays[n]) + like.new_zeros(s)).reshape(-1) for n, s in self.shapes.items()]
         return torch.cat(parts)
 
     def observe(self, formula: Any, t: Tensor, y: Tensor, rows: Tensor | None = None, ended: bool = False) -> Tensor:
@@ -245,7 +249,7 @@ class Problem(Cases):
             end = {f"end.{n}": arrays[n] for n in self.flow.state} if ended else {}
             state = {n: Numeric(v) for n, v in arrays.items()}
             p, c = self.flow.view(state, self.case({**one, **end}), Numeric(t))
-            return _tensor(call(formula, p, c)).reshape(-1)
+            return as_tensor(call(formula, p, c)).reshape(-1)
 
         with _reading(self.gates, self.device):
             return torch.func.vmap(one_trial)(t, y, self.select(rows))
@@ -258,7 +262,7 @@ class Problem(Cases):
         """
         formulas = formula if isinstance(formula, (list, tuple)) else [formula]
         plain = self.field if formula is None else partial(self._observed, formulas)
-        self.obstacle = self._too_large() if self.device == "cpu" else f"the device is {self.device}"
+        self.obstacle = self.too_large() if self.device == "cpu" else f"the device is {self.device}"
         if self.obstacle:
             return plain
         try:
@@ -266,12 +270,7 @@ class Problem(Cases):
         except UnsupportedReading as error:
             self.obstacle = f"a formula has no exact reading at these sizes ({error})"
             return plain
-        constants = {
-            entry_name(n, index): t[(slice(None), *index)]
-            for n, t in self.values.items()
-            for index in np.ndindex(tuple(t.shape[1:]))
-        }
-        fast = compile_formula(roots, world_state, constants, self.gates)
+        fast = compile_formula(roots, world_state, self.constants, self.gates)
         if fast is None:
             self.obstacle = obstacle(roots, world_state, self.gates)
             return plain
@@ -290,7 +289,7 @@ class Problem(Cases):
     def _observed(self, formulas: Sequence[Any], t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
         return torch.cat([self.observe(f, t, y, rows) for f in formulas], 1)
 
-    def _too_large(self) -> str:
+    def too_large(self) -> str:
         """Why the field is too large for code that is written out, found from one evaluation; "" if it is not."""
         with Operations() as count, torch.no_grad():
             one = torch.zeros(1, dtype=torch.long, device=self.device)
@@ -301,17 +300,30 @@ class Problem(Cases):
 
     def roots(self, formulas: Sequence[Any]) -> tuple[list[Any], list[str]]:
         """Formulas, or the field for None, in the exact reading; every case variable and initial value is a letter."""
-        world = self._world()
+        world = self.world()
         arrays = [a for f in formulas for a in self._arrays(world, f)]
-        names = [entry_name(n, index) for n, shape in self.shapes.items() for index in np.ndindex(shape)]
-        return [e for a in arrays for e in a.entries()], names
+        return [e for a in arrays for e in a.entries()], self.state_names
+
+    @property
+    def state_names(self) -> list[str]:
+        """The letters of the coordinates of a state."""
+        return [entry_name(n, index) for n, shape in self.shapes.items() for index in np.ndindex(shape)]
+
+    @property
+    def constants(self) -> dict[str, Tensor]:
+        """The scalars of the cases, (trials,) each, by letter."""
+        return {
+            entry_name(n, index): t[(slice(None), *index)]
+            for n, t in self.values.items()
+            for index in np.ndindex(tuple(t.shape[1:]))
+        }
 
     def _arrays(self, world: Any, formula: Any) -> list[Any]:
         if formula is None:
             return [world.lift(v, world.state[n]) for n, v in world.velocity.items()]
         return [world.evaluate(formula)]
 
-    def _world(self) -> Any:
+    def world(self) -> Any:
         from theorylab.derive.world import World
 
         opened = {
@@ -330,7 +342,7 @@ class Problem(Cases):
         def one_trial(t: Tensor, y: Tensor, one: dict[str, Tensor]) -> Tensor:
             def at(y: Tensor) -> Tensor:
                 state = {n: Numeric(v) for n, v in self.unflatten(y).items()}
-                return _tensor(call(formula, *self.flow.view(state, self.case(one), Numeric(t)))).reshape(-1)
+                return as_tensor(call(formula, *self.flow.view(state, self.case(one), Numeric(t)))).reshape(-1)
 
             return (torch.func.jacrev(at)(y) * y).abs().sum(1)  # type: ignore[operator]
 
@@ -339,7 +351,7 @@ class Problem(Cases):
         return value.abs() + torch.nan_to_num(terms)
 
 
-def _tensor(value: Any) -> Tensor:
+def as_tensor(value: Any) -> Tensor:
     if isinstance(value, Numeric):
         return value.data
     return (value.into(Numeric) if isinstance(value, Array) else Numeric.constant(value)).data

@@ -24,7 +24,12 @@ def generator(seed: int, trial: int) -> Generator:
     for name, value in (("seed", seed), ("trial", trial)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 0 <= value < _WORD:
             raise InputError(f"{name}={value!r} was given; expected an integer from 0 to 2^64 - 1")
-    return Generator(Philox(key=np.array([seed, trial], dtype=np.uint64)))
+    return stream(seed, trial, 0)
+
+
+def stream(seed: int, trial: int, number: int) -> Generator:
+    """One of several streams of a trial that do not overlap; number 0 is that of `generator`."""
+    return Generator(Philox(key=np.array([seed, trial], dtype=np.uint64), counter=[0, 0, 0, number]))
 
 
 def ensemble(seed: int, trials: int | Iterable[int], draw: Callable[[Generator], ArrayLike]) -> Tensor:

@@ -1,9 +1,11 @@
-"""`tl.simulate`: an ensemble of runs of a flow."""
+"""`tl.simulate`: an ensemble of runs of a flow, or of a discrete scheme."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,18 +17,40 @@ from theorylab.draw import Draw
 from theorylab.errors import InputError
 from theorylab.flow import Flow, SecondOrder
 from theorylab.readings.letters import complete_dims
+from theorylab.scheme import Scheme
+from theorylab.simulate import events as happenings
+from theorylab.simulate import quantities as observed
+from theorylab.simulate.events import Event, Occurrences
+from theorylab.simulate.extrapolate import Extrapolation, extrapolated
 from theorylab.simulate.integrate import integrate
+from theorylab.simulate.iterate import Steps, iterate, step_numbers
 from theorylab.simulate.problem import Problem, draw_cases
+from theorylab.simulate.quantities import Drift
 from theorylab.simulate.solution import Solution, Stats
 from theorylab.simulate.status import Status
+from theorylab.simulate.stopping import Converged
+from theorylab.simulate.typing import Field
+
+T_END = 10.0
+COMPILED = "generated C"
 
 
 @dataclass(frozen=True)
 class Run:
     """An ensemble of runs.
 
-    t (trials,): end times. params: end parameters by name, (trials, *shape). status: one `Status` a trajectory.
-    stats: work per trajectory. case: the values of all variables by name, (trials, *shape). solution: all of it.
+    t           (trials,) end times; for a scheme the number of steps
+    params      end parameters by name, (trials, *shape)
+    status      one `Status` a trajectory
+    stats       work per trajectory
+    case        values of all variables by name, (trials, *shape)
+    times       (S,) the times asked for, None if none were
+    saved       parameters at these times by name, (trials, S, *shape); NaN after the end of a run
+    quantities  what `observe` names, (trials, S, *shape) at `times`, or at start and end (S = 2) where none were given
+    drift       the largest change of each of them along the run, beside the integrator's own error
+    events      what `events` and `until` name, see `Occurrences`
+    backend     "generated C", or "batched torch: " and the reason
+    solution    end states, fields and errors as vectors
     """
 
     t: Tensor
@@ -36,37 +60,230 @@ class Run:
     case: Mapping[str, Tensor]
     solution: Solution
     problem: Problem
+    times: Tensor | None
+    saved: Mapping[str, Tensor]
+    quantities: Mapping[str, Tensor]
+    drift: Mapping[str, Drift]
+    events: Mapping[str, Occurrences]
+    backend: str
+    field: Field | None
+    options: Mapping[str, Any]
+
+    def limit(self, quantity: Callable[..., Any]) -> Extrapolation:
+        """The limit of a quantity of (p) or (p, c) beyond the end of the runs, with an error bar.
+
+        The runs are followed a second time. Exponential tails and powers of t are continued to infinity; anything else,
+        such as the logarithms of a loss without a minimum, is reported as not trusted, with the last value.
+        """
+        if self.field is None:
+            raise InputError("limit() was asked of a discrete scheme; expected a run of a flow")
+        if not callable(quantity):
+            raise InputError(f"limit() got {type(quantity).__name__}; expected a function of (p) or (p, c)")
+        return extrapolated(self.problem, self.solution, self.field, quantity, self.options)
 
 
 def simulate(
-    flow: Flow,
+    flow: Flow | Scheme,
     *,
     init: Draw | Mapping[str, Any] | None = None,
     dims: Mapping[str, int] | None = None,
     trials: int = 256,
     seed: int = 0,
-    t_end: float = 10.0,
+    t_end: Any = None,
+    steps: int | None = None,
     until: Any = None,
+    events: Mapping[str, Event] | None = None,
+    times: Sequence[float] | None = None,
+    observe: Any = None,
     rtol: float = 1e-9,
-    atol: float = 1e-12,
+    atol: Any = 1e-12,
     method: Any = "auto",
     device: str | None = None,
     **options: Any,
 ) -> Run:
-    """Integrate an ensemble of trajectories in float64, each with its own step, status and stopping.
+    """Run an ensemble of trajectories in float64, each with its own step, status and stopping.
 
     init: a distribution for all parameters, or float64 arrays by name with a leading trial axis. dims: sizes.
-    until: a stopping rule such as `tl.converged(1e-8)`. The remaining options go to `integrate`.
+    t_end: the end time of a flow, 10 by default; steps: how many steps of a scheme. until: `tl.converged(1e-8)`,
+    `tl.event(...)`, or a list of them. events: `tl.event(...)` by name, whose times are kept. times: rising times (step
+    numbers) at which parameters and quantities are kept. observe: formulas of (p) or (p, c) by name; "loss" and
+    "gradient_norm" stand for themselves, as in observe=["loss"]. rtol, atol, method, and the remaining options
+    (max_steps, first_step, t_start) go to `integrate`; a scheme has none of them. device: "cpu", or "cuda" for batched
+    torch on a GPU.
+
+    A fixed number of steps in generated C gives the same bits whatever the number of trials.
     Raises InputError for unknown parameters, wrong shapes and non-finite values.
     """
-    if not isinstance(flow, Flow):
-        raise InputError(f"simulate got {type(flow).__name__}; expected a flow, such as tl.GradientFlow(model)")
+    scheme = flow if isinstance(flow, Scheme) else None
+    if not isinstance(flow, (Flow, Scheme)):
+        raise InputError(
+            f"simulate got {type(flow).__name__}; expected a flow, such as tl.GradientFlow(model), or a scheme"
+        )
+    base = flow.flow if isinstance(flow, Scheme) else flow
     if not isinstance(trials, int) or isinstance(trials, bool) or trials < 1:
         raise InputError(f"trials is {trials!r}; expected a positive integer")
-    if until is not None and not callable(until):
-        raise InputError(f"until is {type(until).__name__}; expected a stopping rule such as tl.converged(1e-8)")
-    sizes = complete_dims(sorted(flow.sizes), dims, flow.fixed_sizes)
-    flow = with_loss(flow)
+    _check_device(device)
+    rule, ending = _stopping(until)
+    noted = _events(events, ending)
+    sizes = complete_dims(sorted(base.sizes), dims, base.fixed_sizes)
+    base, raw = _cases(with_loss(base), init, sizes, trials, seed)
+    if scheme is not None:
+        given = {"t_end": t_end, "events": events, **options} | ({"until": ending[0]} if ending else {})
+        for name, value in given.items():
+            if value is not None:
+                raise InputError(
+                    f"a scheme was given {name}; expected steps, times, until=tl.converged(...) and observe"
+                )
+        return _run_scheme(replace(scheme, flow=base), sizes, raw, device, steps, times, rule, observe, seed)
+    if steps is not None:
+        raise InputError(f"a flow was given steps={steps!r}; expected t_end, or a scheme such as flow.euler('h')")
+    _check_options(options, t_end, rtol, times)
+    problem = Problem(base, sizes, raw, device)
+    return _run_flow(problem, T_END if t_end is None else t_end, rule, ending, noted, times, observe, {
+        "rtol": rtol, "atol": atol, "method": method, **options}, device)  # fmt: skip
+
+
+def _run_flow(
+    problem: Problem,
+    t_end: Any,
+    rule: Any,
+    ending: Sequence[Event],
+    noted: Mapping[str, Event],
+    times: Sequence[float] | None,
+    observe: Any,
+    options: Mapping[str, Any],
+    device: str | None,
+) -> Run:
+    field = problem.compiled()
+    obstacle = problem.obstacle
+    formulas = observed.named(observe, problem.flow)
+    if isinstance(t_end, Tensor):
+        t_end = t_end.to(problem.initial.device)
+    watched = problem.compiled(list(formulas.values())) if formulas else None
+    watch = None
+    until = rule
+    if noted:
+        watch = happenings.Watch(problem, list(noted.values()), len(ending), rule)
+        until = watch
+    solution = integrate(
+        field, problem.initial, t_end=t_end, until=until, save=times, observe=watched, device=device, **options
+    )
+    kept = torch.zeros(0) if times is None else torch.as_tensor(times, dtype=torch.float64, device=solution.t.device)
+    found: Mapping[str, Occurrences] = {}
+    plain = {n: options[n] for n in ("rtol", "atol", "method")}
+    if watch is not None:
+        located = watch.located(field, **plain)
+        solution = happenings.ended(watch, located, solution, field, kept)
+        found = happenings.occurrences(problem, list(noted), located, solution.t)
+    reason = obstacle or problem.obstacle or ("events are looked for after every step" if noted else "")
+    if not solution.compiled and not reason:
+        custom = until is not None and type(until) is not Converged
+        reason = "the stopping rule is no tl.converged" if custom else "no kernel was built for this field and method"
+    backend = COMPILED if solution.compiled else f"batched torch: {reason}"
+    return _made(problem, solution, formulas, times, found, backend, field, plain)
+
+
+def _run_scheme(
+    scheme: Scheme,
+    sizes: Mapping[str, int],
+    raw: Mapping[str, np.ndarray],
+    device: str | None,
+    steps: int | None,
+    times: Sequence[float] | None,
+    rule: Any,
+    observe: Any,
+    seed: int,
+) -> Run:
+    if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
+        raise InputError(f"steps is {steps!r}; expected a positive integer, the number of steps of the scheme")
+    if scheme.flow.integrals:
+        raise InputError("a scheme was made of a flow with integrals, which it does not move; expected a flow without")
+    problem = Steps(scheme, sizes, raw, device)
+    formulas = observed.named(observe, problem.flow)
+    kept = step_numbers(times, steps)
+    solution, obstacle = iterate(
+        problem, steps=steps, times=kept, until=rule, observe=list(formulas.values()), seed=seed
+    )
+    backend = f"batched torch: {obstacle}" if obstacle else COMPILED
+    return _made(problem, solution, formulas, kept or None, {}, backend, None, {})
+
+
+def _made(
+    problem: Problem,
+    solution: Solution,
+    formulas: Mapping[str, Any],
+    times: Sequence[float] | None,
+    found: Mapping[str, Occurrences],
+    backend: str,
+    field: Field | None,
+    options: Mapping[str, Any],
+) -> Run:
+    names = problem.flow.state
+    moments = None if times is None else torch.as_tensor(times, dtype=torch.float64, device=solution.t.device)
+    saved: dict[str, Tensor] = {}
+    if moments is None or solution.saved is None:
+        states = torch.stack([problem.initial, solution.y], 1)
+        at = torch.stack([torch.zeros_like(solution.t), solution.t], 1)
+    else:
+        states, at = solution.saved, moments.expand(len(solution.t), -1)
+        saved = {n: v for n, v in problem.unflatten(states).items() if n in names}
+    return Run(
+        t=solution.t,
+        params={n: v for n, v in problem.unflatten(solution.y).items() if n in names},
+        status=solution.statuses,
+        stats=solution.stats,
+        case=problem.values,
+        solution=solution,
+        problem=problem,
+        times=moments,
+        saved=saved,
+        quantities={n: observed.sampled(problem, f, at, states) for n, f in formulas.items()},
+        drift=observed.drifts(problem, formulas, solution) if formulas else {},
+        events=found,
+        backend=backend,
+        field=field,
+        options=options,
+    )
+
+
+def with_loss(flow: Flow) -> Flow:
+    """A flow of the unknown loss has to be run with some loss: the square loss on its data."""
+    from theorylab.loss import square
+
+    return flow.with_(loss=square) if getattr(flow, "loss", 0) is None else flow
+
+
+def _stopping(until: Any) -> tuple[Any, list[Event]]:
+    """The rule and the events that end a run."""
+    given = list(until) if isinstance(until, (list, tuple)) else [] if until is None else [until]
+    for rule in given:
+        if not callable(rule) and not isinstance(rule, Event):
+            raise InputError(
+                f"until is {type(rule).__name__}; expected a stopping rule such as tl.converged(1e-8), or tl.event(...)"
+            )
+    rules = [r for r in given if not isinstance(r, Event)]
+    if len(rules) > 1:
+        return lambda t, y, f, rows: torch.stack([r(t, y, f, rows) for r in rules]).any(0), [
+            r for r in given if isinstance(r, Event)
+        ]
+    return (rules[0] if rules else None), [r for r in given if isinstance(r, Event)]
+
+
+def _events(events: Any, ending: Sequence[Event]) -> dict[str, Event]:
+    """All events by name, those that end a run last."""
+    if events is not None and not isinstance(events, Mapping):
+        raise InputError(f"events is {type(events).__name__}; expected tl.event(...) by name")
+    for name, given in (events or {}).items():
+        if not isinstance(given, Event):
+            raise InputError(f"events has {type(given).__name__} for {name!r}; expected tl.event(...)")
+    last = {"until" if len(ending) == 1 else f"until {i + 1}": e for i, e in enumerate(ending)}
+    return {**(events or {}), **last}
+
+
+def _cases(
+    flow: Flow, init: Any, sizes: Mapping[str, int], trials: int, seed: int
+) -> tuple[Flow, dict[str, np.ndarray]]:
+    """The flow and the values of its variables, with `init` taken into account."""
     given = _given(flow, init)
     if isinstance(init, Draw):
         moved = flow.base.state if isinstance(flow, SecondOrder) else flow.state
@@ -79,27 +296,40 @@ def simulate(
         if values.shape != expected:
             raise InputError(f"init of {name!r} has shape {values.shape}; expected {expected}")
         raw[f"init.{name}"] = values
-    problem = Problem(flow, sizes, raw, device)
-    solution = integrate(
-        problem.compiled(),
-        problem.initial,
-        t_end=t_end,
-        until=until,
-        rtol=rtol,
-        atol=atol,
-        method=method,
-        device=device,
-        **options,
-    )
-    params = {n: v for n, v in problem.unflatten(solution.y).items() if n in flow.state}
-    return Run(solution.t, params, solution.statuses, solution.stats, problem.values, solution, problem)
+    return flow, raw
 
 
-def with_loss(flow: Flow) -> Flow:
-    """A flow of the unknown loss has to be run with some loss: the square loss on its data."""
-    from theorylab.loss import square
+def _check_device(device: Any) -> None:
+    if device is None or device == "cpu":
+        return
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"device is {device!r}; expected 'cpu', or 'cuda' where a GPU is visible ({reason})"
+        ) from error
 
-    return flow.with_(loss=square) if getattr(flow, "loss", 0) is None else flow
+
+def _check_options(options: Mapping[str, Any], t_end: Any, rtol: Any, times: Any) -> None:
+    known = inspect.signature(integrate).parameters
+    for name in options:
+        if name not in known or name in ("field", "initial", "observe", "save"):
+            raise InputError(f"simulate got the unknown option {name!r}; expected max_steps, first_step or t_start")
+    if t_end is not None and not isinstance(t_end, Tensor):
+        try:
+            ends = np.asarray(t_end, dtype=float)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"t_end is {t_end!r}; expected a time, or one for each trial") from error
+        if np.isnan(ends).any() or (ends < 0).any() and "t_start" not in options:
+            raise InputError(f"t_end is {t_end!r}; expected a time that is not negative")
+    if not isinstance(rtol, (int, float)) or isinstance(rtol, bool) or not math.isfinite(rtol):
+        raise InputError(f"rtol is {rtol!r}; expected a positive number")
+    if times is not None:
+        try:
+            np.asarray(times, dtype=float)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"times is {times!r}; expected rising finite times") from error
 
 
 def _given(flow: Flow, init: Any) -> dict[str, np.ndarray]:
@@ -108,9 +338,10 @@ def _given(flow: Flow, init: Any) -> dict[str, np.ndarray]:
     if not isinstance(init, Mapping):
         raise InputError(f"init is {type(init).__name__}; expected a distribution or arrays by parameter name")
     given: dict[str, np.ndarray] = {}
+    known = flow.initial()
     for name, values in init.items():
-        if name not in flow.state:
-            raise InputError(f"init names the unknown parameter {name!r}; expected one of: {', '.join(flow.state)}")
+        if name not in known:
+            raise InputError(f"init names the unknown parameter {name!r}; expected one of: {', '.join(known)}")
         try:
             array = np.asarray(values.detach().cpu() if isinstance(values, torch.Tensor) else values, dtype=np.float64)
         except (TypeError, ValueError) as error:
@@ -119,6 +350,8 @@ def _given(flow: Flow, init: Any) -> dict[str, np.ndarray]:
             ) from error
         if array.ndim == 0:
             raise InputError(f"init of {name!r} is the number {array}; expected an array with a leading trial axis")
+        if not len(array):
+            raise InputError(f"init of {name!r} has shape {array.shape}; expected at least one trial")
         if not np.isfinite(array).all():
             raise InputError(f"init of {name!r} contains non-finite values; expected finite numbers")
         given[name] = array

@@ -1,0 +1,250 @@
+"""Events: times at which a quantity passes through zero, found between steps and located to the tolerance of the run.
+
+After every step the quantity is known at both ends and, from the cubic Hermite interpolant, at points between, so that
+a passage and its return inside one step are seen too. A passage is then located by integrating from the start of the
+step once more, up to the time at which the quantity vanishes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from theorylab.errors import InputError
+from theorylab.readings.namespace import arity
+from theorylab.simulate.integrate import integrate
+from theorylab.simulate.problem import Problem
+from theorylab.simulate.solution import Solution
+from theorylab.simulate.status import Status
+from theorylab.simulate.typing import Field, Until
+
+INSIDE = 4
+ITERATIONS = 60
+KEPT = 64
+_EPS = torch.finfo(torch.float64).eps
+
+
+@dataclass(frozen=True)
+class Event:
+    """A quantity of (p) or (p, c), a scalar, that passes through zero: rising (1), falling (-1), or either way (0)."""
+
+    quantity: Callable[..., Any]
+    direction: int = 0
+
+    def __post_init__(self) -> None:
+        if not callable(self.quantity):
+            raise InputError(f"an event got {type(self.quantity).__name__}; expected a function of (p) or (p, c)")
+        arity(self.quantity)
+        if self.direction not in (-1, 0, 1):
+            raise InputError(f"direction is {self.direction!r}; expected 1 (rising), -1 (falling) or 0")
+
+
+def event(quantity: Callable[..., Any], direction: int = 0) -> Event:
+    """The event that a scalar quantity(p) or quantity(p, c) passes through zero, c.t being the time.
+
+    direction: 1 if only rising, -1 if only falling. In `until=` it ends a run; in `events=` its times are kept.
+    """
+    return Event(quantity, direction)
+
+
+@dataclass(frozen=True)
+class Occurrences:
+    """When an event happened: times (trials, k) and params by name (trials, k, *shape), in order, NaN beyond the last.
+
+    count: (trials,) how often. At most KEPT are kept for each trial.
+    """
+
+    times: Tensor
+    params: dict[str, Tensor]
+    count: Tensor
+
+
+@dataclass
+class _Bracket:
+    """Parts of steps in which an event happens, one row each."""
+
+    rows: Tensor
+    event: int
+    t: Tensor
+    y: Tensor
+    low: Tensor
+    high: Tensor
+    rising: Tensor
+
+
+class Watch:
+    """A stopping rule that also notes the events of a run; `last` events of the list end the run."""
+
+    def __init__(self, problem: Problem, events: Sequence[Event], ending: int, rule: Until | None) -> None:
+        self.problem, self.events, self.rule = problem, events, rule
+        self.ending = set(range(len(events) - ending, len(events)))
+        like = problem.initial
+        count = len(like)
+        self.t = like.new_full((count,), torch.nan)
+        self.y, self.f = torch.zeros_like(like), torch.zeros_like(like)
+        self.value = like.new_zeros(count, len(events))
+        self.found: list[_Bracket] = []
+        self.quantities = [problem.compiled(e.quantity) for e in events]
+
+    def __call__(self, t: Tensor, y: Tensor, f: Tensor, rows: Tensor) -> Tensor:
+        before = self.t[rows]
+        fresh = torch.isnan(before)
+        moved = ~fresh & (t > before)
+        stops = torch.zeros_like(moved)
+        index = moved.nonzero()[:, 0]
+        if len(index):
+            stops[index] = self._passed(t[index], y[index], f[index], rows[index])
+        first = fresh.nonzero()[:, 0]
+        if len(first):
+            self.value[rows[first]] = self._values(t[first], y[first], rows[first])
+        self.t[rows], self.y[rows], self.f[rows] = t, y, f
+        return stops if self.rule is None else stops | self.rule(t, y, f, rows)
+
+    def _values(self, t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
+        return torch.cat([q(t, y, rows) for q in self.quantities], 1)
+
+    def _passed(self, t: Tensor, y: Tensor, f: Tensor, rows: Tensor) -> Tensor:
+        """Note the passages on the way to (t, y); whether one of them ends the run, (b,)."""
+        start, base, slope = self.t[rows], self.y[rows], self.f[rows]
+        h = t - start
+        stops = torch.zeros(len(rows), dtype=torch.bool, device=t.device)
+        old = self.value[rows]
+        low = start
+        for k in range(1, INSIDE + 1):
+            theta = k / INSIDE
+            high = t if k == INSIDE else start + theta * h
+            at = y if k == INSIDE else _hermite(base, slope, y, f, h, theta)
+            now = self._values(high, at, rows)
+            for number, wanted in enumerate(self.events):
+                passes = (old[:, number] * now[:, number] < 0) | ((now[:, number] == 0) & (old[:, number] != 0))
+                rising = old[:, number] < 0
+                if wanted.direction:
+                    passes &= rising == (wanted.direction > 0)
+                index = passes.nonzero()[:, 0]
+                if len(index):
+                    self.found.append(
+                        _Bracket(rows[index], number, start[index], base[index], low[index], high[index], rising[index])
+                    )
+                    if number in self.ending:
+                        stops[index] = True
+            # A value of 0 keeps the sign that came before, so that leaving it is not a second passage.
+            old = torch.where(now == 0, old, now)
+            low = high
+        self.value[rows] = old
+        return stops
+
+    def located(self, field: Field, rtol: float, atol: Tensor | float, method: Any) -> list[tuple[Tensor, ...]]:
+        """(rows, times, states) of each event of the list, unordered."""
+        found: list[tuple[Tensor, ...]] = []
+        like = self.problem.initial
+        for number, quantity in enumerate(self.quantities):
+            own = [b for b in self.found if b.event == number]
+            if not own:
+                empty = torch.zeros(0, dtype=torch.int64, device=like.device)
+                found.append((empty, like.new_zeros(0), like.new_zeros(0, like.shape[1])))
+                continue
+            rows, t, y, low, high, rising = (
+                torch.cat([getattr(b, name) for b in own]) for name in ("rows", "t", "y", "low", "high", "rising")
+            )
+            arrive = _Arrival(field, rows, t, y, rtol, atol, method)
+            found.append((rows, *_locate(arrive, quantity, rows, low, high, rising)))
+        return found
+
+
+class _Arrival:
+    """The states at given times of trajectories from (t, y)."""
+
+    def __init__(self, field: Field, rows: Tensor, t: Tensor, y: Tensor, rtol: float, atol: Any, method: Any) -> None:
+        self.rows, self.t, self.y = rows, t, y
+        self.options = {"rtol": rtol, "atol": atol, "method": method}
+        self.field: Field = lambda t, y, index: field(t, y, rows[index])
+
+    def __call__(self, when: Tensor) -> Tensor:
+        return integrate(self.field, self.y, t_start=self.t, t_end=when, **self.options).y
+
+
+def _locate(
+    arrive: _Arrival, quantity: Field, rows: Tensor, low: Tensor, high: Tensor, rising: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Times and states at which the quantity vanishes, by the Illinois method: a bracket, always halved or better."""
+    sign = torch.where(rising, 1.0, -1.0)
+
+    def signed(when: Tensor) -> tuple[Tensor, Tensor]:
+        y = arrive(when)
+        return quantity(when, y, rows)[:, 0] * sign, y
+
+    a, b = low.clone(), high.clone()
+    (at_a, _), (at_b, y) = signed(a), signed(b)
+    # The interpolant placed the bracket: where the run itself disagrees, the whole step is the bracket.
+    wrong = ~((at_a < 0) & (at_b >= 0))
+    a = torch.where(wrong, arrive.t, a)
+    at_a = torch.where(wrong, signed(a)[0], at_a)
+    side = torch.zeros_like(rows)
+    when, done = b.clone(), at_b == 0
+    for n in range(ITERATIONS):
+        middle = b - at_b * (b - a) / (at_b - at_a)
+        inside = torch.isfinite(middle) & (middle > a) & (middle < b) & (n % 4 < 3)
+        middle = torch.where(inside, middle, a + (b - a) / 2)
+        when = torch.where(done, when, middle)
+        value, state = signed(when)
+        y = torch.where(done[:, None], y, state)
+        done |= (value == 0) | (b - a <= 8 * _EPS * b.abs())
+        if bool(done.all()):
+            break
+        left = value < 0
+        at_b = torch.where(left, torch.where(side == -1, at_b / 2, at_b), value)
+        at_a = torch.where(left, value, torch.where(side == 1, at_a / 2, at_a))
+        a, b = torch.where(left, when, a), torch.where(left, b, when)
+        side = torch.where(left, -1, 1)
+    return when, y
+
+
+def _hermite(y0: Tensor, f0: Tensor, y1: Tensor, f1: Tensor, h: Tensor, theta: float) -> Tensor:
+    """The cubic through both ends of a step with the field as slopes."""
+    step, jump = h[:, None], y1 - y0
+    bend = (1 - 2 * theta) * jump + (theta - 1) * step * f0 + theta * step * f1
+    return (1 - theta) * y0 + theta * y1 + theta * (theta - 1) * bend
+
+
+def ended(
+    watch: Watch, found: Sequence[tuple[Tensor, ...]], solution: Solution, field: Field, times: Tensor
+) -> Solution:
+    """The solution with runs that an event ended cut at that time."""
+    t, y, status = solution.t.clone(), solution.y.clone(), solution.status.clone()
+    for number in watch.ending:
+        rows, when, states = found[number]
+        for i in torch.argsort(when, descending=True).tolist():
+            if when[i] <= t[rows[i]]:
+                t[rows[i]], y[rows[i]], status[rows[i]] = when[i], states[i], Status.EVENT
+    trials = torch.arange(len(t), device=t.device)
+    saved = solution.saved
+    if saved is not None:
+        saved = torch.where((times[None, :] > t[:, None])[:, :, None], torch.nan, saved)
+    return replace(solution, t=t, y=y, status=status, field=field(t, y, trials), saved=saved)
+
+
+def occurrences(
+    problem: Problem, names: Sequence[str], found: Sequence[tuple[Tensor, ...]], end: Tensor
+) -> dict[str, Occurrences]:
+    """The events by name, up to the end of each run."""
+    result = {}
+    count, dim = problem.initial.shape
+    for name, (rows, when, states) in zip(names, found, strict=False):
+        times = problem.initial.new_full((count, KEPT), torch.nan)
+        at = problem.initial.new_full((count, KEPT, dim), torch.nan)
+        number = torch.zeros(count, dtype=torch.int64, device=end.device)
+        for i in torch.argsort(when).tolist():
+            row = rows[i]
+            if when[i] > end[row]:
+                continue
+            if number[row] < KEPT:
+                times[row, number[row]], at[row, number[row]] = when[i], states[i]
+            number[row] += 1
+        most = max(1, min(KEPT, int(number.max())))
+        params = {n: v for n, v in problem.unflatten(at[:, :most]).items() if n in problem.flow.state}
+        result[name] = Occurrences(times[:, :most], params, number)
+    return result
