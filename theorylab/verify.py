@@ -15,6 +15,7 @@ from theorylab.certificate.identity import statement
 from theorylab.certificate.kernel import Ruling, check
 from theorylab.claims.base import Claim, Goal, Test
 from theorylab.claims.negative import Fails, Theorem
+from theorylab.derive.mirror import behind
 from theorylab.derive.prove import Attempt, prove
 from theorylab.derive.steps import derivation
 from theorylab.errors import InputError, InternalError, UnsupportedReading
@@ -197,7 +198,7 @@ def _prove(claim: Claim, sizes: Mapping[str, int], folder: Path) -> Proof:
     """For all sizes first, then at the given ones; a proof counts when the checker accepts its certificate."""
     goals = claim.goals()
     if not goals:
-        return Proof(False, (), "no rule of the checker covers this kind of claim")
+        return _prove_limit(claim, sizes, folder)
     reason = ""
     failed: list[Attempt] = []
     for dims in (None, sizes):
@@ -217,9 +218,23 @@ def _prove(claim: Claim, sizes: Mapping[str, int], folder: Path) -> Proof:
     return Proof(False, (Evidence("derivation", text, "open", steps=steps),), reason)
 
 
-def _certify(claim: Claim, attempts: Sequence[Attempt], folder: Path) -> Proof:
+def _prove_limit(claim: Claim, sizes: Mapping[str, int], folder: Path) -> Proof:
+    """A limit by the identities behind it, where there are such."""
+    for dims in (None, sizes):
+        try:
+            for goals, premises in behind(claim, dims):
+                attempts = prove(goals, dims)
+                if all(a.holds for a in attempts):
+                    return _certify(claim, attempts, folder, premises)
+            break
+        except UnsupportedReading:
+            continue
+    return Proof(False, (), "no rule of the checker covers this kind of claim")
+
+
+def _certify(claim: Claim, attempts: Sequence[Attempt], folder: Path, more: Sequence[str] = ()) -> Proof:
     body, proof, scope = statement(attempts)
-    premises = [*_hypotheses(claim), *claim.premises]
+    premises = [*_hypotheses(claim), *claim.premises, *more]
     sealed = document.seal(
         rule="indexed-identity", claim=claim.id, scope=scope, statement=body, proof=proof, premises=premises
     )
