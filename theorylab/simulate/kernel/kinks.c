@@ -8,13 +8,15 @@
 #define TINY 1e-12      /* of a gate's size or of its change in a step: round-off */
 #define NEAR 1e-3       /* of a step: what is left to a kink is covered by the Taylor polynomial */
 #define SETTLED 1e-7    /* fractions of sliding gates */
-#define ROUNDS 6
+#define ROUNDS 30
+#define TOUCH 1e-3      /* of a fraction: how well an inner stage tells it */
 
 static void reset_gates(struct lanes *s, int lane) {
     struct kinks *k = &s->kinks;
     k->fresh[lane] = s->busy[lane];
     k->landing[lane] = k->waited[lane] = k->here[lane] = k->slid[lane] = k->grazed[lane] = k->sliding[lane] = 0;
-    k->unresolved[lane] = k->joint[lane] = 0;
+    k->unresolved[lane] = k->joint[lane] = k->probing[lane] = 0;
+    k->over[lane] = -1.0;
     k->slides[lane].count = k->slides[lane].colours = k->zeros[lane].count = k->zeros[lane].colours = 0;
     for (int g = 0; g < GATES; g++) k->side[g][lane] = 1.0;
 }
@@ -227,7 +229,7 @@ static void resolve(struct lanes *s, const struct job *job, ivec at) {
             const struct together *list = &k->zeros[lane];
             for (int i = 0; i < list->count; i++) {
                 const double w = rate[list->gate[i]][lane], side = k->side[list->gate[i]][lane];
-                rest = fmax(rest, side == 0.0 ? fabs(w) : -side * w);
+                rest = fmax(rest, side == 0.0 ? fabs(w) : -1e-3 * side * w);
                 for (int j = 0; j < list->count; j++) most = fmax(most, fabs(k->matrix[lane][i][j]));
             }
             again[lane] = -(rest > 1e-6 * most);
@@ -380,14 +382,27 @@ static void refine(struct lanes *s, const struct job *job, ivec lanes, vec h, ve
     }
 }
 
+/* Keep the largest excess of a fraction among the inner stages of a step. */
+static void note(struct lanes *s, int i) {
+    struct kinks *k = &s->kinks;
+    if (!any(k->sliding) || i >= LAST || NODES[i] >= 1.0) return;
+    EACH_LANE for (int n = 0; n < k->slides[lane].count; n++) {
+        const int g = k->slides[lane].gate[n];
+        const double over = fmax(-k->now[g][lane], k->now[g][lane] - 1.0);
+        if (over > k->over[lane]) k->over[lane] = over, k->inner[lane] = i, k->beyond[lane] = g;
+    }
+}
+
 /* The lanes whose accepted step meets a kink too early, with the share of the step up to it. */
 static ivec shorten(struct lanes *s, const struct job *job, ivec accept, vec h, const vec *ahead, vec arrived, vec *cut) {
     struct kinks *k = &s->kinks;
     arguments(arrived, ahead, s->own, job->shared, k->now, k->z_next);
     rates(arrived, ahead, s->own, job->shared, k->now, s->slope, k->w_next);
     memcpy(k->next, k->now, sizeof k->now);
-    ivec early = {0};
+    ivec early = {0}, exact = isplat(-1);
+    const vec over = k->over;
     *cut = splat(2.0);
+    k->over = splat(-1.0);
     k->here &= ~accept;
     const vec graze = splat(GRAZE * job->rtol);
     ivec flagged = {0};
@@ -397,6 +412,7 @@ static ivec shorten(struct lanes *s, const struct job *job, ivec accept, vec h, 
         const ivec dips = (a < 0.0) & (b > 0.0) & (low < 3.0 * graze * k->size[g]);
         flagged |= (u1 < 0.0) | (low < 0.0) | dips | ((side == 0.0) & ((k->now[g] < 0.0) | (k->now[g] > 1.0)));
     }
+    flagged |= over > -TOUCH;
     flagged &= accept;
     if (!any(flagged)) return early;
     EACH_LANE if (flagged[lane]) {
@@ -422,17 +438,24 @@ static ivec shorten(struct lanes *s, const struct job *job, ivec accept, vec h, 
             }
             if (share < (*cut)[lane]) (*cut)[lane] = share, first = g;
         }
+        if (over[lane] > -TOUCH && NODES[k->inner[lane]] < (*cut)[lane]) {
+            /* A fraction that turns inside the step, perhaps beyond its bound: first up to there. */
+            const int g = k->beyond[lane];
+            const double ends = fmax(fmax(-k->gate[g][lane], k->gate[g][lane] - 1.0), fmax(-k->now[g][lane], k->now[g][lane] - 1.0));
+            if (over[lane] > ends && !k->landing[lane]) (*cut)[lane] = NODES[k->inner[lane]], first = g, exact[lane] = 0;
+        }
         if (first >= 0 && (*cut)[lane] < 2.0) {
             early[lane] = -1;
             k->target[lane] = first;
         }
     }
     if (!any(early)) return early;
-    refine(s, job, early, h, cut);
+    refine(s, job, early & exact, h, cut);
     /* A kink closer than time can resolve is met where the lane stands. */
     const ivec at_once = early & (*cut * h <= 8.0 * smallest_step(s->t));
     k->here |= at_once;
     k->landing = (k->landing | early) & ~at_once;
+    k->probing = (k->probing & ~early) | (early & ~exact);
     return early;
 }
 
@@ -450,8 +473,13 @@ static void postpone(struct lanes *s, ivec early, vec h, vec cut) {
 
 static ivec unresolved(const struct lanes *s) { return s->kinks.unresolved; }
 
+/* The step after one that ended before its kink, which is about `rest` away. */
+static void hasten(struct kinks *k, int lane, double rest) {
+    if (rest > 0.0 && 2.0 * rest < k->resume[lane]) k->resume[lane] = 2.0 * rest;
+}
+
 /* Move the end of steps that were shortened to a kink onto it, along the cubic through both ends. */
-static void land(struct lanes *s, ivec accept, vec h, vec *ahead, vec *arrived) {
+static void land(struct lanes *s, const struct job *job, ivec accept, vec h, vec *ahead, vec *arrived) {
     struct kinks *k = &s->kinks;
     const ivec lanes = accept & k->landing;
     if (!any(lanes)) return;
@@ -460,11 +488,18 @@ static void land(struct lanes *s, ivec accept, vec h, vec *ahead, vec *arrived) 
         const int g = k->target[lane];
         const double w = k->w_next[g][lane], z = k->z_next[g][lane];
         if (k->side[g][lane] == 0.0) {
+            const double speed = (k->next[g][lane] - k->gate[g][lane]) / h[lane];
+            const double inside = fmin(k->next[g][lane], 1.0 - k->next[g][lane]);
+            if (k->probing[lane]) {
+                if (inside <= GRAZE * job->rtol) k->grazed[lane] = -1;
+                continue;
+            }
             k->here[lane] = -(fabs(k->next[g][lane] - (k->next[g][lane] > 0.5)) <= SETTLED);
+            if (!k->here[lane]) hasten(k, lane, ((speed > 0.0) - k->next[g][lane]) / speed);
         } else if (fabs(z) <= NEAR * h[lane] * fabs(w)) {
             k->here[lane] = -1;
             rest[lane] = fmin(-z / w, s->end[lane] - (*arrived)[lane]);
-        }
+        } else hasten(k, lane, -z / w);
     }
     const vec step = choose(lanes, h, splat(1.0));
     for (int d = 0; d < DIM; d++) {

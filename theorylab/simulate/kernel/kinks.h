@@ -21,10 +21,12 @@ struct together {
  * fresh        the gates of the lane are still to be set
  * landing      the attempt is shortened so that it ends at the kink of `target`; the one after it has size `resume`
  * here         the lane stands on the kink of `target`
- * joint        gates of different blocks are coupled */
+ * joint        gates of different blocks are coupled
+ * probing      the attempt is shortened to the stage `inner`, to see whether a fraction turns outside [0, 1] or before
+ * over         how far a fraction left [0, 1] at an inner stage at most: that of the gate `beyond`, at stage `inner` */
 struct kinks {
-    ivec fresh, landing, waited, here, slid, grazed, sliding, unresolved, target, joint;
-    vec resume, gate[GATES], side[GATES], z[GATES], w[GATES], size[GATES];
+    ivec fresh, landing, waited, here, slid, grazed, sliding, unresolved, probing, target, joint, inner, beyond;
+    vec resume, over, gate[GATES], side[GATES], z[GATES], w[GATES], size[GATES];
     vec next[GATES], z_next[GATES], w_next[GATES], now[GATES], probe[GATES], base[GATES], tilted[GATES], tilt[DIM];
     struct together slides[LANES], zeros[LANES];
     double matrix[LANES][SLIDES][SLIDES];
@@ -34,10 +36,11 @@ static void reset_gates(struct lanes *s, int lane);
 static void open_gates(struct lanes *s, const struct job *job, ivec at);
 static void begin(struct lanes *s, const struct job *job);
 static void flow(struct lanes *s, const struct job *job, vec t, const vec *state, vec *slope);
+static void note(struct lanes *s, int i);
 static vec stretch(const struct lanes *s);
 static ivec shorten(struct lanes *s, const struct job *job, ivec accept, vec h, const vec *ahead, vec arrived, vec *cut);
 static void postpone(struct lanes *s, ivec early, vec h, vec cut);
-static void land(struct lanes *s, ivec accept, vec h, vec *ahead, vec *arrived);
+static void land(struct lanes *s, const struct job *job, ivec accept, vec h, vec *ahead, vec *arrived);
 static ivec arrive(struct lanes *s, const struct job *job, ivec accept);
 static ivec unresolved(const struct lanes *s);
 
@@ -51,10 +54,11 @@ struct kinks {
 #define open_gates(s, job, at) ((void)0)
 #define begin(s, job) ((void)0)
 #define flow(s, job, t, state, slope) field(t, state, (s)->own, (job)->shared, slope)
+#define note(s, i) ((void)0)
 #define stretch(s) STRETCH
 #define shorten(s, job, accept, h, ahead, arrived, cut) isplat(0)
 #define postpone(s, early, h, cut) ((void)0)
-#define land(s, accept, h, ahead, arrived) ((void)0)
+#define land(s, job, accept, h, ahead, arrived) ((void)0)
 #define arrive(s, job, accept) isplat(0)
 #define unresolved(s) isplat(0)
 

@@ -123,6 +123,7 @@ static void refill(struct lanes *s, struct job *job, int lane) {
 static inline void stage(struct lanes *s, const struct job *job, int i, vec h, vec *state, vec *slope) {
     combine(i, s->y, s->k, state);
     flow(s, job, s->t + NODES[i] * h, state, slope);
+    note(s, i);
     for (int d = 0; d < DIM; d++) s->k[i][d] = h * slope[d];
 }
 
@@ -216,7 +217,7 @@ static ivec attempt(struct lanes *s, const struct job *job) {
 
     for (int i = 0; waits && i < MEMORY; i++)
         s->radius[i] = choose(accept, i + 1 < MEMORY ? s->radius[i + 1] : radius, s->radius[i]);
-    land(s, accept, h, ahead, &arrived);
+    land(s, job, accept, h, ahead, &arrived);
     s->t = choose(accept, arrived, s->t);
     for (int d = 0; d < DIM; d++) {
         s->y[d] = choose(accept, ahead[d], s->y[d]);
