@@ -53,7 +53,6 @@ _OPTIONAL = {
     "pyright": ("lint", "type checking"),
 }
 _PROGRAMS = {
-    "C compiler": (("cc", "gcc", "clang"), "--version", "fused ensemble kernels; skipped: torch integrates alone"),
     "Coq": (("coqc", "rocq"), "--version", "tier coq of verdicts; skipped: proved verdicts stay at tier kernel"),
     "chromium": (("chromium", "chromium-browser", "google-chrome"), "--version", "tests that look at html reports"),
 }
@@ -61,7 +60,15 @@ _PROGRAMS = {
 
 def examine() -> list[Finding]:
     """Look at the interpreter, the packages, the programs and the GPU; starts programs, imports torch."""
-    return [_python(), *_packages(), *_extras(), *(_program(part) for part in _PROGRAMS), _mathcomp(), _gpu()]
+    return [
+        _python(),
+        *_packages(),
+        *_extras(),
+        *_compiler(),
+        *(_program(part) for part in _PROGRAMS),
+        _mathcomp(),
+        _gpu(),
+    ]
 
 
 def _python() -> Finding:
@@ -94,6 +101,29 @@ def _version(distribution: str) -> str | None:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _compiler() -> list[Finding]:
+    """The compiler that simulate uses, and the state of the folder with what it built."""
+    from theorylab.simulate import compiler
+
+    purpose = "fused ensemble kernels; skipped: torch integrates alone"
+    command = compiler.compiler()
+    if command is None:
+        return [
+            Finding("C compiler", "skipped", "neither $CC nor the compiler of python nor cc nor gcc is found", purpose)
+        ]
+    answer = _ask(*command, "--version")
+    builds = compiler.build("int answer(void) { return 42; }\n", ()) is not None
+    found = f"{answer or command[0]}{'' if builds else ': builds nothing that loads'}"
+    state, kept = (
+        compiler.cache_state(),
+        "compiled kernels are kept between processes; skipped: compiled again each time",
+    )
+    return [
+        Finding("C compiler", "ok" if builds else "skipped", found, purpose),
+        Finding("kernel cache", "ok" if not state.fault else "skipped", state.text, kept),
+    ]
 
 
 def _program(part: str) -> Finding:

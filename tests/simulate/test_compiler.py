@@ -115,6 +115,37 @@ def test_a_folder_that_others_may_write_is_not_used(cache: Path, spoil: str, tmp
 
 
 @needs_compiler
+@pytest.mark.parametrize("whose", ["folder", "file"])
+def test_what_belongs_to_another_user_is_not_loaded(cache: Path, whose: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder or a library of someone else is left alone, also where its permissions look right."""
+    compiler.build(SOURCE, ())
+    [kept] = cache.iterdir()
+    foreign = cache if whose == "folder" else kept
+    true_lstat = Path.lstat
+
+    def lstat(path: Path) -> os.stat_result:
+        found = true_lstat(path)
+        return os.stat_result([*found[:4], found.st_uid + 1, *found[5:]]) if path == foreign else found
+
+    monkeypatch.setattr(Path, "lstat", lstat)
+    assert (compiler.cache_folder() == cache) == (whose == "file")
+    loaded: list[str] = []
+    monkeypatch.setattr(compiler.ctypes, "CDLL", lambda path: loaded.append(path))
+    before = kept.stat().st_mtime_ns
+    compiler.build(SOURCE, ())
+    built_again = kept.stat().st_mtime_ns != before
+    assert built_again if whose == "file" else Path(loaded[0]).parent != cache
+
+
+@needs_compiler
+def test_a_folder_above_that_others_may_write_to_is_not_trusted(cache: Path) -> None:
+    compiler.build(SOURCE, ())
+    cache.parent.chmod(0o777)
+    assert compiler.cache_folder() != cache
+    assert compiler.cache_state().text.endswith("is not used: others may write to theorylab")
+
+
+@needs_compiler
 def test_source_that_does_not_compile_leaves_nothing(cache: Path) -> None:
     assert compiler.build("int answer(void) { return forty_two; }", ()) is None
     assert not list(cache.iterdir())
@@ -127,3 +158,19 @@ def test_processes_may_build_at_the_same_time(cache: Path) -> None:
     running = [subprocess.Popen([sys.executable, "-c", program], env=environment) for _ in range(3)]
     assert [process.wait() for process in running] == [0, 0, 0]
     assert len(list(cache.iterdir())) == 1
+
+
+@needs_compiler
+def test_doctor_sees_what_simulate_uses(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from theorylab import doctor
+
+    found = {finding.part: finding for finding in doctor.examine()}
+    assert found["C compiler"].status == "ok"
+    assert found["kernel cache"].status == "ok"
+    assert str(cache) in found["kernel cache"].found
+    cache.chmod(0o755)
+    again = {finding.part: finding for finding in doctor.examine()}["kernel cache"]
+    assert (again.status, again.found) == ("skipped", f"{cache} is not used: others may read compiled")
+    monkeypatch.setattr(compiler, "compiler", lambda: None)
+    [missing] = [finding for finding in doctor.examine() if finding.part == "C compiler"]
+    assert missing.status == "skipped"

@@ -14,6 +14,7 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -36,22 +37,49 @@ def compiler() -> tuple[str, ...] | None:
     return None
 
 
-def cache_folder() -> Path:
-    """Where compiled code is kept: owned by the user and closed to others, or else a private temporary folder."""
+@dataclass(frozen=True)
+class CacheState:
+    """The folder of compiled code; `fault` says why it is not used, "" where it is. libraries: how many it holds."""
+
+    folder: Path
+    fault: str
+    libraries: int
+
+    @property
+    def text(self) -> str:
+        return (
+            f"{self.folder} is not used: {self.fault}" if self.fault else f"{self.folder}, {self.libraries} libraries"
+        )
+
+
+def cache_state() -> CacheState:
+    """Look at the folder of compiled code, making it where it is missing."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "theorylab" / "compiled"
     try:
         base.mkdir(parents=True, exist_ok=True, mode=0o700)
-        state = base.lstat()
-        if (
-            stat.S_ISDIR(state.st_mode)
-            and state.st_uid == os.getuid()
-            and not state.st_mode & 0o077
-            and os.access(base, os.W_OK)
-        ):
-            return base
-    except OSError:
-        pass
-    return _private_folder()
+        fault = _fault(base, 0o077) or _fault(base.parent, 0o022)
+        count = 0 if fault else sum(path.suffix == ".so" for path in base.iterdir())
+    except OSError as error:
+        return CacheState(base, error.strerror or "it cannot be read", 0)
+    return CacheState(base, fault, count)
+
+
+def _fault(folder: Path, closed: int) -> str:
+    """Why a folder is not trusted: `closed` are the permission bits that it must not have."""
+    state = folder.lstat()
+    if not stat.S_ISDIR(state.st_mode):
+        return f"{folder.name} is no folder"
+    if state.st_uid != os.getuid():
+        return f"{folder.name} belongs to another user"
+    if state.st_mode & closed:
+        return f"others may {'write to' if state.st_mode & 0o022 else 'read'} {folder.name}"
+    return "" if os.access(folder, os.W_OK) else f"{folder.name} is read-only"
+
+
+def cache_folder() -> Path:
+    """Where compiled code is kept: owned by the user and closed to others, or else a private temporary folder."""
+    state = cache_state()
+    return _private_folder() if state.fault else state.folder
 
 
 @lru_cache(maxsize=1)
