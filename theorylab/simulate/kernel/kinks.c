@@ -111,6 +111,11 @@ static void columns(struct lanes *s, const struct job *job, vec t, const vec *st
 /* The field with frozen gates; gates that a trajectory slides on take the fractions that keep their arguments. */
 static void flow(struct lanes *s, const struct job *job, vec t, const vec *state, vec *slope) {
     struct kinks *k = &s->kinks;
+    /* Always from the same guess, so that no lane depends on how often others evaluate. */
+    EACH_LANE for (int i = 0; i < k->slides[lane].count; i++) {
+        const int g = k->slides[lane].gate[i];
+        k->now[g][lane] = k->gate[g][lane];
+    }
     frozen(t, state, s->own, job->shared, k->now, slope);
     if (!any(k->sliding)) return;
     rates(t, state, s->own, job->shared, k->now, slope, k->base);
@@ -215,6 +220,7 @@ static void resolve(struct lanes *s, const struct job *job, ivec at) {
         const int known = !any(at & ~simple);
         const vec *slope = known ? k->tilt : s->slope, *rate = known ? k->tilted : k->base;
         if (!known) {
+            for (int g = 0; g < GATES; g++) k->gate[g] = choose(at, k->now[g], k->gate[g]);
             flow(s, job, s->t, s->y, s->slope);
             rates(s->t, s->y, s->own, job->shared, k->now, s->slope, k->base);
         }
