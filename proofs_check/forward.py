@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .document import MAX_EXPONENT, Budget, Coefficient, Rejected, integer, listing, rational, show, text, whole
 
 if TYPE_CHECKING:
-    from .taylor import Functions
+    from .elementary import Functions
 
 RULE = "rank"
 FUNCTIONS = ("exp", "tanh", "sin", "cos", "sqrt")

@@ -20,9 +20,9 @@ from typing import Any
 
 from .brackets import Field, Residues
 from .document import Budget, Coefficient, Rejected, fields, integer, listing, mapping, name, rational, show
+from .elementary import MAX_LETTERS, Functions
 from .forward import Graph, Poly, add, multiply, partials, polynomial
 from .outcome import Checked
-from .taylor import MAX_LETTERS, Functions
 
 RULE = "rank"
 MAX_DIMENSION = 4096
