@@ -31,7 +31,7 @@ class Draw:
                 return np.exp(generator.uniform(np.log(self.a), np.log(self.b), size))
             case "integer":
                 return generator.integers(int(self.a), int(self.b), size, endpoint=True).astype(float)
-            case "one_of":
+            case "one_of" | "ladder":
                 return np.asarray(self.values)[generator.integers(0, len(self.values), size)]
             case "constant":
                 return np.full(size, self.a)
@@ -111,6 +111,15 @@ def constant(value: float) -> Draw:
 
 def orthogonal() -> Draw:
     """A Haar random orthogonal matrix."""
+def ladder(first: float, last: float, points: int = 8) -> Draw:
+    """Positive values from `first` to `last` at equal ratios, for a variable that is walked to its limit (to=...)."""
+    if not (np.isfinite([first, last]).all() and first > 0 and last > 0 and first != last):
+        raise InputError(f"ladder({first}, {last}) needs two positive numbers that differ")
+    if isinstance(points, bool) or not isinstance(points, int) or points < 4:
+        raise InputError(f"ladder got points={points!r}; expected an integer of at least 4")
+    return Draw("ladder", float(first), float(last), tuple(np.geomspace(first, last, points).tolist()))
+
+
     return Draw("orthogonal")
 
 

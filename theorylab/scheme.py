@@ -70,9 +70,13 @@ class Scheme:
     def state(self) -> Mapping[str, Shape]:
         return self.flow.state
 
-    def after(self, p: Namespace, c: Case) -> Namespace:
-        """The state after one step from p."""
-        return _moved(call(self.step, p, c), p)
+    def after(self, p: Namespace, c: Case, steps: Any = 1) -> Namespace:
+        """The state after one step from p, or after more; a number of steps that a formula gives is a numeric matter."""
+        if is_number(steps) and steps == 1:
+            return _moved(call(self.step, p, c), p)
+        from theorylab.simulate.inside import repeated
+
+        return repeated(self, p, c, steps)
 
 
 def _moved(found: Any, p: Mapping[str, Any]) -> Namespace:

@@ -21,6 +21,7 @@ from theorylab.derive.steps import derivation
 from theorylab.errors import InputError, InternalError, UnsupportedReading
 from theorylab.falsify.run_search import hunt_runs
 from theorylab.falsify.search import Hunt, hunt
+from theorylab.falsify.statistics import confirm
 from theorylab.judge import Proof, judge
 from theorylab.readings.letters import complete_dims
 from theorylab.simulate.observe import Observation, observe
@@ -106,6 +107,11 @@ def _verify(
         tell("searching for runs that contradict the claim")
         found = _hunt_runs(claim, found, observations, sizes, seed, device)
         evidence.append(_search_evidence(claim, found, sizes, seed))
+    if not proof.accepted and found.counterexample is None:
+        confirmed = confirm(claim, observations, dims=sizes, seed=seed, device=device)
+        if confirmed is not None:
+            found = confirmed
+            evidence.append(_search_evidence(claim, found, sizes, seed))
     decision = judge(claim, proof, found, observations, sizes)
     if decision.status == "refuted" and (refutation := _certify_failure(claim, found, folder)) is not None:
         evidence += refutation.evidence
@@ -338,6 +344,15 @@ def _simulation_evidence(claim: Claim, o: Observation, sizes: Mapping[str, int],
                 "A true law is broken by the integrator alone, so its residual falls with the tolerance.",
             ),
         )
+    if o.ladder:
+        figures = (_ladder_figure(o),)
     where = {"case": "cases", "state": "states", "run": "runs", "end": "limits"}[o.test.where]
     text = f"{o.test.name[:1].upper() + o.test.name[1:]} over {o.trials} {where}: {o.reason}."
     return Evidence("simulation", text, outcome, numbers, (), figures, _reproduce(claim, sizes, o.trials, seed))
+
+
+def _ladder_figure(o: Observation) -> Figure:
+    seen = [(v, q) for v, q in zip(o.ladder, o.sizes, strict=True) if q > 0]
+    points = Series(o.test.name, tuple(v for v, _ in seen), tuple(q for _, q in seen))
+    caption = "One case; on these axes a power law is a straight line, and its slope is the exponent."
+    return Figure(f"the observation against {o.variable}", o.variable, "size", (points,), "log", "log", caption)

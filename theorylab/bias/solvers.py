@@ -5,6 +5,7 @@ What they return is a suggestion: certificates evaluate it without them.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -86,10 +87,17 @@ def conic(program: Callable[..., Any]) -> Solver:
         fitted = x.T @ (b if len(shape) == 1 else cvxpy.vec(b, order="C"))
         constraint = fitted >= q / size if inequality else fitted == q / size
         problem = cvxpy.Problem(cvxpy.Minimize(program(b * size, *parameters)), [constraint])
+        # whether a solution is accurate is for the certificate to say
         try:
-            problem.solve(
-                solver=cvxpy.CLARABEL, tol_gap_abs=TOLERANCE, tol_gap_rel=TOLERANCE, tol_feas=TOLERANCE, max_iter=200
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)
+                problem.solve(
+                    solver=cvxpy.CLARABEL,
+                    tol_gap_abs=TOLERANCE,
+                    tol_gap_rel=TOLERANCE,
+                    tol_feas=TOLERANCE,
+                    max_iter=200,
+                )
         except cvxpy.SolverError:
             return None
         if b.value is None or constraint.dual_value is None:

@@ -109,8 +109,43 @@ class Conjugates(Goal):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Slope:
+    """What a test of kind "slope" asks: how an observation behaves as a variable is walked along a ladder of values.
+
+    variable: one of the setting, or "t". ladder: its values, on their way to the limit. exponent(c): what the local
+    slope of log|observation| against log(variable) is to tend to (or to at least, at most); None where the observation
+    is only to tend to zero.
+    """
+
+    variable: str
+    ladder: tuple[float, ...]
+    exponent: Formula | None = None
+    sense: Sense = "=="
+
+
+@dataclass(frozen=True, kw_only=True)
+class Average:
+    """What a test of kind "mean" asks: that the mean of an observation is what `claimed`(c) says, or at least, at most.
+
+    The protocol is fixed here, before any run: `samples` cases, an interval at level `confidence`, by the rule for
+    `values`: "boolean" (0 or 1), a range (low, high), or None. margin: within what an equality is meant, a number, or
+    None for a hundredth of what is claimed. over: the variables that are random; the others are held fixed, at `groups`
+    values each of which gets its own interval. None: all variables are random.
+    """
+
+    claimed: Formula
+    sense: Sense = "=="
+    confidence: float = 0.999
+    margin: float | None = None
+    values: Any = None
+    samples: int = 4096
+    over: tuple[str, ...] | None = None
+    groups: int = 4
+
+
+@dataclass(frozen=True, kw_only=True)
 class Test:
-    """Something to observe. kind: the observation is to be zero, or nonnegative.
+    """Something to observe. kind: the observation is to be zero, or nonnegative, or what `slope` or `mean` says.
 
     where: "case" (cases of a setting), "state" (any state of the flow), "run" (all along the run from c.init),
     "end" (where the run ends, with the state as c.end). scale: what a residual is compared with. sides: the size of
@@ -119,7 +154,7 @@ class Test:
     """
 
     name: str
-    kind: Literal["zero", "nonnegative"]
+    kind: Literal["zero", "nonnegative", "slope", "mean"]
     where: Literal["case", "state", "run", "end"]
     subject: Any
     observe: Formula
@@ -129,12 +164,14 @@ class Test:
     horizon: float | None = None
     tolerance: float | None = None
     premise: bool = False
+    slope: Slope | None = None
+    mean: Average | None = None
 
 
 # --- claims --------------------------------------------------------------------------------------------------------
 
 Expected = Literal["proved", "supported", "refuted", "inconclusive"]
-SETTLE = ("t_end", "gtol", "atol", "trials", "horizon", "max_steps", "tolerance", "tolerances")
+SETTLE = ("t_end", "gtol", "atol", "trials", "horizon", "max_steps", "tolerance", "tolerances", "ladder")
 META = (
     "name",
     "title",

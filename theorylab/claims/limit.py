@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
-from theorylab.claims.base import Claim, Formula, Goal, Test, checked_flow, checked_quantity, observed, of_case
+from theorylab.claims.base import Claim, Formula, Goal, Slope, Test, checked_flow, checked_quantity, observed, of_case
+from theorylab.claims.scaling import ladder, walked
 from theorylab.errors import InputError
 from theorylab.flow import Flow
 from theorylab.readings.namespace import call
@@ -14,31 +15,58 @@ from theorylab.readings.namespace import call
 
 @dataclass(frozen=True)
 class Minimiser:
-    """The minimiser of a separable or smooth functional over the zero-loss set, described by its optimality residual.
+    """A minimiser of a functional over the predictors that fit the data, described by its optimality residual.
 
-    residual(b, c): an array that vanishes exactly at the minimiser among the zero-loss points; scale(b, c): its size.
+    residual(b, c): an array that vanishes exactly at minimisers; scale(b, c): its size. resolution: how far the
+    relative residual may stay above 0 because of the solver of the dual. margins: over the predictors of margin 1.
     """
 
     potential: Any
     residual: Callable[[Any, Any], Any]
     scale: Callable[[Any, Any], Any]
     name: str = "functional"
+    resolution: float = 0.0
+    margins: bool = False
 
 
-def argmin(potential: Any) -> Minimiser:
+def argmin(potential: Any, subject_to: Any = None) -> Minimiser:
     """The prediction "a minimiser of this functional among the zero-loss points", tested by its dual certificate.
 
-    potential: one of `tl.bias`, such as `tl.bias.hypentropy(k)` or `tl.bias.l2`.
+    potential: one of `tl.bias`, such as `tl.bias.hypentropy(k)` or `tl.bias.l1`, or one of your own. subject_to:
+    over which predictors, `tl.bias.interpolators(inputs)` or `tl.bias.margins(inputs, labels)`; by default those that
+    fit the flow's own data. A minimiser need not be the only one: what is tested is that the limit is one.
     """
     if not hasattr(potential, "dual_residual"):
         raise InputError(f"argmin got {type(potential).__name__}; expected a potential of tl.bias, such as tl.bias.l2")
-    return Minimiser(potential, potential.dual_residual, potential.dual_scale, potential.name)
+    if subject_to is not None:
+        if not hasattr(subject_to, "margins"):
+            raise InputError(
+                f"subject_to is {type(subject_to).__name__}; expected tl.bias.interpolators() or tl.bias.margins()"
+            )
+        potential = potential.subject_to(subject_to)
+    return Minimiser(
+        potential,
+        potential.dual_residual,
+        potential.dual_scale,
+        potential.name,
+        float(getattr(potential, "resolution", 0.0)),
+        bool(getattr(getattr(potential, "constraint", None), "margins", False)),
+    )
+
+
+COARSE = 1e-10
+"""A resolution from here on is a tolerance: the residual of a minimiser falls with the integrator's only to there."""
+
+LAST_TIME = 1e4
 
 
 class Limit(Claim):
     """quantity(p(t)) tends to `value`: a number, a function of the case, or a minimiser. Premise: the limit exists.
 
-    With a minimiser, the loss also has to tend to zero.
+    With a minimiser, the loss also has to tend to zero. Where the setting has a variable with to=..., walked along a
+    `tl.draw.ladder`, the statement is about the limits of the runs as that variable tends there: what is judged is
+    how the residual scales. With a minimiser over margins it is about the direction of quantity(p(t)) as t grows to
+    the `horizon`.
     """
 
     kind: ClassVar[str] = "limit"
@@ -55,56 +83,76 @@ class Limit(Claim):
     @property
     def premises(self) -> tuple[str, ...]:
         own = super().premises
-        return own or ("the limit exists" + (" and has zero loss" if isinstance(self.value, Minimiser) else ""),)
+        if own:
+            return own
+        if isinstance(self.value, Minimiser):
+            return ("the direction converges",) if self.value.margins else ("the limit exists and has zero loss",)
+        return ("the limit exists",)
 
     def goals(self) -> Sequence[Goal]:
         return []
 
     def tests(self) -> Sequence[Test]:
-        value = self.value
-        if isinstance(value, Minimiser):
+        variable = walked(self.setting)
+        if isinstance(self.value, Minimiser) and self.value.margins:
+            return [self._asymptotic("t", "run")]
+        tests = [self._zero_loss()] if isinstance(self.value, Minimiser) else []
+        return [*tests, self._exact() if variable is None else self._asymptotic(variable, "end")]
 
-            def residual(p: Any, c: Any) -> Any:
-                return value.residual(observed(call(self.quantity, p, c)), c)
-
-            def size(p: Any, c: Any) -> Any:
-                return value.scale(call(self.quantity, p, c), c)
-
-            name = f"dual residual of {value.name}"
-        else:
-
-            def residual(p: Any, c: Any) -> Any:
-                return observed(call(self.quantity, p, c)) - value(c)
-
-            def size(p: Any, c: Any) -> Any:
-                return call(self.quantity, p, c)
-
-            name = "distance to the predicted limit"
-        premise = (
-            [
-                Test(
-                    name="loss, which is to vanish",
-                    kind="zero",
-                    where="end",
-                    subject=self.subject,
-                    observe=lambda p, c: self.subject.objective(p, c),
-                    horizon=self.horizon,
-                    premise=True,
-                )
-            ]
-            if isinstance(self.value, Minimiser)
-            else []
+    def _zero_loss(self) -> Test:
+        return Test(
+            name="loss, which is to vanish",
+            kind="zero",
+            where="end",
+            subject=self.subject,
+            observe=lambda p, c: self.subject.objective(p, c),
+            horizon=self.horizon,
+            premise=True,
         )
-        return [
-            *premise,
-            Test(
-                name=name,
-                kind="zero",
-                where="end",
-                subject=self.subject,
-                observe=residual,
-                scale=size,
-                horizon=self.horizon,
-                tolerance=self.settle.get("tolerance"),
-            ),
-        ]
+
+    @property
+    def _name(self) -> str:
+        value = self.value
+        return f"dual residual of {value.name}" if isinstance(value, Minimiser) else "distance to the predicted limit"
+
+    def _residual(self, p: Any, c: Any) -> Any:
+        shown = observed(call(self.quantity, p, c))
+        return self.value.residual(shown, c) if isinstance(self.value, Minimiser) else shown - self.value(c)
+
+    def _size(self, p: Any, c: Any) -> Any:
+        shown = call(self.quantity, p, c)
+        return self.value.scale(shown, c) if isinstance(self.value, Minimiser) else shown
+
+    def _exact(self) -> Test:
+        tolerance = self.settle.get("tolerance")
+        if isinstance(self.value, Minimiser) and self.value.resolution >= COARSE:
+            tolerance = max(self.value.resolution, tolerance or 0.0)
+        return Test(
+            name=self._name,
+            kind="zero",
+            where="end",
+            subject=self.subject,
+            observe=self._residual,
+            scale=self._size,
+            horizon=self.horizon,
+            tolerance=tolerance,
+        )
+
+    def _asymptotic(self, variable: str, where: Literal["run", "end"]) -> Test:
+        values = ladder(self.setting, variable, self.settle.get("ladder"), self.horizon or LAST_TIME)
+
+        def relative(p: Any, c: Any) -> Any:
+            from theorylab import ops
+
+            residual = self._residual(p, c)
+            return ops.norm(residual) / self._size(p, c) if isinstance(self.value, Minimiser) else residual
+
+        return Test(
+            name=self._name,
+            kind="slope",
+            where=where,
+            subject=self.subject,
+            observe=relative,
+            slope=Slope(variable=variable, ladder=values),
+            horizon=self.horizon if variable != "t" else None,
+        )

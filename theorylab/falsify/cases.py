@@ -84,7 +84,7 @@ def values_of(draw: Draw | None, sign: str, integer: bool = False) -> tuple[Frac
         case "integer":
             assert draw is not None
             found = _simplest_first({Fraction(i) for i in range(int(draw.a), min(int(draw.b), int(draw.a) + 256) + 1)})
-        case "one_of":
+        case "one_of" | "ladder":
             assert draw is not None
             found = _simplest_first({Fraction(v) for v in draw.values})
         case "constant":
@@ -163,7 +163,7 @@ def block(name: str, shape: tuple[int, ...], sign: str, draw: Draw | None, integ
     if draw is not None and draw.kind == "orthogonal":
         return Block(name, shape, rotations(shape[0]), discrete=True)
     table = tuple((v,) for v in values_of(draw, sign, integer))
-    discrete = integer or len(table) == 1 or (draw is not None and draw.kind in ("integer", "one_of"))
+    discrete = integer or len(table) == 1 or (draw is not None and draw.kind in ("integer", "one_of", "ladder"))
     return Block(name, shape, table, discrete)
 
 

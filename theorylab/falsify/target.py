@@ -104,7 +104,8 @@ def questions(claim: Claim) -> list[Goal | Test]:
     own = [g for g in goals[len(carried(getattr(claim, "on", ()))) :] if not g.derived]
     if own:
         return list(own)
-    return [t for t in claim.tests() if t.where in ("case", "state") or (t.where == "run" and t.kind == "zero")]
+    pointwise = [t for t in claim.tests() if t.kind in ("zero", "nonnegative")]
+    return [t for t in pointwise if t.where in ("case", "state") or (t.where == "run" and t.kind == "zero")]
 
 
 def targets(claim: Claim, dims: Dims) -> Iterator[Target]:

@@ -16,10 +16,12 @@ from theorylab.claims.base import Test
 from theorylab.flow import Flow
 from theorylab.readings.letters import Dims
 from theorylab.readings.namespace import call
+from theorylab.simulate.averages import observe_mean
 from theorylab.simulate.integrate import integrate
 from theorylab.simulate.problem import Cases, Problem, draw_cases
 from theorylab.simulate.refine import ROUND_OFF, drift_falls, refine
 from theorylab.simulate.run import with_loss
+from theorylab.simulate.slopes import observe_slope
 from theorylab.simulate.stopping import Converged
 
 EPS = float(torch.finfo(torch.float64).eps)
@@ -58,6 +60,10 @@ class Observation:
     own_error: float = 0.0
     statuses: Mapping[str, int] = field(default_factory=dict)
     worst_trial: int = -1
+    variable: str = ""
+    ladder: tuple[float, ...] = ()
+    sizes: tuple[float, ...] = ()
+    """For slopes: the sizes of the observation in one case along the ladder of values of `variable`."""
 
 
 def observe(
@@ -71,6 +77,10 @@ def observe(
 ) -> Observation:
     """Run one test: at random cases or states, along runs, or where runs end."""
     options = dict(settle or {})
+    if test.kind == "slope":
+        return observe_slope(test, dims, trials=trials, seed=seed, device=device, options=options)
+    if test.kind == "mean":
+        return observe_mean(test, dims, seed=seed, device=device, options=options)
     if test.where == "case":
         return _at_cases(test, dims, trials, seed, device)
     if test.where == "state":
