@@ -20,14 +20,16 @@ MEMORY = 4
 STIFF_SHARE = 0.1
 
 # Stiffness: an explicit method gives way after STIFF_STEPS accepted steps at more than STIFF_LIMIT of the length of its
-# stability interval, less those below it, and takes over again after EASY_STEPS in a row below EASY_LIMIT of it.
+# stability interval, less those below it, and takes over again after EASY_STEPS in a row below EASY_LIMIT of it. A
+# stabilised method gives way to a Rosenbrock method after HARD_STEPS whose stages cost more than a step of that one.
 STIFF_STEPS = 15
 STIFF_LIMIT = 0.8
+HARD_STEPS = 10
 EASY_STEPS = 10
 EASY_LIMIT = 0.4
 
-# The spectral radius by power iteration: at most FIRST_ROUNDS products with the Jacobian at the start, MORE_ROUNDS after
-# a rejected step, one after others; the iteration approaches it from below, hence the factor RADIUS_SAFETY.
+# The spectral radius by power iteration: at most FIRST_ROUNDS products with the Jacobian at the start, MORE_ROUNDS
+# after a rejected step, one after others; the iteration approaches it from below, hence the factor RADIUS_SAFETY.
 FIRST_ROUNDS = 40
 MORE_ROUNDS = 8
 RADIUS_SAFETY = 1.15

@@ -13,10 +13,12 @@ from torch import Tensor
 from theorylab.errors import InputError
 from theorylab.simulate import arguments, chatter, control
 from theorylab.simulate.kernel.solve import kernel
-from theorylab.simulate.methods import ExplicitRungeKutta, by_name
+from theorylab.simulate.kernel.stiff import Stiff
+from theorylab.simulate.methods import ExplicitRungeKutta, Rosenbrock, Stabilised, any_by_name, by_name
 from theorylab.simulate.runge_kutta import Attempt, Stepper, evaluate
 from theorylab.simulate.solution import Solution, Stats
 from theorylab.simulate.status import Status
+from theorylab.simulate.switching import stiff_methods
 from theorylab.simulate.trajectories import Active, Record
 from theorylab.simulate.typing import Field, Observe, Until
 
@@ -31,7 +33,7 @@ def integrate(
     t_end: float | Tensor,
     rtol: float = 1e-9,
     atol: float | Tensor = 1e-12,
-    method: str | ExplicitRungeKutta = "auto",
+    method: str | ExplicitRungeKutta | Stabilised | Rosenbrock = "auto",
     until: Until | None = None,
     save: Sequence[float] | Tensor | None = None,
     observe: Observe | None = None,
@@ -48,7 +50,8 @@ def integrate(
     t_end       end time, a number or (B,); may be inf with `until`
     rtol, atol  the error of a step is at most atol + rtol |y| in the root mean square over the coordinates; atol may be
                 (D,), and 1e-30 asks for relative accuracy alone
-    method      "auto", a name, or a method
+    method      a name or a method, or "auto": an explicit method for the tolerance, and for trials that turn out
+                stiff, as long as they are, ROCK4 or Rodas5P; `finisher` of the solution names the last one of each
     until       stopping rule, for instance `converged(1e-8)`, asked at the start and after every accepted step
     save        rising times, shared by all rows, at which dense output is kept
     observe     observe(t, y, rows) -> (b, q): its largest change from the start is kept, at no cost in storage
@@ -66,7 +69,7 @@ def integrate(
     starts, ends = arguments.time_span(t_start, t_end, y)
     if until is None and not bool(torch.isfinite(ends).all()):
         raise InputError(f"t_end={t_end!r} was given without a stopping rule; expected finite times or until=...")
-    chosen = by_name(method, rtol=rtol) if isinstance(method, str) else method
+    chosen = any_by_name(method, rtol=rtol) if isinstance(method, str) else method
     options: dict[str, Any] = {
         "rtol": float(rtol),
         "atol": arguments.absolute_tolerance(atol, y),
@@ -75,9 +78,16 @@ def integrate(
         "first_step": first_step,
         "max_steps": max_steps,
     }
-    fused = kernel(field, observe, until, chosen, y)
+    explicit = chosen if isinstance(chosen, ExplicitRungeKutta) else by_name("auto", rtol=rtol)
+    fused = kernel(field, observe, until, explicit, y)
     if fused is not None:
-        return replace(fused.solve(y, starts, ends, observes=observe is not None, **options), compiled=True)
+        stiff = None if isinstance(chosen, ExplicitRungeKutta) else Stiff((chosen,), alone=True)
+        if method == "auto":
+            stiff = stiff_methods(fused.formulas.field, explicit, rtol)
+        solution = fused.solve(y, starts, ends, observes=observe is not None, stiff=stiff, **options)
+        return replace(solution, compiled=True)
+    if not isinstance(chosen, ExplicitRungeKutta):
+        raise InputError(f"method={chosen.name!r} was given for a field that is not generated C; expected an explicit one")
     run = _Run(field, y, starts, ends, method=chosen, observe=observe, **options)
     while len(run.active) and run.attempts < max_steps:
         run.step()

@@ -10,7 +10,7 @@
 enum { RUNNING = -1, STIFF = -2 };
 
 struct job {
-    long count, saves, max_steps, next;
+    long count, saves, max_steps, next, patience;
     double rtol, gtol, first_step, stiff;
     const double *initial, *own, *shared, *starts, *ends, *atol, *times;
     double *t, *y, *field, *step, *error, *saved, *observed, *drift;
@@ -228,7 +228,7 @@ static ivec attempt(struct lanes *s, const struct job *job) {
     if (switches) {
         const ivec more = accept & (h * radius > job->stiff), less = accept & ~more & (s->stiff > 0);
         s->stiff += less - more;
-        code = ichoose(s->stiff >= STIFF_STEPS, isplat(STIFF), code);
+        code = ichoose(s->stiff >= job->patience, isplat(STIFF), code);
     }
     s->accepted -= accept;
     s->rejected = ~good;

@@ -37,7 +37,7 @@ class _Job(ctypes.Structure):
     """`struct job` of solve.c."""
 
     _fields_ = (
-        [(name, ctypes.c_long) for name in ("count", "saves", "max_steps", "next")]
+        [(name, ctypes.c_long) for name in ("count", "saves", "max_steps", "next", "patience")]
         + [(name, ctypes.c_double) for name in ("rtol", "gtol", "first_step", "stiff")]
         + [(name, ctypes.c_void_p) for name in (*_DOUBLES, *_RESULTS, *_COUNTS)]
     )
@@ -96,6 +96,7 @@ class Kernel:
             saves=len(times),
             max_steps=max_steps,
             next=0,
+            patience=0 if stiff is None else stiff.patience,
             rtol=rtol,
             gtol=0.0 if until is None else until.gtol,
             first_step=first_step or 0.0,
@@ -130,7 +131,7 @@ class Kernel:
             drift=tensors["drift"] if observes else None,
             slid=tensors["slid"].bool(),
             grazed=tensors["grazed"].bool(),
-            method=self.method.name,
+            method=stiff.methods[0].name if stiff is not None and stiff.alone else self.method.name,
             rtol=rtol,
             finisher=tuple(finisher),
         )

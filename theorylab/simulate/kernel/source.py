@@ -22,7 +22,7 @@ from theorylab.simulate.status import Status
 
 LANES = 8
 _CONSTANTS = {
-    control: ("SAFETY", "SHRINK", "GROW", "MEMORY", "STIFF_SHARE", "STIFF_STEPS"),
+    control: ("SAFETY", "SHRINK", "GROW", "MEMORY", "STIFF_SHARE"),
 }
 
 

@@ -13,21 +13,34 @@ static inline vec norm(const vec *x) {
     return v_sqrt(sum);
 }
 
-/* --- the spectral radius: power iteration with products of the Jacobian, gates frozen ---------------------------- */
+/* --- the spectral radius by power iteration ------------------------------------------------------------------------ */
 
-/* `rounds` products for each lane: MOST at the start of a trial, where the iteration stops early once it has settled. */
+/* The product of the Jacobian with the direction. Across a kink a difference quotient is huge, so a field with gates is
+ * differentiated with its gates frozen; a smooth one needs no more than the quotient. */
+static void product(struct lanes *s, const struct job *job, vec *image) {
+#if SMOOTH
+    const vec step = 1.5e-8 * larger(norm(s->y), splat(1e-8));
+    for (int d = 0; d < DIM; d++) s->ahead[d] = s->y[d] + step * s->direction[d];
+    field(s->t, s->ahead, s->own, job->shared, image);
+    for (int d = 0; d < DIM; d++) image[d] = (image[d] - s->f[d]) / step;
+#else
+    tangent(s->t, s->y, s->own, job->shared, s->direction, image);
+#endif
+}
+
+/* `rounds` products for each lane, fewer once the length has settled. */
 static void find_radius(struct lanes *s, const struct job *job) {
     vec *image = s->slope;
     while (any(s->rounds > 0)) {
         const ivec at = s->rounds > 0;
-        tangent(s->t, s->y, s->own, job->shared, s->direction, image);
+        product(s, job, image);
         const vec length = norm(image);
         const ivec moves = at & (length > 0.0) & is_finite(length);
         for (int d = 0; d < DIM; d++) s->direction[d] = choose(moves, image[d] / length, s->direction[d]);
         const ivec settled = absolute(length - s->radius) <= 0.01 * length;
         s->radius = choose(at, choose(is_finite(length), length, s->radius), s->radius);
         s->rounds = ichoose(at, ichoose(settled | ~moves, isplat(0), s->rounds - 1), s->rounds);
-        s->evaluations += at & 2;
+        s->evaluations -= at;
     }
 }
 
@@ -65,7 +78,7 @@ static void load(struct lanes *s, const struct job *job, int lane, long trial) {
     s->accepted[lane] = job->accepted[trial];
     s->attempts[lane] = job->accepted[trial] + job->rejected[trial];
     s->evaluations[lane] = job->evaluations[trial];
-    s->rejected[lane] = s->easy[lane] = s->cursor[lane] = 0;
+    s->rejected[lane] = s->easy[lane] = s->hard[lane] = s->cursor[lane] = 0;
     while (s->cursor[lane] < job->saves && job->times[s->cursor[lane]] <= s->t[lane]) s->cursor[lane]++;
     for (int i = 0; i < OWN; i++) s->own[i][lane] = job->own[trial * OWN + i];
     for (int d = 0; d < DIM; d++) {
@@ -160,6 +173,8 @@ static ivec attempt(struct lanes *s, const struct job *job) {
     ivec code = isplat(RUNNING);
     const ivec calm = accept & ~lands & (h * s->radius < job->easy);
     s->easy = ichoose(accept & ~lands, ichoose(calm, s->easy + 1, isplat(0)), s->easy);
+    s->hard -= accept & (h * s->radius > job->hard);
+    code = ichoose(s->hard >= HARD_STEPS, isplat(STIFFER), code);
     code = ichoose(s->easy >= EASY_STEPS, isplat(EASED), code);
     s->t = choose(accept, choose(lands, s->goal, s->t + h), s->t);
     for (int d = 0; d < DIM; d++) {

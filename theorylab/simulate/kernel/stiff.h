@@ -1,12 +1,12 @@
 /* What the methods for stiff problems have in common; see stiff.c. */
 
-/* Codes of trials that go on: with this method, or with an explicit one again. */
-enum { RUNNING = -1, EASED = -3 };
+/* Codes of trials that go on: with this method, with an explicit one again, with one that takes larger steps. */
+enum { RUNNING = -1, EASED = -3, STIFFER = -4 };
 
-/* easy: steps whose size times the spectral radius is below this need no method for stiff problems */
+/* easy, hard   steps whose size times the spectral radius is below or above these belong to another method */
 struct job {
     long count, saves, max_steps, next;
-    double rtol, gtol, easy;
+    double rtol, gtol, easy, hard;
     const double *own, *shared, *ends, *atol, *times, *observed;
     double *t, *y, *field, *step, *error, *saved, *drift;
     long *status, *accepted, *rejected, *evaluations;
@@ -14,7 +14,7 @@ struct job {
 
 /* direction, rounds   of the power iteration: the last vector, and how many products are to be taken */
 struct lanes {
-    ivec busy, trial, accepted, attempts, rejected, evaluations, cursor, easy, rounds;
+    ivec busy, trial, accepted, attempts, rejected, evaluations, cursor, easy, hard, rounds;
     vec t, h, end, goal, scaled, error, radius;
     vec own[OWN + 1], y[DIM], f[DIM], ahead[DIM], slope[DIM], estimate[DIM], direction[DIM];
     vec start[QUANTITIES + 1], drift[QUANTITIES + 1];

@@ -20,6 +20,7 @@ from theorylab.simulate import control
 from theorylab.simulate.compiler import build
 from theorylab.simulate.kernel import source
 from theorylab.simulate.kernel.program import Term, function
+from theorylab.simulate.kinks import kinks
 from theorylab.simulate.methods import ExplicitRungeKutta
 from theorylab.simulate.methods.rosenbrock import Rosenbrock
 from theorylab.simulate.methods.stabilised import Stabilised
@@ -28,7 +29,7 @@ from theorylab.simulate.status import Status
 from theorylab.simulate.stiffness import Derivatives, derivatives, direction_name
 
 # Codes of trials that go on, as in solve.c and stiff.h.
-RUNNING, STIFF, EASED = -1, -2, -3
+RUNNING, STIFF, EASED, STIFFER = -1, -2, -3, -4
 
 _DOUBLES = ("own", "shared", "ends", "atol", "times", "observed", "t", "y", "field", "step", "error", "saved", "drift")
 _COUNTS = ("status", "accepted", "rejected", "evaluations")
@@ -40,7 +41,7 @@ class StiffJob(ctypes.Structure):
 
     _fields_ = (
         [(name, ctypes.c_long) for name in ("count", "saves", "max_steps", "next")]
-        + [(name, ctypes.c_double) for name in ("rtol", "gtol", "easy")]
+        + [(name, ctypes.c_double) for name in ("rtol", "gtol", "easy", "hard")]
         + [(name, ctypes.c_void_p) for name in (*_DOUBLES, *_COUNTS)]
     )
 
@@ -75,11 +76,11 @@ def stiff_source(method: Stabilised | Rosenbrock, formulas: Formulas) -> str:
     found, size = derivatives(field), len(field.state)
     inputs = source.inputs(field, shared)
     moved = inputs | {direction_name(d): Term(f"v[{d}]", True) for d in range(size)}
-    functions = [
-        function("field", field.roots, inputs, field.gate),
-        function("tangent", found.tangent, moved, field.gate, ("v",)),
-        source.observer(observed, observed_shared),
-    ]
+    functions = [function("field", field.roots, inputs, field.gate), source.observer(observed, observed_shared)]
+    smooth = kinks(field) is None
+    written = isinstance(method, Rosenbrock) and found.jacobian() is not None
+    if not (smooth and (written or isinstance(method, Stabilised))):
+        functions.append(function("tangent", found.tangent, moved, field.gate, ("v",)))
     sizes = {
         "DIM": size,
         "OWN": shared.count(False) + observed_shared.count(False),
@@ -93,7 +94,9 @@ def stiff_source(method: Stabilised | Rosenbrock, formulas: Formulas) -> str:
         "LANES": source.LANES,
         "EPS": torch.finfo(torch.float64).eps,
         "ORDER": float(method.embedded_order + 1),
+        "SMOOTH": int(smooth),
         "EASY_STEPS": control.EASY_STEPS,
+        "HARD_STEPS": control.HARD_STEPS,
         "FIRST_ROUNDS": control.FIRST_ROUNDS,
         "MORE_ROUNDS": control.MORE_ROUNDS,
         "RADIUS_SAFETY": control.RADIUS_SAFETY,
@@ -153,13 +156,18 @@ def _rosenbrock(method: Rosenbrock, found: Derivatives) -> list[str]:
 
 @dataclass(frozen=True)
 class Stiff:
-    """A method for stiff problems that shares the trials of an ensemble with an explicit one.
+    """Methods for stiff problems that share the trials of an ensemble with an explicit one.
 
-    alone: no explicit method takes part, all trials start here and stay.
+    methods    the one that takes over from the explicit method, and perhaps one that takes over from it
+    alone      no explicit method takes part: all trials start with the first of `methods`
+    stages     number of stages from which a stabilised method gives way to the second
+    patience   stiff steps before the explicit method gives way
     """
 
-    method: Stabilised | Rosenbrock
-    alone: bool
+    methods: tuple[Stabilised | Rosenbrock, ...]
+    alone: bool = False
+    stages: float = math.inf
+    patience: int = control.STIFF_STEPS
 
     def limit(self, explicit: ExplicitRungeKutta) -> float:
         """Step times spectral radius beyond which steps of the explicit method count as stiff; 0 for no switching."""
@@ -180,26 +188,36 @@ class Stiff:
         calls a function in all threads. Each turn takes a trial some steps further, so the turns end.
         """
         status = arrays["status"]
-        finisher = np.full(len(status), self.method.name if self.alone else explicit.name, dtype=object)
-        if not self.alone:
-            solve_explicit(True)
-        while True:
-            mine = status == (RUNNING if self.alone else STIFF)
-            if not mine.any():
-                return finisher
-            status[mine] = RUNNING
-            found = library(self.method, formulas)
-            if found is None:
-                finisher[:] = explicit.name
-                solve_explicit(False)
-                return finisher
-            easy = 0.0 if self.alone else control.EASY_LIMIT * explicit.interval
-            job = StiffJob.of(arrays, easy=easy, **numbers)
-            run(lambda job=job, found=found: found.solve(ctypes.byref(job)))
-            eased = status == EASED
-            finisher[mine] = self.method.name
-            finisher[eased] = explicit.name
-            if not eased.any():
-                return finisher
-            status[eased] = RUNNING
-            solve_explicit(True)
+        finisher = np.full(len(status), explicit.name, dtype=object)
+        if self.alone:
+            status[status == RUNNING] = STIFF
+        easy = 0.0 if self.alone else control.EASY_LIMIT * explicit.interval
+        while (status < 0).any():
+            going = status == RUNNING
+            if going.any():
+                solve_explicit(True)
+                finisher[going] = explicit.name
+            for method, code in zip(self.methods, (STIFF, STIFFER), strict=False):
+                mine = status == code
+                if not mine.any():
+                    continue
+                status[mine] = RUNNING
+                found = library(method, formulas)
+                if found is None:
+                    status[status < 0] = RUNNING
+                    solve_explicit(False)
+                    finisher[mine] = explicit.name
+                    return finisher
+                job = StiffJob.of(arrays, easy=easy, hard=self._hard(method), **numbers)
+                run(lambda job=job, found=found: found.solve(ctypes.byref(job)))
+                finisher[mine] = method.name
+                status[status == EASED] = RUNNING
+        return finisher
+
+    def _hard(self, method: Stabilised | Rosenbrock) -> float:
+        """Step times spectral radius from which the second method takes over."""
+        if len(self.methods) == 1 or isinstance(method, Rosenbrock):
+            return math.inf
+        # The largest interval is an upper limit of the steps themselves, which keep a distance to it.
+        within = [m.interval for m in method.members if m.stages <= self.stages]
+        return 0.9 * max(within, default=0.0) / control.RADIUS_SAFETY

@@ -71,7 +71,7 @@ class Rosenbrock:
         y + sum b_i k_i. Gamma has gamma on its diagonal.
         """
         inverse = np.eye(self.stages) / self.gamma - self.c
-        gamma = np.linalg.inv(inverse)
+        gamma = np.linalg.inv(inverse).astype(np.float64)
         embedded = self.b.copy()
         embedded[-1] = 0.0
         return self.a @ gamma, gamma, self.b @ gamma, embedded @ gamma
