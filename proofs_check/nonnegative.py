@@ -15,14 +15,12 @@ from itertools import product
 from typing import Any
 
 from .algebra import Expression
-from .document import MAX_EXPONENT, Coefficient, Rejected, fields, integer, listing, mapping, name, rational, text
+from .calculus import Substitution
+from .document import Coefficient, Rejected, fields, listing, mapping, name, rational
 from .reduce import Reducer
 from .statement import Axes, Statement
 
 MAX_GATES = 10
-Entry = tuple[str, tuple[str, ...]]  # a letter or definition at one value of the piece's axes
-Monomial = tuple[tuple[Entry, int], ...]
-Formal = dict[Monomial, Coefficient]
 
 
 def check_nonnegative(
@@ -52,61 +50,81 @@ def semidefinite(matrix: list[list[Fraction]]) -> bool:
 
 
 class Piece:
-    """One piece, `expanded` in the letters of the statement and formal in its own names."""
+    """One piece: `whole` in its own names, which are letters of known sign; `expanded` in those of the statement."""
 
     def __init__(self, statement: Statement, goal_axes: Axes, raw: Any) -> None:
         spec = fields(raw, "a piece", ("axes", "letters", "expr", "cases"), ("gates",))
-        self.statement = statement
-        self.axes = statement.axes(spec["axes"])
+        self.statement, self.axes = statement, statement.axes(spec["axes"])
         for label, index in self.axes.items():
             if goal_axes.get(label, index) != index:
                 raise Rejected("nonnegative", f"the axis {label!r} of a piece has another size than that of the goal")
-        self.names = {
-            name(alias, "a name of a piece"): text(target, f"the meaning of {alias!r}")
-            for alias, target in mapping(spec["letters"], "the letters of a piece").items()
-        }
+        self.names = mapping(spec["letters"], "the letters of a piece")
         self.gates = mapping(spec.get("gates", {}), "the gates of a piece")
-        self.uses: dict[str, set[tuple[str, ...]]] = {}
-        self.formal = self._formal(spec["expr"])
-        self.patterns = ["".join(bits) for bits in product("01", repeat=min(len(self.gates), MAX_GATES))]
-        self.cases = mapping(spec["cases"], "the cases of a piece")
-        for pattern in self.cases.keys() - set(self.patterns):
+        shut = {gate: self._shut(gate, argument) for gate, argument in sorted(self.gates.items())}
+        letters = {name(alias, "a name of a piece"): self._letter(alias) for alias in self.names}
+        self.own = Statement({"letters": letters, "goals": []}, [], statement.ring.budget)
+        self.whole = self._read(spec["expr"])
+        cases = mapping(spec["cases"], "the cases of a piece")
+        self.patterns: dict[str, tuple[Substitution, list[tuple[Coefficient, Expression, Expression]]]] = {}
+        for bits in product("01", repeat=len(shut)):
+            case = cases.get("".join(bits), {})
+            images: dict[int, Expression] = {}
+            for bit, (gate, value) in zip(bits, shut.items(), strict=True):
+                argument = self.own.letters[self.gates[gate]]
+                images[self.own.letters[gate]] = {0: 1} if bit == "1" else {0: value} if value else {}
+                images[argument] = self.own.ring.scale(self.own.ring.over_places(argument), 1 if bit == "1" else -1)
+            self.patterns["".join(bits)] = (Substitution(self.own.ring, images), self._forms(case))
+        for pattern in cases.keys() - self.patterns.keys():
             raise Rejected("nonnegative", f"a piece has a case {pattern!r} that is no pattern of its gates")
-        self.forms = {pattern: self._forms(case) for pattern, case in self.cases.items()}
-        self.shut = {gate: self._shut(gate, argument) for gate, argument in sorted(self.gates.items())}
-        translated = [[c, [[self.names[n], labels, e] for n, labels, e in factors]] for c, factors in spec["expr"]]
+        self._one_place_each()
+        translated = [
+            [c, [[self.names.get(n, n), labels, e] for n, labels, e in factors]] for c, factors in spec["expr"]
+        ]
         body = statement.expression(translated, self.axes, "a piece")
         summed = tuple(index for label, index in self.axes.items() if label not in goal_axes)
         self.expanded = statement.ring.closed(body, summed)
 
     def check(self, known: str) -> bool:
         """Whether the piece is positive in every case, having checked that it is nonnegative in each."""
-        strict = True
-        for pattern in self.patterns:
-            rest = self._at(self.formal, pattern)
-            for weight, left, right in self.forms.get(pattern, []):
-                self._subtract(rest, weight, self._at(left, pattern), self._at(right, pattern))
-            strict = self._all_nonnegative(rest, known, pattern) and strict
+        ring, strict = self.own.ring, True
+        for pattern, (at, forms) in self.patterns.items():
+            rest = at(self.whole)
+            for weight, left, right in forms:
+                ring.accumulate(rest, ring.multiply(at(left), at(right)), -weight)
+            for monomial, coefficient in rest.items():
+                if not ring.has_sign({monomial: coefficient}, "nonnegative"):
+                    powers = [f"{ring.letters[n].name}^{e}" for n, _, e in ring.powers(monomial)]
+                    term = " ".join([str(coefficient), *powers])[:100]
+                    raise Rejected("nonnegative", f"{known}, case {pattern!r}: {term} may be negative")
+            strict = strict and ring.has_sign(rest, "positive")
         return strict
 
-    def _subtract(self, rest: Formal, weight: Coefficient, left: Formal, right: Formal) -> None:
-        self.statement.ring.budget.spend(len(left) * len(right))
-        for (m, a), (n, b) in product(left.items(), right.items()):
-            _collect(rest, _joined(m, n), -weight * a * b)
+    def _letter(self, alias: str) -> dict[str, Any]:
+        """The letter of a piece that stands for a letter or definition; |a| where that is the argument of a gate."""
+        body = self.statement.body(self.names[alias], f"the meaning of {alias!r}")
+        signs = (s for s in ("positive", "nonnegative", "nonzero", "any") if self.statement.ring.has_sign(body, s))
+        sign = "nonnegative" if alias in self.gates.values() else next(signs)
+        return {"shape": list(self.statement.shapes[self.names[alias]]), "sign": sign}
 
-    def _forms(self, raw: Any) -> list[tuple[Coefficient, Formal, Formal]]:
+    def _read(self, raw: Any) -> Expression:
+        expression = self.own.expression(raw, self.axes, "a piece")
+        if any(i[0] >= 0 for m in expression for _, indices, _ in self.own.ring.powers(m) for i in indices):
+            raise Rejected("nonnegative", "an index in a piece is no axis of the piece")
+        return expression
+
+    def _forms(self, raw: Any) -> list[tuple[Coefficient, Expression, Expression]]:
         """The terms weight * left * right of a sum of squares and of v' G v."""
         spec = fields(raw, "a case", (), ("squares", "gram"))
         found = []
         for square in listing(spec.get("squares", []), "squares"):
             coefficient, inner = listing(square, "a square", 2)
-            weight, root = rational(coefficient, "the coefficient of a square"), self._formal(inner)
+            weight, root = rational(coefficient, "the coefficient of a square"), self._read(inner)
             if weight < 0:
                 raise Rejected("nonnegative", "a square has a negative coefficient")
             found.append((weight, root, root))
         if "gram" in spec:
             gram = fields(spec["gram"], "a Gram form", ("vector", "matrix"))
-            vector = [self._formal(entry) for entry in listing(gram["vector"], "the vector of a Gram form")]
+            vector = [self._read(entry) for entry in listing(gram["vector"], "the vector of a Gram form")]
             rows = [listing(row, "a row", len(vector)) for row in listing(gram["matrix"], "the matrix", len(vector))]
             matrix = [[Fraction(rational(entry, "an entry of a Gram matrix")) for entry in row] for row in rows]
             self.statement.ring.budget.spend(len(vector) ** 3)
@@ -117,22 +135,6 @@ class Piece:
             ]
         return found
 
-    def _all_nonnegative(self, rest: Formal, known: str, pattern: str) -> bool:
-        """Whether some term is positive, having checked that every term is nonnegative."""
-        arguments, positive = set(self.gates.values()), False
-        for monomial, coefficient in rest.items():
-            signs = [("nonnegative" if n in arguments else self._sign(n), e) for (n, _), e in monomial]
-            if coefficient < 0 or any(e % 2 and sign not in ("positive", "nonnegative") for sign, e in signs):
-                term = " ".join([str(coefficient), *(f"{entry[0]}^{e}" for entry, e in monomial)])
-                raise Rejected("nonnegative", f"{known}, case {pattern!r}: {term[:100]} may be negative")
-            positive |= all(sign == "positive" or (sign == "nonzero" and e % 2 == 0) for sign, e in signs)
-        return positive
-
-    def _sign(self, alias: str) -> str:
-        """The sign of a letter, or of a definition."""
-        body = self.statement.body(self.names[alias], alias)
-        return next(s for s in ("positive", "nonnegative", "nonzero", "any") if self.statement.ring.has_sign(body, s))
-
     def _shut(self, gate: str, argument: Any) -> int:
         """The value of a gate where its argument is negative; it really is the step or the sign of that argument."""
         ring = self.statement.ring
@@ -142,61 +144,21 @@ class Piece:
             raise Rejected("nonnegative", f"the gate {gate!r} or its argument is no letter of the piece")
         if argument in self.gates or list(self.gates.values()).count(argument) > 1:
             raise Rejected("nonnegative", f"{argument!r} is the argument of two gates, or a gate itself")
-        if len(self.uses.get(gate, set()) | self.uses.get(argument, set())) > 1:
-            raise Rejected("nonnegative", f"the gate {gate!r} or its argument occurs with two index patterns")
         h, a = self.names[gate], self.names[argument]
-        body, inner = self.statement.body(h, gate), self.statement.body(a, argument)
-        shape = self.statement.shapes[a]
-        if self.statement.shapes[h] == shape and ring.atom("step", inner, shape, a) == body:
-            if not ring.binary_gates:
-                raise Rejected("nonnegative", 'a proof by cases needs "gates": "binary"')
-            return 0
-        if self.statement.shapes[h] == shape and ring.atom("sign", inner, shape, a) == body:
+        inner, body = self.statement.body(a, argument), self.statement.body(h, gate, a)
+        if ring.atom("sign", inner, self.statement.shapes[a], a) == body:
             return -1
-        raise Rejected("nonnegative", f"{h!r} is not the step of {a!r}, nor its sign")
+        if ring.atom("step", inner, self.statement.shapes[a], a) != body:
+            raise Rejected("nonnegative", f"{h!r} is not the step of {a!r}, nor its sign")
+        if not ring.binary_gates:
+            raise Rejected("nonnegative", 'a proof by cases needs "gates": "binary"')
+        return 0
 
-    # -- formal polynomials --------------------------------------------------------------------------------
-
-    def _formal(self, raw: Any) -> Formal:
-        total: Formal = {}
-        for term in listing(raw, "an expression of a piece"):
-            coefficient, factors = listing(term, "a term of a piece", 2)
-            monomial: Monomial = ()
-            for factor in listing(factors, "the factors of a term of a piece"):
-                alias, labels, exponent = listing(factor, "a factor of a piece", 3)
-                if not isinstance(alias, str) or alias not in self.names:
-                    raise Rejected("nonnegative", f"a piece uses {alias!r}, which is not among its letters")
-                at = tuple(name(label, "an index of a piece") for label in listing(labels, "the indices of a piece"))
-                if any(label not in self.axes for label in at):
-                    raise Rejected("nonnegative", f"an index of {alias!r} is no axis of its piece")
-                low = 1 if alias in self.gates else -MAX_EXPONENT
-                integer(exponent, f"an exponent of {alias!r}", low, MAX_EXPONENT)
-                self.uses.setdefault(alias, set()).add(at)
-                monomial = _joined(monomial, (((alias, at), exponent),))
-            _collect(total, monomial, rational(coefficient, "a coefficient of a piece"))
-        return total
-
-    def _at(self, formal: Formal, pattern: str) -> Formal:
-        """The polynomial in one case: gates become numbers, and a becomes alpha or -alpha (written a again)."""
-        bits = {gate: bit == "1" for gate, bit in zip(self.shut, pattern, strict=True)}
-        turned = {self.gates[gate] for gate, bit in bits.items() if not bit}
-        total: Formal = {}
-        for monomial, coefficient in formal.items():
-            for (alias, _), exponent in monomial:
-                coefficient *= -1 if alias in turned and exponent % 2 else 1
-                coefficient *= self.shut[alias] ** exponent if bits.get(alias) is False else 1
-            _collect(total, tuple(power for power in monomial if power[0][0] not in bits), coefficient)
-        return total
-
-
-def _joined(left: Monomial, right: Monomial) -> Monomial:
-    powers = dict(left)
-    for entry, exponent in right:
-        powers[entry] = powers.get(entry, 0) + exponent
-    return tuple(sorted((entry, exponent) for entry, exponent in powers.items() if exponent))
-
-
-def _collect(total: Formal, monomial: Monomial, coefficient: Coefficient) -> None:
-    total[monomial] = total.get(monomial, 0) + coefficient
-    if not total[monomial]:
-        del total[monomial]
+    def _one_place_each(self) -> None:
+        """A gate and its argument occur at one value of their indices only."""
+        used = set(self.own.ring.factors)
+        for gate, argument in self.gates.items():
+            pair = {self.own.letters[gate], self.own.letters[argument]}
+            at = {indices for letter, indices in used if letter in pair and not any(i[1][:1] == "@" for i in indices)}
+            if len(at) > 1:
+                raise Rejected("nonnegative", f"the gate {gate!r} or its argument occurs with two index patterns")

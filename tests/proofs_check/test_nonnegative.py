@@ -127,11 +127,13 @@ def test_gate_and_argument_share_their_indices() -> None:
 
 BROKEN: list[tuple[dict[str, Any], str]] = [
     ({"cases": {"2": {"squares": []}}}, "no pattern of its gates"),
-    ({"letters": {"h": "h"}}, "not among its letters"),
+    ({"letters": {"h": "h"}}, "is no letter of the piece"),
+    ({"letters": {"h": "h"}, "gates": {}}, "which is no letter"),
+    ({"expr": expr("h v[i]"), "letters": {"h": "h", "u": "u", "v": "v"}}, "no axis of the piece"),
     ({"gates": {"g": "u"}}, "is no letter of the piece"),
     ({"gates": {"h": "h"}}, "or a gate itself"),
-    ({"expr": expr("h u[i]")}, "no axis of its piece"),
-    ({"expr": [["1", [["h", [], -1], ["u", [], 1]]]]}, "an exponent of 'h'"),
+    ({"expr": expr("h u[i]")}, "gives 'u' 1 indices"),
+    ({"expr": [["1", [["h", [], -1], ["u", [], 1]]]]}, "divides by 'h'"),
     ({"axes": [["i", "i"], ["i", "i"]]}, "appears twice"),
     ({"extra": 1}, "unknown key"),
 ]
@@ -141,7 +143,7 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
 def test_broken_piece(change: dict[str, Any], sentence: str) -> None:
     more = {"gates": "binary", "define": [define("h", "", "u", "step")]}
     proof = {**piece("h u", "h u", gates={"h": "u"}), **change}
-    assert sentence in decide("h u", [proof], letters(u=""), **more)
+    assert sentence in decide("h u", [proof], letters(u="", v="n"), **more)
 
 
 QUARTIC = "a^4 - 2 a^2 b + 2 b^2 - 2 b + 1"  # (a^2 - b)^2 + (b - 1)^2
