@@ -91,6 +91,9 @@ class TimeChange(Derived):
     def _lifted(self, formula: Formula) -> Formula:
         return lambda p, c: call(formula, p, c) * call(self.speed, p, c)
 
+    def initial(self) -> dict[str, Variable]:
+        return self.base.initial()
+
     def field(self, p: Namespace, c: Case) -> Namespace:
         return self.base.field(p, c) * call(self.speed, p, c)
 
@@ -111,6 +114,10 @@ class Extended(Derived):
 
     def below(self, p: Namespace, c: Case) -> Namespace:
         return Namespace({n: p[n] for n in self.base.state})
+
+    def initial(self) -> dict[str, Variable]:
+        own = {n: self.setting.initial(n, shape) for n, (shape, _) in self.extra.items()}
+        return {**self.base.initial(), **own}
 
     def field(self, p: Namespace, c: Case) -> Namespace:
         still = {n: p[n] * 0 for n in self.extra}

@@ -197,7 +197,7 @@ class Trajectory(Claim):
         Said as a conjugacy: from the flow that stands still, while time passes, to this one.
         """
         flow = self.subject
-        still = Flow(lambda p: p * 0, state=flow.state, setting=flow.setting, name="nothing moves")
+        still = flow.with_speed(lambda p: 0).with_(name="nothing moves")
 
         def difference(p: Any, c: Any) -> Any:
             return self.formula(still.start(c.base)[1]) - c.init[name]
