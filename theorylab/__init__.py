@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         paper,
     )
     from theorylab.discover import discover
+    from theorylab.enclosure.enclose import enclose
     from theorylab.errors import InputError
     from theorylab.falsify import falsify
     from theorylab.flow import Flow, GradientFlow
@@ -75,6 +76,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "paper": ("theorylab.claims", "paper"),
     "InputError": ("theorylab.errors", "InputError"),
     "discover": ("theorylab.discover", "discover"),
+    "enclose": ("theorylab.enclosure.enclose", "enclose"),
     "falsify": ("theorylab.falsify", "falsify"),
     "Flow": ("theorylab.flow", "Flow"),
     "GradientFlow": ("theorylab.flow", "GradientFlow"),
@@ -123,6 +125,7 @@ __all__ = [
     "discover",
     "draw",
     "event",
+    "enclose",
     "falsify",
     "init",
     "loss",

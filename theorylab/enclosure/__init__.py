@@ -1,0 +1,1 @@
+"""Rigorous bounds of single trajectories: balls find them, the checker's rule "enclosure" replays them."""
