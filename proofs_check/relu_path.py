@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from itertools import pairwise
+from itertools import accumulate, pairwise, zip_longest
 from typing import Any
 
 from .document import Budget, Rejected, fields, integer, listing, mapping, rational, show
@@ -69,9 +69,8 @@ def check(document: dict[str, Any], budget: Budget) -> Checked:
                 raise Rejected(RULE, f"the {what} has a positive loss on sample {i}")
     if _dot(better, better) >= _dot(limit, limit):
         raise Rejected(RULE, "the better point has no smaller norm than the limit")
-    return Checked(
-        f"d={d}, n={n}", ("limit", "zero loss", "smaller norm"), ("the flow starts at 0 with relu'(0) = 1 everywhere",)
-    )
+    started = "the flow starts at 0 with relu'(0) = 1 everywhere"
+    return Checked(f"d={d}, n={n}", ("limit", "zero loss", "smaller norm"), (started,))
 
 
 def _first_phase(x: Matrix, y: Vector, leaving: list[int], proof: dict[str, Any], budget: Budget) -> Vector:
@@ -86,22 +85,22 @@ def _first_phase(x: Matrix, y: Vector, leaving: list[int], proof: dict[str, Any]
     if any(_value(p, Fraction(1)) for p in path):
         raise Rejected(RULE, "the path does not start at 0")
     units = [_combine(row, path) for row in x]
-    residuals = [_plus(u, [-target]) for u, target in zip(units, y, strict=True)]
+    residuals = [[u[0] - target, *u[1:]] for u, target in zip(units, y, strict=True)]
     for k in range(d):
         # dz/dt = -rate z, so the flow w' = -X'(X w - y) reads: rate z dw/dz = X'(X w - y).
         moved = [rate * m * c for m, c in enumerate(path[k])]
-        if _trimmed(moved) != _trimmed(_combine([row[k] for row in x], residuals)):
+        if any(_combine([Fraction(1), Fraction(-1)], [moved, _combine([row[k] for row in x], residuals)])):
             raise Rejected(RULE, f"coordinate {k} of the path does not solve the flow")
     for i, u in enumerate(units):
         # u_i = (1 - z) g, with g > 0 up to z = 1: the unit is active from the start.
-        g = [-c for c in _divided(u, Fraction(1))]
+        g = [-c for c in _divided(u, Fraction(1))[0]]
         if i in leaving:
             if y[i] != 0:
                 raise Rejected(RULE, f"unit {i} leaves, but its y is not 0: the field jumps there")
             if _value(g, end) != 0:
                 raise Rejected(RULE, f"unit {i} does not reach 0 at the exit")
             while g and _value(g, end) == 0:
-                g = _divided(g, end)
+                g = _divided(g, end)[0]
         if not _positive(g, end, Fraction(1), budget):
             raise Rejected(RULE, f"unit {i} is not seen to be active before the exit")
     return [_value(p, end) for p in path]
@@ -137,7 +136,7 @@ def _falling(x: Matrix, leaving: list[int], staying: list[int], error: Vector, c
             raise Rejected(RULE, f"unit {j} does not fall at the exit")
 
 
-# -- polynomials in z ------------------------------------------------------------------------------------------
+# -- polynomials in z, and linear algebra -----------------------------------------------------------------------
 
 
 def _positive(p: Polynomial, low: Fraction, high: Fraction, budget: Budget) -> bool:
@@ -156,10 +155,13 @@ def _positive(p: Polynomial, low: Fraction, high: Fraction, budget: Budget) -> b
 
 def _bernstein(p: Polynomial, low: Fraction, high: Fraction, budget: Budget) -> Vector:
     """Coefficients b_k of p(low + (high - low) t) = sum_k b_k binomial(n, k) t^k (1 - t)^(n - k)."""
-    shifted: Polynomial = []
+    shifted: Polynomial = [Fraction(0)]
     for c in reversed(p):  # Horner: p(low + width t)
         budget.spend(8 * len(p))
-        shifted = _plus(_plus([low * a for a in shifted], [Fraction(0), *((high - low) * a for a in shifted)]), [c])
+        raised = zip([*shifted, Fraction(0)], [Fraction(0), *shifted], strict=True)
+        shifted = [low * a + (high - low) * b for a, b in raised]
+        shifted[0] += c
+    shifted = shifted[: len(p)]
     n = len(shifted) - 1
     ratios = [Fraction(1)]
     for k in range(n):
@@ -183,42 +185,18 @@ def _halves(b: Vector, budget: Budget) -> list[Vector]:
     return [left, right[::-1]]
 
 
-def _plus(p: Polynomial, q: Polynomial) -> Polynomial:
-    longer, shorter = (p, q) if len(p) >= len(q) else (q, p)
-    return [c + (shorter[k] if k < len(shorter) else 0) for k, c in enumerate(longer)]
-
-
 def _combine(weights: Sequence[Fraction], polynomials: list[Polynomial]) -> Polynomial:
-    total: Polynomial = []
-    for weight, p in zip(weights, polynomials, strict=True):
-        total = _plus(total, [weight * c for c in p])
-    return total
+    return [_dot(weights, column) for column in zip_longest(*polynomials, fillvalue=Fraction(0))]
 
 
-def _trimmed(p: Polynomial) -> Polynomial:
-    while p and p[-1] == 0:
-        p = p[:-1]
-    return p
+def _divided(p: Polynomial, root: Fraction) -> tuple[Polynomial, Fraction]:
+    """q and r with p = (z - root) q + r, by Horner's rule: r is the value at the root."""
+    carried = list(accumulate(reversed(p), lambda value, c: value * root + c))
+    return (carried[-2::-1], carried[-1]) if carried else ([], Fraction(0))
 
 
 def _value(p: Polynomial, at: Fraction) -> Fraction:
-    value = Fraction(0)
-    for c in reversed(p):
-        value = value * at + c
-    return value
-
-
-def _divided(p: Polynomial, root: Fraction) -> Polynomial:
-    """p / (z - root), where p(root) = 0."""
-    quotient: Polynomial = []
-    carried = Fraction(0)
-    for c in reversed(p):
-        carried = carried * root + c
-        quotient.append(carried)
-    return quotient[-2::-1]
-
-
-# -- linear algebra --------------------------------------------------------------------------------------------
+    return _divided(p, at)[1]
 
 
 def _dot(a: Sequence[Fraction], b: Sequence[Fraction]) -> Fraction:
@@ -258,8 +236,8 @@ def _matrix(raw: Any, what: str, width: int | None = None) -> Matrix:
 
 def _polynomial(raw: Any, what: str) -> Polynomial:
     coefficients = listing(raw, what)
-    if len(coefficients) > MAX_DEGREE + 1:
-        raise Rejected("limit", f"{what} has a degree beyond {MAX_DEGREE}")
+    if not 1 <= len(coefficients) <= MAX_DEGREE + 1:
+        raise Rejected("limit", f"{what} has no coefficient, or a degree beyond {MAX_DEGREE}")
     return [_number(c, f"a coefficient of {what}") for c in coefficients]
 
 
