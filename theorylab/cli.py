@@ -1,4 +1,4 @@
-"""The command line: `theorylab list | verify | falsify | report | new | doctor`.
+"""The command line: `theorylab list | verify | discover | falsify | report | new | doctor`.
 
 Exit codes: 0 every verdict is the expected one; 1 a claim was refuted, or a control was not; 2 bad input or usage;
 3 inconclusive. With several targets 2 beats 1 beats 3 beats 0. An error of theorylab itself exits with 70 and
@@ -145,6 +145,52 @@ def falsify(
         return falsify(claim, **options)
 
     _run("falsify", judge, targets, everything, options, out, as_json, debug)
+
+
+@app.command()
+def discover(
+    targets: Targets = None,
+    table: Annotated[bool, typer.Option("--table", help="The table of models with known laws.")] = False,
+    dims: Dims = None,
+    degree: Annotated[str, typer.Option(metavar="N", help="Degree of the polynomial laws, 1 to 8.")] = "2",
+    seed: Seed = "0",
+    out: Out = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """All conservation laws, and whether the list is complete."""
+    options = _options(dims, seed, "1", None)
+    power = _integer("--degree", degree, 1, 8)
+    if table == bool(targets):
+        raise InputError("discover needs a TARGET or --table, and not both; expected FILE.py, FILE.py:NAME or an id")
+    if table and dims is not None:
+        raise InputError("--table has sizes of its own, expected no --dims")
+    folder = out if out is not None else Path("runs", "laws" if table else _folder_name(list(targets or ())))
+    with _standard_output(as_json):
+        from theorylab import survey as laws
+        from theorylab.batch import check_folder
+        from theorylab.report.laws import write
+
+        check_folder(folder)
+        if table:
+            from theorylab.catalog.conservation_laws import rows
+
+            lines = laws.table(rows, options["seed"], folder, _told)
+        else:
+            flows = laws.flows_of(targets or ())
+            lines = laws.survey(flows, options["dims"], power, options["seed"], folder, _told)
+        paths = write(lines, folder)
+    if as_json:
+        verdicts = [verdict for line in lines for verdict in laws.to_json(line)]
+        _print_json({"verdicts": verdicts, "errors": [], "report": str(paths[0])})
+    else:
+        print(*(laws.shown(line) for line in lines), f"report: {paths[0]}", sep="\n")
+    interrupted = any(found.interrupted for line in lines for found in line.found)
+    raise typer.Exit(INTERRUPTED if interrupted else laws.exit_code(lines))
+
+
+def _told(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 @app.command()

@@ -128,12 +128,15 @@ class Laws:
 
     @cached_property
     def _ruling(self) -> Ruling | None:
-        if self.interrupted:
+        if self.interrupted or not self.result.rational:
             return None
         from theorylab import agreement
 
         agreement.compare(self.flow, [], complete_dims(sorted(self.flow.sizes), self.dims), self.seed)
-        sealed = certificate(self.id, self.result, self.flow.state, self.dims, self.notes)
+        try:
+            sealed = certificate(self.id, self.result, self.flow.state, self.dims, self.notes)
+        except UnsupportedReading:
+            return None
         path = document.write(sealed, self._path)
         (ruling,) = check([path])
         if ruling.accepted and ruling.statement_hash != document.statement_hash(sealed):
@@ -209,8 +212,21 @@ def discover(
     tell: Progress = progress or (lambda text: None)
     sizes = complete_dims(sorted(flow.sizes), dims, flow.fixed_sizes)
     tell("reading the forward map")
+    try:
+        result, tried, dead = _searched(flow, sizes, degree, random.Random(seed), tell)
+    except UnsupportedReading as error:
+        raise InputError(
+            f"the laws of {flow.name!r} are out of reach, {error}; expected a forward map of sums, products, powers, "
+            "relu, exp, tanh, sin, cos, sqrt and their like"
+        ) from None
+    return _presented(flow, sizes, degree, seed, result, tried, dead, Path(out) if out is not None else None)
+
+
+def _searched(
+    flow: FirstOrder | SecondOrder, sizes: Mapping[str, int], degree: int, rng: random.Random, tell: Progress
+) -> tuple[Count, tuple[int, ...], tuple[str, ...]]:
+    """The count, the counts of all cells that were tried, and the dead units of the cell of the first."""
     given = formulas(flow, sizes)
-    rng = random.Random(seed)
     tried: list[int] = []
     dead: tuple[str, ...] = ()
     if is_gated(given):
@@ -228,7 +244,7 @@ def discover(
         result = _expanded(given, degree, rng, tell)
     else:
         result = _counted(system(given), degree, rng, tell)
-    return _presented(flow, sizes, degree, seed, result, tuple(tried), dead, Path(out) if out is not None else None)
+    return result, tuple(tried), dead
 
 
 def _expanded(given: Formulas, degree: int, rng: random.Random, tell: Progress) -> Count:

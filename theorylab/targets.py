@@ -51,6 +51,24 @@ def resolve_all(targets: Iterable[str]) -> list[tuple[str, Claim]]:
     return list(found.items())
 
 
+def named_values(target: str) -> list[tuple[str, Any]]:
+    """The public values that a target reaches, each with its name: claims of the catalogue, or all values of a file.
+
+    Raises InputError as `resolve` does, but a file need not state a claim.
+    """
+    match = _FILE_TARGET.fullmatch(target)
+    if match is None:
+        return list(resolve(target))
+    values = {name: value for name, value in vars(_run(match["file"])).items() if not name.startswith("_")}
+    if match["name"] is None:
+        return list(values.items())
+    if match["name"] not in values:
+        raise InputError(
+            f"{match['file']} has no public name {match['name']!r}, expected the name of a flow or a claim"
+        )
+    return [(match["name"], values[match["name"]])]
+
+
 def blame(error: BaseException) -> str | None:
     """`FILE, line N` of the innermost frame of `error`, or of its cause, that lies in a user's file, or None."""
     place = None if error.__cause__ is None else blame(error.__cause__)

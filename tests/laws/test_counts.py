@@ -88,6 +88,12 @@ def test_damped_momentum() -> None:
     assert laws.families[0].text == "exp(t) ((W1 velocity_W1' + W2' velocity_W2) - transpose) (2 x 2, antisymmetric)"
 
 
+def test_the_friction_sets_the_unit_of_time() -> None:
+    friction = tl.Setting(tau=tl.var(positive=True))
+    laws = discovered(tl.GradientFlow(linear, momentum=lambda c: c.tau, setting=friction), d=2, k=2, m=2)
+    assert (laws.count, laws.complete, laws.notes) == (1, True, ("time in units of 1/tau",))
+
+
 def test_weight_decay() -> None:
     rate = tl.Setting(lam=tl.var(positive=True))
     laws = discovered(tl.GradientFlow(linear, weight_decay=lambda c: c.lam, setting=rate), d=3, k=2, m=2)
@@ -126,6 +132,12 @@ def test_deep_relu(sizes: tuple[int, int, int, int], count: int) -> None:
 def test_relu_with_momentum_has_no_laws() -> None:
     laws = discovered(tl.GradientFlow(relu, momentum=0), d=2, k=2, m=2)
     assert (laws.count, laws.complete) == (0, True)
+
+
+def test_a_rate_that_depends_on_the_time_is_refused() -> None:
+    """It is no constant of the flow."""
+    with pytest.raises(tl.InputError, match="depends on the time"):
+        tl.discover(tl.GradientFlow(linear, weight_decay=lambda c: c.t), dims={"d": 2, "k": 2, "m": 2})
 
 
 def test_given_inputs_leave_more_laws() -> None:

@@ -15,7 +15,6 @@ from theorylab.derive.laws.closure import MAX_DEPTH, independent, lie_closure
 from theorylab.derive.laws.functions import AT_ZERO
 from theorylab.derive.laws.sparse import Poly, add, multiply, partials, value
 from theorylab.derive.laws.system import System
-from theorylab.errors import UnsupportedReading
 
 RANGE = 10_000
 LATTICE = 40
@@ -36,6 +35,7 @@ class Count:
 
     laws: polynomials in the coordinates, first those of the constants. count, bound: without the constants.
     words: brackets as words in the numbers of `system.fields`. depth: the longest bracket tried.
+    rational: whether all functions have rational values at the point; without, the bound is numeric evidence only.
     """
 
     system: System
@@ -48,6 +48,7 @@ class Count:
     solutions: int = 0
     cell: Cell | None = None
     interrupted: bool = False
+    rational: bool = True
 
 
 def count_laws(
@@ -65,7 +66,7 @@ def count_laws(
     exact: the system with functions of inputs kept, which laws of Taylor polynomials are checked on.
     """
     rng = rng or random.Random(0)
-    point, values = _point(system, cell, rng)
+    point, values, rational = _point(system, cell, rng)
     fixed = len(system.formulas.constants)
     ansatz = Ansatz(system.dimension, degree, system.dimension - 1 if system.clock is not None else None)
     found: list[Poly] = []
@@ -89,7 +90,17 @@ def count_laws(
             interrupted = True
     bound = system.dimension - len(words) - fixed
     return Count(
-        system, tuple(laws), len(laws) - fixed, bound, words, point, depth, len(found) - fixed, cell, interrupted
+        system,
+        tuple(laws),
+        len(laws) - fixed,
+        bound,
+        words,
+        point,
+        depth,
+        len(found) - fixed,
+        cell,
+        interrupted,
+        rational,
     )
 
 
@@ -103,14 +114,15 @@ def _holds(law: Poly, system: System) -> bool:
     return True
 
 
-def _point(system: System, cell: Cell | None, rng: random.Random) -> tuple[tuple[Fraction, ...], list[Fraction]]:
-    """Rational coordinates at which all functions are rational, and their values."""
+def _point(system: System, cell: Cell | None, rng: random.Random) -> tuple[tuple[Fraction, ...], list[Fraction], bool]:
+    """Rational coordinates at which all functions are rational, and their values; any values where none is found."""
+    point: list[Fraction] = []
     for _ in range(POINTS):
         point = [Fraction(rng.randint(2, RANGE)) for _ in system.names]
         if cell is not None:
             point[: len(cell.at)] = cell.at
         if system.functions is None:
-            return tuple(point), []
+            return tuple(point), [], True
         for function, u in system.functions.letters:
             own = sorted({n for m in u for n in m if n < system.dimension})
             if function in AT_ZERO:
@@ -121,8 +133,9 @@ def _point(system: System, cell: Cell | None, rng: random.Random) -> tuple[tuple
                     point[k] = v
         values = system.functions.point_values(point)
         if values is not None:
-            return tuple(point), values
-    raise UnsupportedReading("no point was found at which all functions of the parameters are rational")
+            return tuple(point), values, True
+    letters = system.functions.letters if system.functions is not None else []
+    return tuple(point), [Fraction(rng.randint(2, RANGE)) for _ in letters], False
 
 
 def _rational_sphere(count: int, rng: random.Random) -> list[Fraction]:

@@ -22,6 +22,7 @@ EQUATIONS: dict[str, tuple[tuple[str, ...], tuple[Poly, ...]]] = {
     "sin": (("sin", "cos"), ({(1,): 1}, {(0,): -1})),
     "cos": (("sin", "cos"), ({(1,): 1}, {(0,): -1})),
     "inv": (("inv",), ({(0, 0): -1},)),
+    "log": (("log", "inv"), ({(1,): 1}, {(1, 1): -1})),
     "rsqrt": (("rsqrt",), ({(0, 0, 0): Fraction(-1, 2)},)),
 }
 """For each function the functions that its derivatives are polynomials in, and their derivatives in these."""
@@ -179,5 +180,7 @@ def exact_value(function: str, u: Fraction) -> Fraction | None:
         return Fraction(AT_ZERO[function]) if u == 0 else None
     if function == "inv":
         return 1 / u if u else None
+    if function == "log":
+        return Fraction(0) if u == 1 else None
     root = Fraction(isqrt(abs(u.numerator)), isqrt(u.denominator))
     return 1 / root if u > 0 and root * root == u else None

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import combinations
+from itertools import combinations, product
 from math import prod
 from typing import Any
 
-from theorylab.derive.laws.sparse import Coefficient, Poly
+from theorylab.derive.laws.sparse import Coefficient, Poly, accumulate, scale
 
 Index = tuple[int, ...]
 Letter = tuple[str, Index]
@@ -32,7 +32,9 @@ class Kind:
         """The index with a colon for each summed axis; nothing where all are summed."""
         if len(self.summed) == self.axes:
             return ""
-        return "[" + ",".join(":" if a in self.summed else letter for a in range(self.axes)) + "]"
+        kept = [a for a in range(self.axes) if a not in self.summed]
+        names = dict(zip(kept, [*"ghi"[3 - len(kept) + 1 :], letter] if len(kept) > 1 else [letter], strict=False))
+        return "[" + ",".join(names.get(a, ":") for a in range(self.axes)) + "]"
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,39 @@ class Reader:
             key = (tuple((p.coefficient, p.kind) for p in ordered), max(sizes, default=0), half is not None)
             found.setdefault(key, []).append(entry)
         families = [Family(parts, tuple(sorted(e)), size, odd) for (parts, size, odd), e in found.items()]
-        return families, rest
+        return [self._with_diagonal(family, rest) for family in families], rest
+
+    def _with_diagonal(self, family: Family, rest: list[Poly]) -> Family:
+        """The family with those diagonal entries among the other laws in which squares have cancelled."""
+        if not family.matrix or family.antisymmetric or any(len(i) != 1 for e in family.entries for i in e):
+            return family
+        entries = list(family.entries)
+        for j in range(family.size):
+            diagonal = ((j,), (j,))
+            law = self._entry(family, diagonal)
+            same = [p for p in rest if law and diagonal not in entries and p in (law, scale(law, -1))]
+            if same:
+                rest.remove(same[0])
+                entries.append(diagonal)
+        return replace(family, entries=tuple(sorted(entries)))
+
+    def _entry(self, family: Family, entry: tuple[Index, ...]) -> Poly:
+        """One entry of a matrix family of arrays as a polynomial."""
+        numbers = {letter: n for n, letter in enumerate(self.letters)}
+        total: Poly = {}
+        for c, kind in family.parts:
+            if len(kind.arrays) != 2:
+                return {}
+            shape = self.shapes[kind.arrays[0]]
+            for inner in product(*(range(shape[a]) for a in kind.summed)):
+                places = dict(zip(kind.summed, inner, strict=True))
+                factors = [
+                    (array, tuple(places.get(a, kept[0]) for a in range(kind.axes)))
+                    for array, kept in zip(kind.arrays, entry, strict=True)
+                ]
+                letters = [numbers[f] for f in factors] + [numbers[e, ()] for e in kind.extra]
+                accumulate(total, {tuple(sorted(letters)): c})
+        return total
 
     def _position(self, array: str) -> int:
         return list(self.shapes).index(array)

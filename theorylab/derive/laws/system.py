@@ -20,9 +20,10 @@ from theorylab.derive.laws.functions import Functions
 from theorylab.derive.laws.sparse import INPUT, Monomial, Poly
 from theorylab.errors import InputError, UnsupportedReading
 from theorylab.flow import FirstOrder, SecondOrder
+from theorylab.loss import softmax_cross_entropy
 from theorylab.readings import expression as ex
 from theorylab.readings.exact import Exact, entry_name
-from theorylab.readings.letters import Dims, maker, resolve
+from theorylab.readings.letters import TIME, Dims, maker, resolve
 from theorylab.readings.namespace import Case, Namespace
 
 GATES = ("step", "sign")
@@ -130,14 +131,19 @@ def slope_name(name: str) -> str:
 def formulas(flow: FirstOrder | SecondOrder, dims: Dims) -> Formulas:
     """The flow as expressions at the sizes `dims`, on one arbitrary input or on the data that it has."""
     make = maker(dims)
+    flow = replace(flow, integrals={})
     base = flow.base if isinstance(flow, SecondOrder) else flow
     one = maker({**dims, "n": 1})
     values = {n: one(n, v.shape, v.sign) for n, v in flow.variables({**dims, "n": 1}).items()}
     initial = {n: make(f"init.{n}", shape, "any") for n, shape in flow.state.items()}
     case = flow.setting.case(values, initial)
     state = {n: make(n, shape, "any") for n, shape in flow.state.items()}
-    p, c = flow.view(state, case, make("t", (), "any"))
+    p, c = flow.view(state, case, make(TIME, (), "any"))
     output: Exact = base.outputs(p if base is flow else flow.parameters(p), c)  # type: ignore[union-attr]
+    premises: tuple[str, ...] = ()
+    if base.loss is softmax_cross_entropy:
+        output = output[..., :-1, :] - output[..., -1:, :]
+        premises = ("the derivative of the loss by the outputs sums to 0: outputs are relative to the last one",)
     slopes = {n: make(slope_name(n), shape, "any") for n, shape in base.state.items()}
     probe = _Probe(**{f.name: getattr(base, f.name) for f in fields(base)}, slopes=slopes)
     moved = replace(flow, base=probe) if isinstance(flow, SecondOrder) else probe
@@ -149,9 +155,11 @@ def formulas(flow: FirstOrder | SecondOrder, dims: Dims) -> Formulas:
     slope_names = {slope_name(n) for n in names}
     _refuse(ex.variables([*velocity, *outputs]), "init.", "an initial value")
     _refuse(ex.variables([*velocity, *outputs]), "r", "the loss")
+    if TIME in ex.variables([*velocity, *outputs]):
+        raise UnsupportedReading("a rate depends on the time")
     extra = sorted(ex.variables(velocity) - slope_names - set(names))
     notes: tuple[str, ...] = ()
-    velocity, extra, notes = _unit_of_time(velocity, extra, slope_names)
+    velocity, extra, notes = _unit_of_time(velocity, extra, slope_names, base is not flow)
     inputs = sorted(ex.variables(outputs) - set(names) - set(extra), key=_natural)
     return Formulas(
         coordinates=(*names, *extra),
@@ -162,7 +170,7 @@ def formulas(flow: FirstOrder | SecondOrder, dims: Dims) -> Formulas:
         velocity=(*velocity, *(ex.ZERO for _ in extra)),
         shapes=shapes,
         moved_arrays=len(base.state),
-        notes=notes,
+        notes=(*premises, *notes),
     )
 
 
@@ -180,16 +188,21 @@ def _refuse(names: set[str], start: str, what: str) -> None:
 
 
 def _unit_of_time(
-    velocity: list[ex.Expression], extra: list[str], slopes: set[str]
+    velocity: list[ex.Expression], extra: list[str], slopes: set[str], second_order: bool
 ) -> tuple[list[ex.Expression], list[str], tuple[str, ...]]:
-    """A rate that multiplies the whole drift is put to 1: gradients are arbitrary, so this chooses a unit of time."""
+    """A rate of the whole drift, or the friction of a flow with momentum, is put to 1 by the choice of a unit of time.
+
+    Gradients are arbitrary, so only the drift sets a scale of time; velocities then have that unit too.
+    """
     drift = ex.substitute(velocity, dict.fromkeys(slopes, ex.ZERO))
     numbers = {n: i for i, n in enumerate(sorted(ex.variables(drift)))}
     parts = ex.evaluate(drift, lambda n: sparse.letter(numbers[n]), sparse.Polynomials())
+    moved = parts[len(parts) // 2 :] if second_order else parts
     for name in extra:
-        if name in numbers and all(m.count(numbers[name]) == 1 for p in parts for m in p):
-            gradient = ex.substitute(velocity, {name: ex.ZERO})
-            if name not in ex.variables(gradient) and any(parts):
+        gradient = ex.substitute(velocity, {name: ex.ZERO})
+        if name in numbers and name not in ex.variables(gradient):
+            counts = {m.count(numbers[name]) for p in moved for m in p}
+            if counts == {1}:
                 changed = ex.substitute(velocity, {name: ex.ONE})
                 return changed, [n for n in extra if n != name], (f"time in units of 1/{name}",)
     return velocity, extra, ()
