@@ -53,7 +53,7 @@ ROCK4 = Stabilised(
     embedded_order=3,
     zeros=_ZEROS,
     nodes=(1 / 3, 2 / 3),
-    estimate=0.003,
+    estimate=0.01,
     citation="A. Abdulle, Fourth order Chebyshev methods with recurrence relation, SIAM J. Sci. Comput. 23 (2002), "
     "2041-2054; recomputed from the definition there",
 )
