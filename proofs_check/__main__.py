@@ -14,7 +14,7 @@ from .document import MAX_BYTES
 from .kernel import check
 from .outcome import Outcome
 
-MEMORY = 4 * 2**30
+MEMORY = 500 * 2**20
 USAGE = "usage: python -S -m proofs_check [--json] FILE..."
 
 
@@ -24,7 +24,6 @@ def main(arguments: list[str]) -> int:
     if not paths or any(path.startswith("-") for path in paths):
         print(USAGE, file=sys.stderr)
         return 2
-    _limit_memory()
     answers: list[tuple[str, Outcome]] = []
     unreadable = False
     for path in paths:
@@ -64,4 +63,5 @@ def _limit_memory() -> None:
 
 
 if __name__ == "__main__":
+    _limit_memory()
     sys.exit(main(sys.argv[1:]))

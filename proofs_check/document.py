@@ -20,8 +20,8 @@ MAX_DEPTH = 32
 MAX_STRING = 4096
 MAX_DIGITS = 4000
 MAX_EXPONENT = 64
-MAX_WORK = 60_000_000
-MAX_SECONDS = 120.0
+MAX_WORK = 12_000_000
+MAX_SECONDS = 60.0
 
 DOCUMENT_KEYS = ("format", "rule", "claim", "scope", "premises", "statement", "proof", "seal")
 RATIONAL = re.compile(r"-?(0|[1-9][0-9]*)(/[1-9][0-9]*)?\Z", re.ASCII)
