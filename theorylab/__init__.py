@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from theorylab import draw as init
     from theorylab.claims import (
         Conjugate,
+        Enclosed,
         Evolution,
         Fails,
         Identity,
@@ -59,6 +60,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "measures": ("theorylab.measures", None),
     "ops": ("theorylab.ops", None),
     "Conjugate": ("theorylab.claims", "Conjugate"),
+    "Enclosed": ("theorylab.claims", "Enclosed"),
     "Evolution": ("theorylab.claims", "Evolution"),
     "Fails": ("theorylab.claims", "Fails"),
     "Identity": ("theorylab.claims", "Identity"),
@@ -96,6 +98,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
 
 __all__ = [
     "Conjugate",
+    "Enclosed",
     "Evidence",
     "Evolution",
     "Fails",
@@ -124,8 +127,8 @@ __all__ = [
     "converged",
     "discover",
     "draw",
-    "event",
     "enclose",
+    "event",
     "falsify",
     "init",
     "loss",

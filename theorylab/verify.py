@@ -14,7 +14,9 @@ from theorylab.certificate.domain import conditions
 from theorylab.certificate.identity import statement
 from theorylab.certificate.kernel import Ruling, check
 from theorylab.claims.base import Claim, Goal, Test
+from theorylab.claims.enclosed import Enclosed
 from theorylab.claims.negative import Fails, Theorem
+from theorylab.coq_tier import compiled, require_coq
 from theorylab.derive.mirror import behind
 from theorylab.derive.prove import Attempt, prove
 from theorylab.derive.steps import derivation
@@ -42,12 +44,14 @@ def verify(
     seed: int = 0,
     device: str | None = None,
     out: str | Path | None = None,
+    coq: bool = False,
     progress: Progress | None = None,
 ) -> Verdict:
     """Prove, simulate and attack a claim, and judge the evidence.
 
     dims: sizes for the runs and the search (small defaults). trials: cases for the tests. out: folder under which the
-    certificate is written. Raises InputError for bad input and InternalError where two engines disagree.
+    certificate is written. coq: compile proofs in Coq too, seconds each. Raises InputError for bad input and
+    InternalError where two engines disagree.
     """
     if not isinstance(claim, Claim):
         raise InputError(f"verify got {type(claim).__name__}; expected a claim, such as tl.Invariant(flow, quantity)")
@@ -55,6 +59,8 @@ def verify(
         raise InputError(f"trials is {trials!r}; expected a positive integer")
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64:
         raise InputError(f"seed is {seed!r}; expected an integer from 0 to 2^64 - 1")
+    if coq:
+        require_coq()
     folder = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="theorylab-"))
     tell: Progress = progress or (lambda text: None)
     options: dict[str, Any] = {
@@ -63,6 +69,7 @@ def verify(
         "seed": seed,
         "device": device,
         "out": folder,
+        "coq": coq,
         "progress": tell,
     }
     if isinstance(claim, Fails):
@@ -73,7 +80,15 @@ def verify(
         from theorylab.negative import verify_chain
 
         return verify_chain(claim, verify, options)
-    return _verify(claim, dims, trials, seed, device, folder, tell)
+    if isinstance(claim, Enclosed):
+        from theorylab.enclosed import verify_enclosed
+
+        return verify_enclosed(claim, options)
+    verdict = _verify(claim, dims, trials, seed, device, folder, tell)
+    if coq:
+        tell("compiling in Coq")
+        verdict = compiled(verdict)
+    return verdict
 
 
 def _verify(

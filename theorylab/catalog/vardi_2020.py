@@ -112,6 +112,27 @@ below_zero = tl.Inequality(
     settle=_settle,
 )
 
+# What the theorem says of s for gamma = 1, 2, 5, and other exact data sets of the family.
+_enclosed = {"1": ("-0.045", "-0.035"), "2": ("-0.12", "-0.1"), "5": ("-0.22", "-0.2"), "355/113": ("-0.168", "-0.167"),
+             "1/2": ("-0.012", "-0.011"), "20": ("-0.231", "-0.23")}  # fmt: skip
+enclosed = [
+    tl.Enclosed(
+        family,
+        lambda p: p.w[2],
+        Fraction(low),
+        Fraction(high),
+        at={"gamma": Fraction(gamma), "alpha": 1},
+        zeros=lambda p, c: dot(samples(c)[:, 2], p.w),
+        name=f"enclosed-gamma-{gamma}",
+        title=f"gamma = {gamma}: s is in ({low}, {high}), and the third sample changes its sign exactly once",
+        statement=rf"\gamma = {gamma}: \quad s(\gamma) \in ({low}, {high})",
+        source=_theorem_3,
+        expect="proved",
+        settle=_settle,
+    )
+    for gamma, (low, high) in _enclosed.items()
+]
+
 # --- its zero-loss points ---------------------------------------------------------------------------------------------
 
 ray = tl.Setting(
@@ -436,6 +457,15 @@ def largest(*entries):
 
 
 controls = [
+    enclosed[0].but(
+        low=Fraction("-0.12"),
+        high=Fraction("-0.1"),
+        name="enclosed-gamma-1-as-for-2",
+        title="gamma = 1: s is in (-0.12, -0.1)",
+    ),
+    enclosed[2].but(
+        low=Fraction(-1), high=Fraction(0), count=0, name="enclosed-no-switch", title="gamma = 5: no sign changes"
+    ),
     limit.but(
         value=least,
         name="limit-of-least-norm",

@@ -1,6 +1,7 @@
 """Statements: what is claimed of a setting, a flow or a scheme."""
 
 from theorylab.claims.base import Claim, Source, Test, paper
+from theorylab.claims.enclosed import Enclosed
 from theorylab.claims.evolution import Conjugate, Evolution, Invariant, Trajectory
 from theorylab.claims.identity import Identity, Inequality
 from theorylab.claims.limit import Limit, argmin
@@ -13,6 +14,7 @@ from theorylab.claims.witnesses import NoFunctional
 __all__ = [
     "Claim",
     "Conjugate",
+    "Enclosed",
     "Evolution",
     "Fails",
     "Identity",

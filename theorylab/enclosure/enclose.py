@@ -13,12 +13,13 @@ from theorylab.certificate import document
 from theorylab.certificate import enclosure as written
 from theorylab.certificate.enclosure import Bounded, Switches
 from theorylab.certificate.kernel import check
+from theorylab.claims.enclosed import Enclosed
 from theorylab.derive.world import World
 from theorylab.enclosure.balls import high, low, precision
 from theorylab.enclosure.problem import NotEnclosed, Problem, problem
 from theorylab.enclosure.steps import SLACK, Event, Path
 from theorylab.enclosure.tail import Tail, linear, tail
-from theorylab.errors import InputError, UnsupportedReading
+from theorylab.errors import InputError, InternalError, UnsupportedReading
 from theorylab.flow import Flow
 from theorylab.readings import polynomial as po
 from theorylab.readings.array import number
@@ -71,6 +72,7 @@ class Enclosure:
     zeros: tuple[Crossing, ...] = ()
     steps: int = 0
     scope: str = ""
+    premises: tuple[str, ...] = ()
     certificate: FilePath | None = None
     hash: str = ""
 
@@ -115,10 +117,37 @@ def enclose(
     stops = sorted({_time(t, "a time") for t in times} | (set() if end is None else {end}))
     if end is not None and stops[-1] > end:
         raise InputError(f"a time is {stops[-1]}; expected at most t_end, which is {end}")
-    try:
-        return _enclose(flow, quantity, zeros, dict(case or {}), dims, stops, end, Fraction(width), out)
-    except (NotEnclosed, UnsupportedReading) as reason:
-        return Enclosure(False, f"not enclosed: {reason}")
+    folder = FilePath(out) if out is not None else FilePath(tempfile.mkdtemp(prefix="theorylab-"))
+    wanted = Wanted(stops, end, Fraction(width), folder / "certificates" / "enclosure.json")
+    sizes = complete_dims(sorted(flow.sizes), dims, flow.fixed_sizes)
+    return _enclose(flow, quantity, zeros, dict(case or {}), sizes, wanted)
+
+
+def enclose_claim(claim: Enclosed, dims: Mapping[str, int] | None, file: FilePath) -> tuple[Enclosure, dict[str, int]]:
+    """The enclosure that decides a claim, with the claim's own bounds in the certificate where they hold; the sizes."""
+    flow = claim.subject
+    wanted = Wanted(
+        () if claim.time is None else (claim.time,), claim.time, (claim.high - claim.low) / 64, file, claim.id,
+        claim.premises, (claim.low, claim.high),
+    )  # fmt: skip
+    sizes = complete_dims(sorted(flow.sizes), dims, flow.fixed_sizes)
+    return _enclose(flow, claim.quantity, claim.zeros, claim.at, sizes, wanted), sizes
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The times, how wide the bounds may be, and what the certificate is to be called and to say.
+
+    end: None for the limit. within: bounds that the certificate is to state, if they hold.
+    """
+
+    stops: Sequence[Fraction]
+    end: Fraction | None
+    width: Fraction
+    file: FilePath
+    claim: str = "enclosure"
+    premises: Sequence[str] = ()
+    within: tuple[Fraction, Fraction] | None = None
 
 
 def _time(value: Any, what: str) -> Fraction:
@@ -133,31 +162,38 @@ def _enclose(
     quantity: Formula,
     zeros: Formula | None,
     case: Mapping[str, Any],
-    dims: Mapping[str, int] | None,
-    stops: Sequence[Fraction],
-    end: Fraction | None,
-    width: Fraction,
-    out: str | FilePath | None,
+    dims: Mapping[str, int],
+    wanted: Wanted,
 ) -> Enclosure:
-    world = World(flow, complete_dims(sorted(flow.sizes), dims, flow.fixed_sizes))
-    formulas = [c.entry for c in world.components(world.evaluate(quantity))]
-    watched = [c.entry for c in world.components(world.evaluate(zeros))] if zeros is not None else []
-    if len(watched) > 1:
-        raise InputError(f"the formula whose zeros are wanted has {len(watched)} entries; expected a scalar")
-    given = problem(flow, world.dims or {}, case, [*formulas, *(po.atom("step", p) for p in watched)], world)
+    try:
+        world = World(flow, dims)
+        formulas = [c.entry for c in world.components(world.evaluate(quantity))]
+        watched = [c.entry for c in world.components(world.evaluate(zeros))] if zeros is not None else []
+        if len(watched) > 1:
+            raise InputError(f"the formula whose zeros are wanted has {len(watched)} entries; expected a scalar")
+        given = problem(flow, dims, case, [*formulas, *(po.atom("step", p) for p in watched)], world)
+        return _solved(given, formulas, watched, wanted)
+    except (NotEnclosed, UnsupportedReading) as reason:
+        return Enclosure(False, f"not enclosed: {reason}")
+
+
+def _solved(
+    given: Problem, formulas: Sequence[po.Polynomial], watched: Sequence[po.Polynomial], wanted: Wanted
+) -> Enclosure:
+    """Follow the flow with more and more digits, until the bounds are narrow enough."""
     if len(given.state) > MAX_STATE:
         raise NotEnclosed(f"the state has {len(given.state)} entries, at most {MAX_STATE} are followed")
     reason = NotEnclosed("no precision was tried")
     for bits in PRECISIONS:
         with precision(bits):
             try:
-                path, rest, found = _followed(given, bits, stops, end, formulas)
+                path, rest, found = _followed(given, bits, wanted.stops, wanted.end, formulas)
             except NotEnclosed as failure:
                 reason = failure
                 continue
-        bounds = [_rounded(b, width) for b in found]
-        if all(SLACK * b.width <= width for b in found):
-            return _certified(given, path, rest, bounds, formulas, watched, stops, end, out)
+        if all(SLACK * b.width <= wanted.width for b in found):
+            bounds = [_rounded(b, wanted.width) for b in found]
+            return _certified(given, path, rest, bounds, formulas, watched, wanted)
         reason = NotEnclosed(f"the balls are {float(max(b.width for b in found)):.1e} wide at the end")
     raise reason
 
@@ -202,29 +238,29 @@ def _certified(
     bounds: Sequence[Bounds],
     formulas: Sequence[po.Polynomial],
     watched: Sequence[po.Polynomial],
-    stops: Sequence[Fraction],
-    end: Fraction | None,
-    out: str | FilePath | None,
+    wanted: Wanted,
 ) -> Enclosure:
-    count = len(formulas)
-    goals: list[Bounded | Switches] = [
-        Bounded(f"entry_{n % count}_{n // count}", formulas[n % count], b.at, b.low, b.high)
-        for n, b in enumerate(bounds)
-    ]
+    """Write the certificate and have the checker replay it; without its word nothing is enclosed."""
+    count, goals = len(formulas), list[Bounded | Switches]()
+    for n, b in enumerate(bounds):
+        low, high = b.low, b.high
+        if wanted.within is not None and wanted.within[0] <= low and high <= wanted.within[1]:
+            low, high = wanted.within
+        goals.append(Bounded(f"entry_{n % count}_{n // count}", formulas[n % count], b.at, low, high))
     zeros: list[Event] = []
     for p in watched:
         (gate,) = po.atom("step", p).symbols()
-        number_of_gate = given.gates.index(gate)
-        zeros = [e for e in path.events if e.gate == number_of_gate]
-        goals.append(Switches("zeros", p, end, tuple(zeros)))
+        zeros = [e for e in path.events if e.gate == given.gates.index(gate)]
+        goals.append(Switches("zeros", p, wanted.end, tuple(zeros)))
     body = written.body(given, goals, path.steps, rest, path.bits, path.order)
-    sealed = document.seal(claim="enclosure", premises=(), **body)
-    folder = FilePath(out) if out is not None else FilePath(tempfile.mkdtemp(prefix="theorylab-"))
-    file = document.write(sealed, folder / "certificates" / "enclosure.json")
+    sealed = document.seal(claim=wanted.claim, premises=wanted.premises, **body)
+    file = document.write(sealed, wanted.file)
     (ruling,) = check([file])
     if not ruling.accepted:
         file.unlink()
         return Enclosure(False, f"not enclosed: the checker rejected the certificate ({ruling.reason})")
+    if ruling.statement_hash != document.statement_hash(sealed):
+        raise InternalError("the checker accepted another statement than the one of the enclosure")
     return Enclosure(
         True,
         bounds=tuple(bounds),
@@ -232,6 +268,7 @@ def _certified(
         zeros=tuple(_crossing(given, e) for e in zeros),
         steps=len(path.steps),
         scope=ruling.scope,
+        premises=ruling.domain,
         certificate=file,
         hash=str(sealed["seal"]),
     )
