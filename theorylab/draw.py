@@ -105,12 +105,6 @@ def one_of(*values: float) -> Draw:
     return Draw("one_of", values=tuple(map(float, values)))
 
 
-def constant(value: float) -> Draw:
-    return Draw("constant", float(value), float(value))
-
-
-def orthogonal() -> Draw:
-    """A Haar random orthogonal matrix."""
 def ladder(first: float, last: float, points: int = 8) -> Draw:
     """Positive values from `first` to `last` at equal ratios, for a variable that is walked to its limit (to=...)."""
     if not (np.isfinite([first, last]).all() and first > 0 and last > 0 and first != last):
@@ -120,6 +114,12 @@ def ladder(first: float, last: float, points: int = 8) -> Draw:
     return Draw("ladder", float(first), float(last), tuple(np.geomspace(first, last, points).tolist()))
 
 
+def constant(value: float) -> Draw:
+    return Draw("constant", float(value), float(value))
+
+
+def orthogonal() -> Draw:
+    """A Haar random orthogonal matrix."""
     return Draw("orthogonal")
 
 

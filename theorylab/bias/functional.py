@@ -55,7 +55,10 @@ class Functional:
         return replace(self, constraint=constraint)
 
     def dual_residual(self, b: Any, c: Any) -> Any:
-        """The gap at b in units of the size of f(b), a scalar: zero exactly at minimisers. b: (d,) or a matrix."""
+        """The gap at b in units of the size of f(b), a scalar: zero exactly at minimisers. b: (d,) or a matrix.
+
+        Over margins it is nan where b has none, as a limit of the direction is claimed for separated labels only.
+        """
         over = self.constraint
         given = [b, over.x(c), *([over.y(c)] if over.margins else []), *(p(c) for p in self.parameters)]
         return per_ensemble(self._gaps, *given, what=f"a dual certificate of {self.name}")
@@ -72,6 +75,8 @@ class Functional:
     def _gap(self, b: np.ndarray, x: np.ndarray, *rest: np.ndarray) -> float:
         labels, parameters = (rest[0].reshape(-1), rest[1:]) if self.constraint.margins else (None, rest)
         if not (np.isfinite(b).all() and np.isfinite(x).all()):
+            return float("nan")
+        if labels is not None and (labels * (stretched(x, b.shape).T @ b.reshape(-1))).min() <= 0:
             return float("nan")
         return self.certificate(b, x, labels, parameters=parameters).gap
 

@@ -114,13 +114,14 @@ class Slope:
 
     variable: one of the setting, or "t". ladder: its values, on their way to the limit. exponent(c): what the local
     slope of log|observation| against log(variable) is to tend to (or to at least, at most); None where the observation
-    is only to tend to zero.
+    is only to tend to zero. vanishing(p, c): what has to vanish in a run for the run to count.
     """
 
     variable: str
     ladder: tuple[float, ...]
     exponent: Formula | None = None
     sense: Sense = "=="
+    vanishing: Formula | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -86,7 +86,11 @@ class Limit(Claim):
         if own:
             return own
         if isinstance(self.value, Minimiser):
-            return ("the direction converges",) if self.value.margins else ("the limit exists and has zero loss",)
+            return (
+                ("the direction converges and separates the labels",)
+                if self.value.margins
+                else ("the limit exists and has zero loss",)
+            )
         return ("the limit exists",)
 
     def goals(self) -> Sequence[Goal]:
@@ -98,6 +102,13 @@ class Limit(Claim):
             return [self._asymptotic("t", "run")]
         tests = [self._zero_loss()] if isinstance(self.value, Minimiser) else []
         return [*tests, self._exact() if variable is None else self._asymptotic(variable, "end")]
+
+    @property
+    def _loss(self) -> Formula | None:
+        """The loss, where it is presupposed to vanish and the flow has one."""
+        known = type(self.subject).objective is not Flow.objective
+        presupposed = isinstance(self.value, Minimiser) and not self.value.margins
+        return (lambda p, c: self.subject.objective(p, c)) if known and presupposed else None
 
     def _zero_loss(self) -> Test:
         return Test(
@@ -153,6 +164,6 @@ class Limit(Claim):
             where=where,
             subject=self.subject,
             observe=relative,
-            slope=Slope(variable=variable, ladder=values),
+            slope=Slope(variable=variable, ladder=values, vanishing=self._loss),
             horizon=self.horizon if variable != "t" else None,
         )

@@ -43,14 +43,19 @@ _BITS = 2**53
 def confirm(
     claim: Claim, observations: Sequence[Observation], *, dims: Dims, seed: int = 0, device: str | None = None
 ) -> Hunt | None:
-    """A confirmed counterexample to what an exponent or a mean was observed to contradict, or None."""
+    """A confirmed counterexample to a claim about an exponent or a mean, or None.
+
+    Exponents are looked for among simple cases, whatever random ones have shown; a mean is drawn again where the first
+    sample excludes it.
+    """
     for o in observations:
-        if o.agrees is not False or o.test.premise:
-            continue
-        if o.test.kind == "slope":
-            return _slopes(claim, o.test, dims, seed, device)
-        if o.test.kind == "mean":
-            return _mean(claim, o, dims, seed, device)
+        found: Hunt | None = None
+        if o.test.kind == "slope" and not o.test.premise:
+            found = _slopes(claim, o.test, dims, seed, device)
+        elif o.test.kind == "mean" and o.agrees is False:
+            found = _mean(claim, o, dims, seed, device)
+        if found is not None:
+            return found
     return None
 
 
@@ -130,9 +135,11 @@ class Ladders:
     def _move(self, columns: dict[str, np.ndarray], copies: int) -> None:
         names = [(b, e) for b in self.code.blocks for e in b.entry_names() if not b.discrete]
         noise = words(1, 3, 0, copies, max(len(names), 1))
-        for (_, name), column in zip(names, noise.T, strict=False):
-            offset = ((column >> np.uint64(11)).astype(np.float64) / _BITS * 2 - 1) * 1e-3
-            columns[name] = columns[name] * (1 + offset * (np.arange(copies) > 0))
+        for (b, name), column in zip(names, noise.T, strict=False):
+            low, high = float(b.floats.min()), float(b.floats.max())
+            offset = ((column >> np.uint64(11)).astype(np.float64) / _BITS * 2 - 1) * 1e-2 * (np.arange(copies) > 0)
+            near = columns[name] + offset
+            columns[name] = np.where((low <= near) & (near <= high), near, columns[name] - offset)
 
     def written(self, code: Code) -> dict[str, Any]:
         point = self.code.exact(code)

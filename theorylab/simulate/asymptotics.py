@@ -16,7 +16,7 @@ import numpy as np
 
 Outcome = Literal["for", "against", "open", "zero"]
 
-RESOLVED = 30.0
+RESOLVED = 300.0
 """A value counts if it is so many times its error."""
 
 POINTS = 4

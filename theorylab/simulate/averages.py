@@ -80,12 +80,10 @@ def sample(
             centre = claimed[:, k]
             constant = bool((centre == centre[0]).all())
             share = float(centre[0]) if constant else float(np.nanmean(centre))
-            shown = (
-                interval(quantity[:, k], level, asked.values) if constant else interval(quantity[:, k] - centre, level)
-            )
-            offset = share if constant else 0.0
-            moved = Interval(shown.low - offset, shown.high - offset, shown.mean - offset, shown.rule, shown.doubt)
             margin = abs(share) / 100 if asked.margin is None else asked.margin
+            offset, samples = (share, quantity[:, k]) if constant else (0.0, quantity[:, k] - centre)
+            shown = interval(samples, level, asked.values if constant else None, margin)
+            moved = Interval(shown.low - offset, shown.high - offset, shown.mean - offset, shown.rule, shown.doubt)
             found.append(Group(fixed, moved, margin, share, k))
     return found
 

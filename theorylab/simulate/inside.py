@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -51,13 +52,14 @@ def end(flow: Flow, c: Case) -> Namespace:
     base = c if c.base is None else c.base
     start: dict[str, Any] = {}
     for name, variable in flow.initial().items():
-        draw = variable.draw
+        draw, known = variable.draw, base["init"][name] if "init" in base and name in base["init"] else None
         if variable.definition is not None:
             start[name] = variable.definition(base)
         elif getattr(draw, "kind", "") == "constant":
-            start[name] = draw.a  # type: ignore[union-attr]
-        elif "init" in base and name in base["init"]:
-            start[name] = base["init"][name]
+            value = Fraction(draw.a)  # type: ignore[union-attr]
+            start[name] = value if known is None else known * 0 + value
+        elif known is not None:
+            start[name] = known
         else:
             raise InputError(
                 f"the case has no initial value of {name!r} for {flow.name!r}; expected it in the case, or as a "
@@ -153,7 +155,7 @@ def _state(flow: Flow, p: Mapping[str, Any], c: Case) -> tuple[dict[str, tuple[i
     """The shapes of the state, and the state as one vector."""
     shapes: dict[str, tuple[int, ...]] = {}
     parts: list[Any] = []
-    sizes: dict[str, int] = {}
+    sizes: dict[str, int] = dict(flow.fixed_sizes)
     for name, shape in flow.state.items():
         value = p[name]
         array = value if isinstance(value, Array) else None
@@ -170,6 +172,9 @@ def _state(flow: Flow, p: Mapping[str, Any], c: Case) -> tuple[dict[str, tuple[i
             sizes |= {s: n for s, n in zip(variable.sizes, c[name].shape, strict=False) if isinstance(s, str)}
     flat: list[Tensor] = []
     for (name, shape), part in zip(flow.state.items(), parts, strict=True):
+        missing = [s for s in shape if isinstance(s, str) and s not in sizes]
+        if missing:
+            raise InputError(f"no array of the case tells the size {missing[0]!r} of {name!r}; expected one that does")
         shapes[name] = tuple(s if isinstance(s, int) else sizes[s] for s in shape)
         tensor = part.data if isinstance(part, Numeric) else Numeric.constant(part).data
         flat.append(tensor.expand(shapes[name]).reshape(-1))

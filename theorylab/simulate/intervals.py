@@ -9,8 +9,8 @@ import numpy as np
 
 from theorylab.errors import InputError
 
-DOMINATES = 0.05
-"""A sample that carries this share of the variance makes Student's interval doubtful."""
+DOMINATES = 0.1
+"""A sample that carries this share of the variance makes Student's interval doubtful, and more than some normal ones do."""
 
 
 @dataclass(frozen=True)
@@ -28,17 +28,17 @@ class Interval:
         return (self.high - self.low) / 2
 
 
-def interval(samples: np.ndarray, level: float, values: Any = None) -> Interval:
+def interval(samples: np.ndarray, level: float, values: Any = None, within: float = 0.0) -> Interval:
     """An interval that contains the mean with probability `level`; samples (n,), those without a value being nan.
 
     values: "boolean" (Clopper and Pearson), a range (low, high) (Maurer and Pontil, COLT 2009, theorem 4, for both
     sides), or None (Student). Samples without a value count as either end of a range; without a range they make the
-    interval doubtful. Raises InputError for samples outside of what was stated.
+    interval doubtful. within: a distance from the mean at which a sample is not thought to dominate. Raises InputError for samples outside of what was stated.
     """
     known = samples[np.isfinite(samples)]
     missing = len(samples) - len(known)
     if values is None:
-        return _student(known, missing, level)
+        return _student(known, missing, level, within)
     low, high = (0.0, 1.0) if values == "boolean" else (float(values[0]), float(values[1]))
     if values == "boolean" and not np.isin(known, (0.0, 1.0)).all():
         raise InputError(f"a quantity that was stated to be boolean has the value {known[~np.isin(known, (0, 1))][0]}")
@@ -77,7 +77,7 @@ def bernstein(samples: np.ndarray, level: float, low: float, high: float) -> Int
     return Interval(max(mean - width, low), min(mean + width, high), mean, "empirical Bernstein")
 
 
-def _student(known: np.ndarray, missing: int, level: float) -> Interval:
+def _student(known: np.ndarray, missing: int, level: float, within: float) -> Interval:
     from scipy.stats import t
 
     if len(known) < 2:
@@ -90,7 +90,7 @@ def _student(known: np.ndarray, missing: int, level: float) -> Interval:
     doubt = ""
     if missing:
         doubt = f"{missing} of {missing + len(known)} samples have no value"
-    elif total > 0 and float(squares.max()) > DOMINATES * total and len(known) > 2 / DOMINATES:
+    elif float(squares.max()) > max(DOMINATES * total, 8 * np.log(len(known)) / len(known) * total, within**2):
         doubt = (
             f"one sample carries {float(squares.max()) / total:.0%} of the variance, so the mean is not nearly normal"
         )

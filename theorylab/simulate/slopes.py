@@ -32,6 +32,9 @@ ERROR = 3.0
 
 HORIZON = 1_000.0
 MAX_STEPS = 40_000
+SMALL_AT_THE_END, SMALL_ALONG_RUNS = 1e-6, 1e-2
+"""The share of its value at the start below which something counts as vanishing."""
+
 DECIDED = 0.8
 """The share of the cases that has to support a claim; one clear case is enough against it."""
 
@@ -224,33 +227,61 @@ def _tolerances(tighter: bool, options: Mapping[str, Any]) -> tuple[float, float
 
 
 def _at_end(
-    test: Test, dims: Dims, raw: Mapping[str, np.ndarray], device: str | None, options: dict[str, Any], tighter: bool,
+    test: Test,
+    dims: Dims,
+    raw: Mapping[str, np.ndarray],
+    device: str | None,
+    options: dict[str, Any],
+    tighter: bool,
     counts: Counter[str],
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Where runs converge, or at the horizon: the error is what a hundred times tighter tolerance changes."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where runs converge, or at the horizon of the test.
+
+    The error is what a hundred times tighter tolerance changes and, for a run that has not converged by the end, what
+    the last nine tenths of its time have changed.
+    """
     problem = Problem(_runnable(test), dims, raw, device)
     velocity = problem.compiled()
+    last = float(test.horizon or options.get("t_end", HORIZON))
     seen: list[np.ndarray] = []
-    done = torch.ones(problem.trials, dtype=torch.bool, device=problem.device)
+    moved = np.zeros(0)
     for tolerance in _tolerances(tighter, options):
         gtol = float(options.get("gtol", 1e-9)) * tolerance / TOLERANCES[1]
         solution = integrate(
-            velocity, problem.initial, t_end=float(test.horizon or options.get("t_end", HORIZON)), rtol=tolerance,
-            atol=float(options.get("atol", 1e-30)), until=None if test.horizon else Converged(gtol),
-            max_steps=int(options.get("max_steps", MAX_STEPS)), device=device,
-        )  # fmt: skip
-        done &= solution.status == (Status.T_END if test.horizon else Status.CONVERGED)
+            velocity,
+            problem.initial,
+            t_end=last,
+            rtol=tolerance,
+            atol=float(options.get("atol", 1e-30)),
+            until=None if test.horizon else Converged(gtol),
+            save=[last / 10],
+            max_steps=int(options.get("max_steps", MAX_STEPS)),
+            device=device,
+        )
         counts.update(solution.counts())
-        seen.append(_observed(problem, test, solution.t, solution.y))
-    lost = ~done.cpu().numpy()
-    seen[-1][lost] = np.nan
-    return np.abs(seen[-1]), ERROR * np.abs(seen[-1] - seen[-2]) + ROUND_OFF * np.abs(seen[-1])
+        shown = _observed(problem, test, solution.t, solution.y)
+        shown[(~solution.finished).cpu().numpy()] = np.nan
+        running = (solution.status == Status.T_END).cpu().numpy()[:, None]
+        assert solution.saved is not None
+        at = torch.full_like(solution.t, last / 10)
+        states = torch.where(torch.isfinite(solution.saved[:, 0]), solution.saved[:, 0], solution.y)
+        moved = np.where(running & (test.horizon is None), np.abs(shown - _observed(problem, test, at, states)), 0.0)
+        shown[_outside(problem, test, solution.t, solution.y)] = np.nan
+        seen.append(shown)
+    size = np.abs(seen[-1])
+    return size, ERROR * (np.abs(seen[-1] - seen[-2]) + moved) + ROUND_OFF * size
 
 
 def _along_runs(
-    test: Test, dims: Dims, raw: Mapping[str, np.ndarray], times: np.ndarray, device: str | None,
-    options: dict[str, Any], tighter: bool, counts: Counter[str],
-) -> list[tuple[np.ndarray, np.ndarray]]:  # fmt: skip
+    test: Test,
+    dims: Dims,
+    raw: Mapping[str, np.ndarray],
+    times: np.ndarray,
+    device: str | None,
+    options: dict[str, Any],
+    tighter: bool,
+    counts: Counter[str],
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """At the times of the ladder, along one run."""
     problem = Problem(_runnable(test), dims, raw, device)
     velocity = problem.compiled()
@@ -258,21 +289,42 @@ def _along_runs(
     seen: list[list[np.ndarray]] = []
     for tolerance in _tolerances(tighter, options):
         solution = integrate(
-            velocity, problem.initial, t_end=float(times.max()), rtol=tolerance,
-            atol=float(options.get("atol", tolerance * 1e-6)), save=torch.from_numpy(times[rows]).to(problem.device),
-            max_steps=int(options.get("max_steps", MAX_STEPS)), device=device,
-        )  # fmt: skip
+            velocity,
+            problem.initial,
+            t_end=float(times.max()),
+            rtol=tolerance,
+            atol=float(options.get("atol", tolerance * 1e-6)),
+            save=torch.from_numpy(times[rows]).to(problem.device),
+            max_steps=int(options.get("max_steps", MAX_STEPS)),
+            device=device,
+        )
         counts.update(solution.counts())
         assert solution.saved is not None
+        outside = _outside(problem, test, solution.t, solution.y)
         by_time: list[np.ndarray] = [np.zeros(0)] * len(times)
         for place, k in enumerate(rows):
             t = torch.full((problem.trials,), float(times[k]), dtype=torch.float64, device=problem.device)
             by_time[k] = _observed(problem, test, t, solution.saved[:, place])
+            by_time[k][outside] = np.nan
         seen.append(by_time)
     return [
         (np.abs(tight), ERROR * np.abs(tight - loose) + ROUND_OFF * np.abs(tight))
         for loose, tight in zip(*seen, strict=True)
     ]
+
+
+def _outside(problem: Problem, test: Test, t: Tensor, y: Tensor) -> np.ndarray:
+    """The runs that say nothing: they rest where they start, or what is presupposed to vanish has not, (B,) bool."""
+    rows = torch.arange(problem.trials, device=problem.device)
+    zero = torch.zeros(problem.trials, dtype=torch.float64, device=problem.device)
+    rests = torch.linalg.vector_norm(problem.field(zero, problem.initial, rows), dim=1) <= ROUND_OFF
+    vanishing = _asked(test).vanishing
+    if vanishing is not None:
+        before = problem.observe(vanishing, zero, problem.initial).abs().amax(1)
+        after = problem.observe(vanishing, t, y, ended=True).abs().amax(1)
+        share = SMALL_AT_THE_END if test.where == "end" else SMALL_ALONG_RUNS
+        rests |= ~(after <= share * before)
+    return rests.cpu().numpy()
 
 
 def _observed(problem: Problem, test: Test, t: Tensor, y: Tensor) -> np.ndarray:
