@@ -42,10 +42,10 @@ def stiff_decay(rates: Tensor, trials: int = 5, seed: int = 3) -> Problem:
         coordinates = (frames.mT @ start[:, :, None])[:, None, :, 0]
         return torch.exp(-t[:, None] * scaled[:, None]) * coordinates @ frames.mT
 
-    constants = {f"h{i}{j}": hessian[:, i, j].clone() for i in range(d) for j in range(d)}
+    constants = {f"h{i}{j}": hessian[:, i, j].clone() for i in range(d) for j in range(i, d)}
     return Problem(
         "stiff", lambda t, y, rows: -(hessian[rows] @ y[:, :, None])[:, :, 0], start, 10.0, exact,
-        lambda t, y, c: [-sum(c[f"h{i}{j}"] * y[j] for j in range(d)) for i in range(d)], constants,
+        lambda t, y, c: [-sum(c[f"h{min(i, j)}{max(i, j)}"] * y[j] for j in range(d)) for i in range(d)], constants,
     )  # fmt: skip
 
 
@@ -112,7 +112,8 @@ def test_one_step_is_the_stability_polynomial(method: str) -> None:
     run = integrate(problem.on("fused"), problem.initial, t_end=h, first_step=h, rtol=0.9, atol=1e300, method=method)
     assert set(run.stats.steps.tolist()) == {1}
     assert problem.constants is not None
-    hessian = torch.stack([problem.constants[f"h{i}{j}"] for i in range(3) for j in range(3)], 1).reshape(-1, 3, 3)
+    entries = [problem.constants[f"h{min(i, j)}{max(i, j)}"] for i in range(3) for j in range(3)]
+    hessian = torch.stack(entries, 1).reshape(-1, 3, 3)
     values, frames = torch.linalg.eigh(-h * hessian)
     for trial in range(3):
         z = values[trial].numpy()
@@ -255,7 +256,7 @@ def test_derivatives_freeze_the_gates_and_know_symmetry() -> None:
     found = derivatives(program)
     assert found.symmetric
     assert found.clock is None
-    written = found.jacobian()
+    written = found.jacobian
     assert written is not None
     values = {"y0": 2.0, "y1": 0.5, "y2": 1.0}
     entries = ex.evaluate(written, lambda n: np.float64(values[n]), _Numbers())
@@ -279,7 +280,13 @@ def test_a_large_jacobian_comes_from_products(symmetric: bool, monkeypatch: pyte
     runs = []
     for written in (6000, 0):
         monkeypatch.setattr(stiffness, "MAX_WRITTEN", written)
-        field = problem.on("fused")
+        one = torch.full((len(problem.initial),), 1.0).double()
+
+        def formula(t: Any, y: Any, c: Any, factor: str = f"one{written}") -> list[Any]:
+            assert problem.scalars is not None
+            return [rate * c[factor] for rate in problem.scalars(t, y, c)]
+
+        field = on("fused", formula, problem.initial.shape[1], {**(problem.constants or {}), f"one{written}": one})
         assert isinstance(field, Formula)
         held = (False,) * len(field.program.held)
         source = stiff_source(RODAS5P, Formulas(field.program, None, held, ()))

@@ -16,11 +16,12 @@ import torch
 from torch import Tensor
 
 from theorylab.readings import expression as ex
-from theorylab.simulate.compiler import build, compiler
+from theorylab.simulate.compiler import Libraries, build, compiler
 from theorylab.simulate.kernel.source import rows_source
 from theorylab.simulate.program import Program
 
 MAX_NODES = 20_000
+_libraries = Libraries()
 
 
 class Formula:
@@ -53,7 +54,7 @@ def compile_formula(
     program = Program.of(roots, state, gate)
     if program.nodes > MAX_NODES or not set(program.held) <= set(constants):
         return None
-    library = build(rows_source(program), ("-O1", "-march=native"))
+    library = _libraries.get(program, lambda: build(rows_source(program), ("-O1", "-march=native")))
     if library is None:
         return None
     entry = library.rows

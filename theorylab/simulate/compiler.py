@@ -13,14 +13,16 @@ import subprocess
 import sysconfig
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 # No multiplication is fused with an addition that the source does not fuse, so that vectors and scalars round alike.
 FLAGS = ("-fPIC", "-shared", "-ffp-contract=off", "-fno-math-errno")
 TIME_LIMIT = 120
+KEPT = 64
 
 # Seconds spent in the compiler by this process: the price of first calls.
 seconds_spent = 0.0
@@ -113,6 +115,22 @@ def _is_ours(library: Path) -> bool:
     except OSError:
         return False
     return stat.S_ISREG(state.st_mode) and state.st_uid == os.getuid() and not state.st_mode & 0o022
+
+
+class Libraries:
+    """Libraries that this process has built or found, by what they were made from; a failure is tried again."""
+
+    def __init__(self) -> None:
+        self._found: dict[Any, ctypes.CDLL] = {}
+
+    def get(self, key: Any, make: Callable[[], ctypes.CDLL | None]) -> ctypes.CDLL | None:
+        """The library for `key`, or what `make` returns."""
+        found = self._found.get(key)
+        if found is None and (found := make()) is not None:
+            if len(self._found) >= KEPT:
+                self._found.clear()
+            self._found[key] = found
+        return found
 
 
 def build(text: str, flags: Sequence[str]) -> ctypes.CDLL | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from theorylab.readings import expression as ex
 from theorylab.readings.letters import TIME
@@ -25,9 +26,15 @@ class Program:
 
     @classmethod
     def of(cls, roots: Sequence[ex.Expression], state: Sequence[str], gate: float) -> Program:
-        return cls(tuple(roots), tuple(state), tuple(sorted(ex.variables(roots) - set(state) - {TIME})), gate)
+        """The program, the same object for the same formulas, so that what was made of it is found again."""
+        return _program(tuple(roots), tuple(state), gate)
 
-    @property
+    @cached_property
     def nodes(self) -> int:
         """Number of sub-expressions, each computed once."""
         return len(ex.topological(self.roots))
+
+
+@lru_cache(maxsize=64)
+def _program(roots: tuple[ex.Expression, ...], state: tuple[str, ...], gate: float) -> Program:
+    return Program(roots, state, tuple(sorted(ex.variables(roots) - set(state) - {TIME})), gate)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -26,41 +26,42 @@ def direction_name(d: int) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Derivatives:
-    """Derivatives of a field f(t, y), D roots.
-
-    tangent    J v, with v as the variables direction_name(d)
-    symmetric  J = J' at random points, as for every gradient flow
-    clock      df/dt, None where the field does not depend on time
-    """
+    """Derivatives of a field f(t, y), D roots; each is made when it is asked for."""
 
     program: Program
-    tangent: tuple[ex.Expression, ...]
-    symmetric: bool
-    clock: tuple[ex.Expression, ...] | None
 
+    @cached_property
+    def tangent(self) -> tuple[ex.Expression, ...]:
+        """J v, with v as the variables direction_name(d)."""
+        direction = {n: ex.var(direction_name(d)) for d, n in enumerate(self.program.state)}
+        return tuple(ex.directional(self.program.roots, direction))
+
+    @cached_property
+    def symmetric(self) -> bool:
+        """Whether J = J' at random points, as for every gradient flow."""
+        return _is_symmetric(self.program, self.tangent)
+
+    @cached_property
+    def clock(self) -> tuple[ex.Expression, ...] | None:
+        """df/dt, None where the field does not depend on time."""
+        roots = self.program.roots
+        return tuple(ex.directional(roots, {TIME: ex.ONE})) if TIME in ex.variables(roots) else None
+
+    @cached_property
     def jacobian(self) -> tuple[ex.Expression, ...] | None:
         """The entries of J by rows, the lower triangle where it is symmetric; None where they are too many to write."""
-        return _jacobian(self)
+        program, size = self.program, len(self.program.state)
+        if size * program.nodes > 20 * MAX_WRITTEN:
+            return None
+        columns = [ex.directional(program.roots, {name: ex.ONE}) for name in program.state]
+        entries = tuple(columns[j][i] for i in range(size) for j in range(i + 1 if self.symmetric else size))
+        return entries if len(ex.topological(entries)) <= MAX_WRITTEN else None
 
 
 @lru_cache(maxsize=64)
 def derivatives(program: Program) -> Derivatives:
     """The derivatives of a program, made once."""
-    names = program.state
-    tangent = tuple(ex.directional(program.roots, {n: ex.var(direction_name(d)) for d, n in enumerate(names)}))
-    clock = tuple(ex.directional(program.roots, {TIME: ex.ONE})) if TIME in ex.variables(program.roots) else None
-    return Derivatives(program, tangent, _is_symmetric(program, tangent), clock)
-
-
-@lru_cache(maxsize=64)
-def _jacobian(found: Derivatives) -> tuple[ex.Expression, ...] | None:
-    program = found.program
-    size = len(program.state)
-    if size * program.nodes > 20 * MAX_WRITTEN:
-        return None
-    columns = [ex.directional(program.roots, {name: ex.ONE}) for name in program.state]
-    entries = tuple(columns[j][i] for i in range(size) for j in range(i + 1 if found.symmetric else size))
-    return entries if len(ex.topological(entries)) <= MAX_WRITTEN else None
+    return Derivatives(program)
 
 
 def _is_symmetric(program: Program, tangent: Sequence[ex.Expression]) -> bool:

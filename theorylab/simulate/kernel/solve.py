@@ -11,7 +11,6 @@ import ctypes
 import os
 import threading
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ import torch
 from torch import Tensor
 
 from theorylab.simulate.compiled import Formula
-from theorylab.simulate.compiler import build
+from theorylab.simulate.compiler import Libraries, build
 from theorylab.simulate.kernel.source import LANES, solve_source
 from theorylab.simulate.kernel.stiff import Formulas, Stiff
 from theorylab.simulate.methods import ExplicitRungeKutta
@@ -28,6 +27,7 @@ from theorylab.simulate.stopping import Converged
 
 # Straight-line code of more sub-expressions takes too long to compile; torch integrates it.
 MAX_NODES = 12_000
+_libraries = Libraries()
 _DOUBLES = ("initial", "own", "shared", "starts", "ends", "atol", "times")
 _RESULTS = ("t", "y", "field", "step", "error", "saved", "observed", "drift")
 _COUNTS = ("status", "accepted", "rejected", "evaluations", "slid", "grazed")
@@ -172,10 +172,9 @@ def _common(constants: np.ndarray) -> np.ndarray:
     return (bits == bits[:1]).all(0) & (len(bits) > 1)
 
 
-@lru_cache(maxsize=64)
 def library(method: ExplicitRungeKutta, formulas: Formulas) -> ctypes.CDLL | None:
     """The compiled solve, made once a process; None where there is no compiler."""
-    return build(solve_source(method, *formulas), ("-O2", "-march=native"))
+    return _libraries.get((method, formulas), lambda: build(solve_source(method, *formulas), ("-O2", "-march=native")))
 
 
 def processors() -> int:

@@ -10,14 +10,13 @@ import ctypes
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from theorylab.simulate import control
-from theorylab.simulate.compiler import build
+from theorylab.simulate.compiler import Libraries, build
 from theorylab.simulate.kernel import source
 from theorylab.simulate.kernel.program import Term, function
 from theorylab.simulate.kinks import kinks
@@ -33,6 +32,7 @@ RUNNING, STIFF, EASED, STIFFER = -1, -2, -3, -4
 
 _DOUBLES = ("own", "shared", "ends", "atol", "times", "observed", "t", "y", "field", "step", "error", "saved", "drift")
 _COUNTS = ("status", "accepted", "rejected", "evaluations")
+_libraries = Libraries()
 _CONTROL = ("SAFETY", "SHRINK", "GROW", "STIFF_SHARE")
 
 
@@ -60,10 +60,9 @@ class Formulas(NamedTuple):
     observed_shared: tuple[bool, ...]
 
 
-@lru_cache(maxsize=64)
 def library(method: Stabilised | Rosenbrock, formulas: Formulas) -> ctypes.CDLL | None:
     """The compiled solve, made once a process; None where there is no compiler."""
-    found = build(stiff_source(method, formulas), ("-O2", "-march=native"))
+    found = _libraries.get((method, formulas), lambda: build(stiff_source(method, formulas), ("-O2", "-march=native")))
     if found is not None:
         found.solve.argtypes = [ctypes.POINTER(StiffJob)]
         found.solve.restype = ctypes.c_int
@@ -78,7 +77,7 @@ def stiff_source(method: Stabilised | Rosenbrock, formulas: Formulas) -> str:
     moved = inputs | {direction_name(d): Term(f"v[{d}]", True) for d in range(size)}
     functions = [function("field", field.roots, inputs, field.gate), source.observer(observed, observed_shared)]
     smooth = kinks(field) is None
-    written = isinstance(method, Rosenbrock) and found.jacobian() is not None
+    written = isinstance(method, Rosenbrock) and found.jacobian is not None
     if not (smooth and (written or isinstance(method, Stabilised))):
         functions.append(function("tangent", found.tangent, moved, field.gate, ("v",)))
     sizes = {
@@ -107,7 +106,7 @@ def stiff_source(method: Stabilised | Rosenbrock, formulas: Formulas) -> str:
     else:
         kind, numbers = "rosenbrock", _rosenbrock(method, found)
         parts = ["rosenbrock.h", "stiff.h", "linear.h", "rosenbrock.c", "stiff.c"]
-        entries = found.jacobian()
+        entries = found.jacobian
         if entries is not None:
             functions.append(function("jacobian", entries, inputs, field.gate))
         clock = "#define change(t, y, own, shared, out) ((void)0)"
@@ -142,7 +141,7 @@ def _rosenbrock(method: Rosenbrock, found: Derivatives) -> list[str]:
         "GAMMA": method.gamma,
         "PACKED": size * (size + 1) // 2,
         "SYMMETRIC": int(found.symmetric),
-        "WRITTEN": int(found.jacobian() is not None),
+        "WRITTEN": int(found.jacobian is not None),
         "AUTONOMOUS": int(found.clock is None),
     }
     return [
