@@ -47,7 +47,7 @@ _ADVICE = {
     "size of the initial values.",
     Status.CHATTERING: "The field jumped in most steps, and at their pace the end is more than max_steps away, as "
     "where the true solution slides along a kink: what was computed up to the time given holds.",
-    Status.UNRESOLVED_SLIDE: "The solution slides on kinks of several layers at once, or on more than can be told "
-    "apart: what was computed up to the time given holds.",
+    Status.UNRESOLVED_SLIDE: "The solution meets more kinks at once than can be told apart, or kinks of several "
+    "layers whose fractions were not found: what was computed up to the time given holds.",
     Status.EVENT: "An event given in until= happened at the time given.",
 }

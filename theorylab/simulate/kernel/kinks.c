@@ -9,14 +9,18 @@
 #define NEAR 1e-3       /* of a step: what is left to a kink is covered by the Taylor polynomial */
 #define SETTLED 1e-7    /* fractions of sliding gates */
 #define ROUNDS 30
+#define PASSES 4
+#define NEWTON 10
+#define HASTE 1e-6      /* of the time: events that follow each other this soon, ENOUGH of them in a row, have no end */
+#define ENOUGH 100
 #define TOUCH 1e-3      /* of a fraction: how well an inner stage tells it */
 
 static void reset_gates(struct lanes *s, int lane) {
     struct kinks *k = &s->kinks;
     k->fresh[lane] = s->busy[lane];
     k->landing[lane] = k->waited[lane] = k->here[lane] = k->slid[lane] = k->grazed[lane] = k->sliding[lane] = 0;
-    k->unresolved[lane] = k->joint[lane] = k->probing[lane] = 0;
-    k->over[lane] = -1.0;
+    k->unresolved[lane] = k->joint[lane] = k->probing[lane] = k->hasty[lane] = 0;
+    k->over[lane] = k->last[lane] = -1.0;
     k->slides[lane].count = k->slides[lane].colours = k->zeros[lane].count = k->zeros[lane].colours = 0;
     for (int g = 0; g < GATES; g++) k->side[g][lane] = 1.0;
 }
@@ -118,18 +122,33 @@ static void flow(struct lanes *s, const struct job *job, vec t, const vec *state
     }
     frozen(t, state, s->own, job->shared, k->now, slope);
     if (!any(k->sliding)) return;
-    rates(t, state, s->own, job->shared, k->now, slope, k->base);
-    columns(s, job, t, state, k->slides);
-    EACH_LANE if (k->sliding[lane]) {
-        const struct together *list = &k->slides[lane];
-        s->extra[lane] += 1 + list->colours;
-        double x[SLIDES], a[SLIDES][SLIDES];
-        for (int i = 0; i < list->count; i++) x[i] = -k->base[list->gate[i]][lane];
-        memcpy(a, k->matrix[lane], list->count * sizeof a[0]);
-        eliminate(list->count, a, x);
-        for (int i = 0; i < list->count; i++) k->now[list->gate[i]][lane] += x[i];
+    /* Gates of several layers multiply each other, so that one step of Newton's method is not enough. */
+    vec most = splat(0.0);
+    ivec open = k->sliding;
+    for (int n = 0; n < NEWTON && any(open); n++) {
+        rates(t, state, s->own, job->shared, k->now, slope, k->base);
+        EACH_LANE if (n && open[lane]) {
+            double rest = 0.0;
+            for (int i = 0; i < k->slides[lane].count; i++) rest = fmax(rest, fabs(k->base[k->slides[lane].gate[i]][lane]));
+            if (rest <= 1e-12 * most[lane]) open[lane] = 0;
+        }
+        if (!any(open)) break;
+        columns(s, job, t, state, k->slides);
+        EACH_LANE if (open[lane]) {
+            const struct together *list = &k->slides[lane];
+            double x[SLIDES], a[SLIDES][SLIDES];
+            most[lane] = 0.0;
+            for (int i = 0; i < list->count; i++) {
+                x[i] = -k->base[list->gate[i]][lane];
+                for (int j = 0; j < list->count; j++) most[lane] = fmax(most[lane], fabs(k->matrix[lane][i][j]));
+            }
+            if (DEPTH == 1 || list->count == 1) open[lane] = 0;
+            memcpy(a, k->matrix[lane], list->count * sizeof a[0]);
+            eliminate(list->count, a, x);
+            for (int i = 0; i < list->count; i++) k->now[list->gate[i]][lane] += x[i];
+        }
+        frozen(t, state, s->own, job->shared, k->now, slope);
     }
-    frozen(t, state, s->own, job->shared, k->now, slope);
 }
 
 /* --- decisions at a kink --------------------------------------------------------------------------------------- */
@@ -180,7 +199,7 @@ static int decide(const struct lanes *s, int lane, const struct together *list, 
  * rates and the gates at the state are set. */
 static void resolve(struct lanes *s, const struct job *job, ivec at) {
     struct kinks *k = &s->kinks;
-    for (int pass = 0; pass < 2; pass++) {
+    for (int pass = 0; pass < PASSES; pass++) {
         ivec simple = at;
         EACH_LANE {
             struct together *list = &k->zeros[lane];
@@ -210,11 +229,10 @@ static void resolve(struct lanes *s, const struct job *job, ivec at) {
                 k->now[g][lane] = value[n];
             }
             if (!list->count) simple[lane] = 0;
-            s->extra[lane] += list->colours + (simple[lane] ? 0 : 1);
+            s->extra[lane] += list->colours + 1;
             paint(slides, k->joint[lane] != 0);
             k->sliding[lane] = -(slides->count > 0);
             k->slid[lane] |= k->sliding[lane];
-            if (DEPTH > 1 && slides->count > 1) k->unresolved[lane] = -1;
         }
         /* Where one gate crossed, the field and the rates behind the kink are those of its column. */
         const int known = !any(at & ~simple);
@@ -241,8 +259,7 @@ static void resolve(struct lanes *s, const struct job *job, ivec at) {
             again[lane] = -(rest > 1e-6 * most);
         }
         if (!any(again)) return;
-        /* Columns of different blocks are coupled after all: one colour for each gate. */
-        k->unresolved |= again & k->joint;
+        /* Columns of different blocks are coupled, or the field is not affine in the gates: once more from here. */
         k->joint |= again;
         at = again & ~k->unresolved;
         if (!any(at)) return;
@@ -388,10 +405,12 @@ static void refine(struct lanes *s, const struct job *job, ivec lanes, vec h, ve
     }
 }
 
-/* Keep the largest excess of a fraction among the inner stages of a step. */
+/* Keep the largest excess of a fraction among the inner stages of a step, and count what the stage cost. */
 static void note(struct lanes *s, int i) {
     struct kinks *k = &s->kinks;
-    if (!any(k->sliding) || i >= LAST || NODES[i] >= 1.0) return;
+    if (!any(k->sliding) || i > LAST) return;
+    EACH_LANE if (k->sliding[lane]) s->extra[lane] += 1 + k->slides[lane].colours;
+    if (NODES[i] >= 1.0) return;
     EACH_LANE for (int n = 0; n < k->slides[lane].count; n++) {
         const int g = k->slides[lane].gate[n];
         const double over = fmax(-k->now[g][lane], k->now[g][lane] - 1.0);
@@ -533,6 +552,9 @@ static ivec arrive(struct lanes *s, const struct job *job, ivec accept) {
     if (!any(landed)) return landed;
     EACH_LANE if (landed[lane]) {
         const int g = k->target[lane];
+        k->hasty[lane] = s->t[lane] - k->last[lane] <= HASTE * fabs(s->t[lane]) ? k->hasty[lane] + 1 : 0;
+        if (k->hasty[lane] > ENOUGH) k->unresolved[lane] = -1;
+        k->last[lane] = s->t[lane];
         if (k->side[g][lane] != 0.0) {
             /* It crosses unless the rate behind the kink sends it back. */
             k->z[g][lane] = 0.0;

@@ -23,10 +23,11 @@ struct together {
  * here         the lane stands on the kink of `target`
  * joint        gates of different blocks are coupled
  * probing      the attempt is shortened to the stage `inner`, to see whether a fraction turns outside [0, 1] or before
+ * hasty        how many events in a row came soon after the one before, which was at the time `last`
  * over         how far a fraction left [0, 1] at an inner stage at most: that of the gate `beyond`, at stage `inner` */
 struct kinks {
-    ivec fresh, landing, waited, here, slid, grazed, sliding, unresolved, probing, target, joint, inner, beyond;
-    vec resume, over, gate[GATES], side[GATES], z[GATES], w[GATES], size[GATES];
+    ivec fresh, landing, waited, here, slid, grazed, sliding, unresolved, probing, hasty, target, joint, inner, beyond;
+    vec resume, over, last, gate[GATES], side[GATES], z[GATES], w[GATES], size[GATES];
     vec next[GATES], z_next[GATES], w_next[GATES], now[GATES], probe[GATES], base[GATES], tilted[GATES], tilt[DIM];
     struct together slides[LANES], zeros[LANES];
     double matrix[LANES][SLIDES][SLIDES];
