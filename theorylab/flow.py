@@ -17,7 +17,7 @@ from theorylab.loss import Loss, as_loss
 from theorylab.model import Model
 from theorylab.readings.array import Array, is_number
 from theorylab.readings.calculus import gradient, is_numeric
-from theorylab.readings.letters import Dims, maker
+from theorylab.readings.letters import Dims, maker, ones
 from theorylab.readings.namespace import Case, Namespace, arity, call
 from theorylab.setting import Make, Setting, Shape, Variable, check_name, parse_shape
 
@@ -333,7 +333,7 @@ class FirstOrder(Flow):
 
     def variables(self, dims: Dims | None) -> dict[str, Free]:
         found = super().variables(dims)
-        make = maker(dims)
+        make = maker(None) if dims is None else ones(dims)
         if self.data is None and "x" not in self.setting.variables:
             found["x"] = Free(self.input_shape)
         values = {n: make(n, v.shape, v.sign) for n, v in found.items()}

@@ -49,3 +49,12 @@ def maker(dims: Dims | None) -> Callable[[str, Sequence[Size], str], Array]:
     from theorylab.readings.exact import Exact
 
     return lambda name, shape, sign="any": Exact.variable(name, resolve(shape, dims))
+
+
+def ones(dims: Dims) -> Callable[[str, Sequence[Size], str], Array]:
+    """A function (name, shape, sign) -> array of ones in the numeric reading, for shapes at sizes of any magnitude."""
+    import torch
+
+    from theorylab.readings.numeric import Numeric
+
+    return lambda name, shape, sign="any": Numeric(torch.ones(resolve(shape, dims), dtype=torch.float64))
