@@ -165,14 +165,16 @@ class Prover:
             ring.accumulate(rest, ring.closed(ring.multiply(multiple, relation), summed), -1)
         return rest
 
-    def reducer(self, flow: int | None) -> Reducer:
+    def reducer(self, goal: Goal) -> Reducer:
         """What may be used: the hypotheses, and what is conserved along the flow."""
-        extra = [] if flow is None else self.conserved.get(flow, [])
-        return Reducer(self.statement.ring, [*self.statement.hypotheses, *extra])
+        extra = [] if goal.kind == "conjugate" or goal.flow is None else self.conserved.get(goal.flow, [])
+        return Reducer(
+            self.statement.ring, [*self.statement.hypotheses, *self.statement.reserved.get(goal.name, []), *extra]
+        )
 
     def vanishes(self, goal: Goal, expression: Expression, flow: int | None) -> None:
         """Zero, first with a defined dLoss/df as a free letter (faster, and more general), then with its definition."""
-        reducer = self.reducer(flow if goal.kind != "conjugate" else None)
+        reducer = self.reducer(goal)
         left = reducer.remainder(expression)
         if left and flow is not None and self.statement.flows[flow].held:
             left = reducer.remainder(self.statement.expanded(self.statement.flows[flow], expression))
@@ -187,7 +189,7 @@ class Prover:
         excess = self.statement.ring.scale(part.expression, -1 if part.sense == "<=" else 1)
         if goal.flow is not None:
             excess = self.statement.expanded(goal.moves, excess)
-        reducer, strict = self.reducer(goal.flow), part.sense == ">"
+        reducer, strict = self.reducer(goal), part.sense == ">"
         check_nonnegative(self.statement, reducer, goal.what, excess, goal.axes, strict, self.pieces[goal.name])
 
     def _assume(self, goal: Goal) -> None:

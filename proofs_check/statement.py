@@ -69,10 +69,19 @@ class Statement:
         self.relations: dict[str, tuple[Axes, Expression]] = {}  # what is 0, by assumption
         for spec in listing(raw.get("relations", []), "relations"):
             self._relate(spec)
-        self.rewrites = [fields(r, "a rewrite", ("lead",), ("relation", "combination")) for r in rewrites]
-        used = [(text(r["relation"], "the relation of a rewrite"), r["lead"]) for r in rewrites if "relation" in r]
-        self.hypotheses = [self.rule(n, self.relations[n][1], self.relations[n][0], lead)
-                           for n, lead in used if n in self.relations]  # fmt: skip
+        self.rewrites = [fields(r, "a rewrite", ("lead",), ("relation", "combination", "for")) for r in rewrites]
+        self.hypotheses: list[Rule] = []  # in every goal
+        self.reserved: dict[str, list[Rule]] = {}  # in one goal
+        for raw_rule in self.rewrites:
+            known = text(raw_rule.get("relation", ""), "the relation of a rewrite")
+            if known in self.relations:
+                axes, relation = self.relations[known]
+                rules = (
+                    self.reserved.setdefault(text(raw_rule["for"], "a goal"), [])
+                    if "for" in raw_rule
+                    else self.hypotheses
+                )
+                rules.append(self.rule(known, relation, axes, raw_rule["lead"]))
         if self.hypotheses:
             # Equal modulo the hypotheses is equal: read the definitions again, so that atoms are keyed accordingly.
             self.ring.simplify = Reducer(self.ring, self.hypotheses).normal

@@ -184,3 +184,16 @@ def test_law_with_an_exponential_factor() -> None:
             "goals": [goal("conserved", ax="i:n", flow=0, expr="e h[i]")],
         }
         assert (reason(statement, scope="all sizes") == "") is true
+
+
+def test_hypothesis_that_is_reserved_for_one_goal() -> None:
+    statement = {
+        "letters": letters(x="", y=""),
+        "relations": [relation("R", "", "x - y")],
+        "goals": [goal("zero", "mine", expr="x^2 - y^2"), goal("zero", "other", expr="x^3 - y^3")],
+    }
+    rule = {"relation": "R", "lead": expr("x")[0]}
+    assert reason(statement, {"rewrites": [rule]}) == ""
+    assert reason(statement, {"rewrites": [{**rule, "for": "mine"}]}).startswith("zero: goal 'other'")
+    both = [{**rule, "for": "mine"}, {**rule, "for": "other"}]
+    assert reason(statement, {"rewrites": both}) == ""

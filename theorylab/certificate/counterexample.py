@@ -41,7 +41,8 @@ def counterexample_document(
     at_start: the state is the initial one, as it has to be where the claim speaks of runs and not of every state.
     """
     world = World(goal.subject, dims)
-    body, _, scope = statement([Attempt(goal, world, _formula(goal, world), [])], with_start=at_start)
+    attempt = Attempt(goal, world, _formula(goal, world), [])
+    body, _, scope = statement([attempt], with_start=at_start, with_enforced=False)
     gates = 0 if world.flow is None else world.flow.gates
     if gates:
         body["step_at_zero"] = str(Fraction(gates))

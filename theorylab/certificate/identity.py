@@ -13,8 +13,9 @@ from typing import Any
 from theorylab.certificate.pieces import written
 from theorylab.claims.base import Conjugates, Conserved, Evolves, NonNegative, Zero
 from theorylab.derive.prove import Attempt, part_name
-from theorylab.derive.relations import gram, orthogonal_letter
+from theorylab.derive.relations import gram, lead_of, orthogonal_letter
 from theorylab.derive.world import Component, World
+from theorylab.errors import UnsupportedReading
 from theorylab.flow import FirstOrder, Flow, SecondOrder
 from theorylab.readings import polynomial as po
 from theorylab.readings.array import Array, is_number
@@ -199,6 +200,41 @@ class Writer:
                         if rule.name == assumption.name and rule.lead in entry.terms:
                             self.rewrites.append({"relation": known, "lead": self.term(rule.lead, 1)})
 
+    def enforced(self) -> list[dict[str, Json]]:
+        """Goals that no case is lost where hypotheses are enforced: what satisfies one of them is left as it is.
+
+        The hypothesis becomes a relation of the statement. It is left out where it has no form in this reading.
+        """
+        goals: list[dict[str, Json]] = []
+        raw, left = self.world.unenforced, [a for a, _ in self.world.relations]
+        for assumption in self.world.setting.assumptions:
+            if assumption.enforce is None or assumption.holds is None or assumption.positive or assumption in left:
+                continue
+            try:
+                residual = self.world.components(self.world.array(assumption.holds(raw)))
+                changed = {name: self._value(raw, name) - value for name, value in assumption.enforce(raw).items()}
+                gaps = [c for gap in changed.values() for c in self.world.components(self.world.array(gap)) if c.entry]
+            except UnsupportedReading:
+                continue
+            names = [f"enforced.{len(goals) + n}" for n in range(len(gaps))]
+            for n, component in enumerate(residual):
+                terms = Polynomial({m: c for m, c in component.entry.terms.items() if m})
+                if terms.terms:
+                    name = plain(assumption.name) + (f".{n}" if component.index is not None else "")
+                    stated = {"name": name, "axes": self.axes(component), "expr": self.expression(component.entry)}
+                    self.relations.append(stated)
+                    lead = self.term(lead_of(terms, set()), 1)
+                    self.rewrites += [{"relation": name, "lead": lead, "for": goal} for goal in names]
+            for name, gap in zip(names, gaps, strict=True):
+                spec = {"name": name, "kind": "zero", "axes": self.axes(gap)}
+                goals.append({**spec, "expr": self.expression(gap.entry)})
+        return goals
+
+    @staticmethod
+    def _value(case: Case, name: str) -> Array:
+        head, _, tail = name.partition(".")
+        return case[head][tail] if tail else case[head]
+
     def conserved(self, name: str, rules: Sequence[po.Rule]) -> None:
         """The rule that was solved from the conserved goal of this name."""
         for rule in rules:
@@ -222,12 +258,12 @@ def _descent(flow: Flow, p: Namespace, c: Case) -> tuple[dict[str, Any], Any] | 
 
 
 def statement(
-    attempts: Sequence[Attempt], *, with_start: bool | None = None
+    attempts: Sequence[Attempt], *, with_start: bool | None = None, with_enforced: bool = True
 ) -> tuple[dict[str, Json], dict[str, Json], str]:
     """Statement, proof and scope of a list of goals about one subject.
 
     with_start: whether the statement speaks of runs from the initial values only; by default where later goals use
-    what earlier ones conserve.
+    what earlier ones conserve. with_enforced: whether hypotheses are stated that the reading enforces.
     """
     world = attempts[0].world
     writer = Writer(world)
@@ -238,7 +274,7 @@ def statement(
         used = any(isinstance(a.goal, Conserved) for a in attempts[:-1])
         started = used if with_start is None else with_start
         flows.append(writer.flow(world.flow, world.state, world.case, with_start=started))
-    goals: list[dict[str, Json]] = []
+    goals: list[dict[str, Json]] = writer.enforced() if with_enforced else []
     nonnegative: dict[str, Json] = {}
     for number, attempt in enumerate(attempts):
         for spec in _goals(writer, attempt, number, flows, rules):

@@ -59,6 +59,7 @@ class World:
         initial: dict[str, Array] = {}
         for name, variable in (self.flow.initial() if self.flow is not None else {}).items():
             initial[name] = self._initial(make, name, variable)
+        self._given = values, initial
         self.case: Case = self.setting.case(values, initial)
         self.case.one_loss = one_loss
         self.relations: list[tuple[Any, Array]] = self.setting.relations(self.case)
@@ -87,6 +88,11 @@ class World:
         zero = {f"integral.{n}": next(iter(state.values())).sum() * 0 for n in self.flow.integrals}
         value = call(integrand, *self.flow.view({**zero, **state}, self.case, self.time))
         return tuple(value.shape) if isinstance(value, Array) else ()
+
+    @cached_property
+    def unenforced(self) -> Case:
+        """The case in plain letters: no hypothesis is enforced."""
+        return Setting(init=self.setting.init, **self.setting.variables).case(*self._given)
 
     @property
     def binary_gates(self) -> bool:
