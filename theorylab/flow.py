@@ -318,8 +318,17 @@ class FirstOrder(Flow):
         """The coefficient of weight decay; the number 0 where there is none."""
         return _option(self.weight_decay, p, c)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the field is minus the gradient of the loss and nothing else."""
+        decays = not is_number(self.weight_decay) or bool(self.weight_decay)
+        return not self.rates and self.metric is None and not decays
+
     def field(self, p: Namespace, c: Case) -> Namespace:
-        g = self.gradient(p, c)
+        return self.velocity_from(self.gradient(p, c), p, c)
+
+    def velocity_from(self, g: Namespace, p: Namespace, c: Case) -> Namespace:
+        """The field at p, where the gradient of the loss is g."""
         scaled = {n: -(v * self.rate(n, p, c)) for n, v in g.items()}
         if self.metric is not None:
             weights = call(self.metric, p, c)
