@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from theorylab.readings.namespace import Case, Namespace, call
 from theorylab.readings.numeric import Numeric, step_at_zero
 from theorylab.readings.numeric import device as device_variable
 from theorylab.setting import Assumption, Setting, Variable
+from theorylab.simulate.batched import batched_field
 from theorylab.simulate.compiled import compile_formula, obstacle
 from theorylab.simulate.cost import MAX_OPERATIONS, Operations
 from theorylab.simulate.random import generator
@@ -29,6 +31,11 @@ from theorylab.simulate.random import generator
 AGREEMENT = 1e-9
 HELD = 1e-8
 """The residual of a hypothesis that counts as rounding, in units of 1 + the largest entry of the case."""
+REMEMBERED = 32
+_ROOTS: dict[Any, tuple[Any, list[Any]]] = {}
+_AGREED: WeakSet[Any] = WeakSet()
+COMPARED = 64
+"""Trials at whose initial states generated code is compared with torch."""
 ATTEMPTS = 1024
 AT_ONCE = 16
 PATIENCE = 128
@@ -47,16 +54,20 @@ def variable_shapes(subject: Setting | Flow, dims: Dims) -> dict[str, tuple[tupl
     return found
 
 
-def draw_cases(subject: Setting | Flow, dims: Dims, trials: int, seed: int) -> dict[str, np.ndarray]:
+def draw_cases(
+    subject: Setting | Flow, dims: Dims, trials: int, seed: int, replaced: Collection[str] = ()
+) -> dict[str, np.ndarray]:
     """Raw values of the free variables, float64 (trials, ...), before hypotheses are enforced.
 
-    Trial i depends on (seed, i) alone. Cases that break a hypothesis which has no `enforce` are drawn again.
-    Raises InputError where no case is found.
+    Trial i depends on (seed, i) alone. Cases that break a hypothesis which has no `enforce` are drawn again. Names in
+    `replaced` get other values afterwards, so they may be left zero. Raises InputError where no case is found.
     """
     shapes = variable_shapes(subject, dims)
-    raw = _draw(shapes, seed, range(trials))
     setting = subject if isinstance(subject, Setting) else subject.setting
     rejecting = [a for a in setting.assumptions if a.enforce is None and a.holds is not None]
+    if not rejecting and set(shapes) <= set(replaced):
+        return {name: np.zeros((trials, *shape)) for name, (shape, _) in shapes.items()}
+    raw = _draw(shapes, seed, range(trials))
     pending = _violated(subject, dims, raw, rejecting)
     attempt = 1
     while len(pending):
@@ -226,8 +237,8 @@ class Problem(Cases):
         """The velocity of rows, (b, D)."""
         return self.mapped(self._velocity, t, y, rows)
 
-    def mapped(self, one_trial: Callable[..., Tensor], t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
-        """one_trial(t, y, values of the case) for every row."""
+    def mapped(self, one_trial: Callable[..., Tensor], t: Tensor, y: Any, rows: Tensor) -> Tensor:
+        """one_trial(t, y, values of the case) for every row; y may be a tuple of tensors."""
         with _reading(self.gates, self.device):
             return torch.func.vmap(one_trial)(t, y, self.select(rows))
 
@@ -258,25 +269,29 @@ class Problem(Cases):
         """The field, or formulas of (p, c), as a callable of (t, y, rows): generated C where that is possible.
 
         Where it is not, `obstacle` says why. Raises InternalError where the generated code and torch disagree at the
-        initial states.
+        initial states of the first trials, which is looked at once a process for the same formulas.
         """
         formulas = formula if isinstance(formula, (list, tuple)) else [formula]
         plain = self.field if formula is None else partial(self._observed, formulas)
-        self.obstacle = self.too_large() if self.device == "cpu" else f"the device is {self.device}"
+        self.obstacle = f"the device is {self.device}" if self.device != "cpu" else ""
+        if not self.obstacle and self._key(formulas) not in _ROOTS:
+            self.obstacle = self.too_large()
         if self.obstacle:
-            return plain
+            return self.batched() if formula is None else plain
         try:
             roots, world_state = self.roots(formulas)
         except UnsupportedReading as error:
             self.obstacle = f"a formula has no exact reading at these sizes ({error})"
-            return plain
+            return self.batched() if formula is None else plain
         fast = compile_formula(roots, world_state, self.constants, self.gates)
         if fast is None:
             self.obstacle = obstacle(roots, world_state, self.gates)
-            return plain
-        rows = torch.arange(self.trials)
-        zero = torch.zeros(self.trials, dtype=torch.float64)
-        expected, got = plain(zero, self.initial, rows), fast(zero, self.initial, rows)
+            return self.batched() if formula is None else plain
+        if fast.program in _AGREED:
+            return fast
+        rows = torch.arange(min(self.trials, COMPARED))
+        zero, start = torch.zeros(len(rows), dtype=torch.float64), self.initial[: len(rows)]
+        expected, got = plain(zero, start, rows), fast(zero, start, rows)
         gap = (expected - got).abs() / (1 + expected.abs())
         worst = float(gap[torch.isfinite(expected)].max()) if bool(torch.isfinite(expected).any()) else 0.0
         if not worst <= AGREEMENT:
@@ -284,7 +299,35 @@ class Problem(Cases):
                 f"generated code and torch differ by {worst:.1e} at the initial states; "
                 f"expected at most {AGREEMENT:.0e}"
             )
+        _AGREED.add(fast.program)
         return fast
+
+    def batched(self) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+        """The field in torch, by one backward pass for all trials where that is possible.
+
+        Raises InternalError where it differs from `field` at the initial states.
+        """
+        made = batched_field(self)
+        if made is None:
+            return self.field
+        rows = torch.arange(min(self.trials, COMPARED), device=self.initial.device)
+        zero, start = self.initial.new_zeros(len(rows)), self.initial[: len(rows)]
+        expected, got = self.field(zero, start, rows), made(zero, start, rows)
+        gap = ((expected - got).abs() / (1 + expected.abs()))[torch.isfinite(expected)]
+        if gap.numel() and not float(gap.max()) <= AGREEMENT:
+            raise InternalError(
+                f"one backward pass and one for each trial differ by {float(gap.max()):.1e} at the initial states; "
+                f"expected at most {AGREEMENT:.0e}"
+            )
+        return made
+
+    def _key(self, formulas: Sequence[Any]) -> tuple[Any, ...]:
+        """What the roots of formulas depend on; objects of users are named by identity."""
+        parts = [getattr(self.flow, item.name) for item in fields(self.flow) if item.name != "setting"]
+        shapes = sorted((n, tuple(v.shape[1:])) for n, v in self.values.items())
+        given = sorted(set(self.setting.variables) & set(self.values))
+        sizes = sorted(self.dims.items())
+        return (MAX_OPERATIONS, type(self.flow), *map(id, parts), *map(id, formulas), *shapes, *given, *sizes)
 
     def _observed(self, formulas: Sequence[Any], t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
         return torch.cat([self.observe(f, t, y, rows) for f in formulas], 1)
@@ -300,9 +343,16 @@ class Problem(Cases):
 
     def roots(self, formulas: Sequence[Any]) -> tuple[list[Any], list[str]]:
         """Formulas, or the field for None, in the exact reading; every case variable and initial value is a letter."""
-        world = self.world()
-        arrays = [a for f in formulas for a in self._arrays(world, f)]
-        return [e for a in arrays for e in a.entries()], self.state_names
+        key = self._key(formulas)
+        found = _ROOTS.get(key)
+        if found is None:
+            world = self.world()
+            arrays = [a for f in formulas for a in self._arrays(world, f)]
+            if len(_ROOTS) >= REMEMBERED:
+                _ROOTS.clear()
+            # What the key names by identity stays alive with it.
+            found = _ROOTS[key] = ((self.flow, formulas), [e for a in arrays for e in a.entries()])
+        return found[1], self.state_names
 
     @property
     def state_names(self) -> list[str]:

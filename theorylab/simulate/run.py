@@ -290,7 +290,7 @@ def _cases(
         flow = with_setting(flow, flow.setting.with_(init=dict.fromkeys(moved, init)))
     if given:
         trials = len(next(iter(given.values())))
-    raw = draw_cases(flow, sizes, trials, seed)
+    raw = draw_cases(flow, sizes, trials, seed, [f"init.{name}" for name in given])
     for name, values in given.items():
         expected = raw[f"init.{name}"].shape
         if values.shape != expected:
