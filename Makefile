@@ -7,7 +7,7 @@ REQUIREMENTS := pyproject.toml constraints.txt
 WORKERS ?= 2
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: verify test nightly lint coq bench-ensembles clean
+.PHONY: verify test nightly lint coq bench-ensembles bench-kinks bench-laws clean
 
 verify: $(VENV)/installed
 	$(BIN)/theorylab verify --all --out runs/headline
@@ -35,6 +35,12 @@ build/coq/Makefile.coq: $(wildcard proofs_check/coq/*.v)
 
 bench-ensembles: $(VENV)/installed
 	$(BIN)/python benchmarks/ensembles.py --peers --out benchmarks/ensembles.md
+
+bench-kinks: $(VENV)/installed
+	$(BIN)/python benchmarks/kinks.py --peers --out benchmarks/kinks.md
+
+bench-laws: $(VENV)/installed
+	$(BIN)/python benchmarks/laws.py --out benchmarks/laws.md
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -44,6 +44,11 @@ def two_layer(p: Any, x: Any) -> Any:
     return p.a[None, :] @ (p.W @ x)
 
 
+@tl.model(W="k d", a="k")
+def relu_net(p: Any, x: Any) -> Any:
+    return p.a[None, :] @ ops.relu(p.W @ x)
+
+
 @tl.model(w="d")
 def neuron(p: Any, x: Any) -> Any:
     return ops.relu(p.w[None, :] @ x)
@@ -94,6 +99,30 @@ def workload_bl(trials: int) -> Workload:
     }
     flow = tl.GradientFlow(two_layer, loss=tl.loss.square, data=(x.T, y[None]))
     return Workload(f"BL, {trials}", flow, {"d": 5, "k": 16}, initial, 100.0, rates)
+
+
+def workload_noisy(trials: int) -> Workload:
+    """ReLU 5-16-1 on 20 samples with targets that it cannot fit: nearly every trajectory slides along kinks."""
+    noise = np.random.default_rng(4)
+    x = noise.standard_normal((20, 5))
+    w, other = noise.standard_normal((2, 5)) / np.sqrt(5)
+    x, y = x / np.sqrt(20), (np.maximum(x @ w, 0) - 0.3 * x @ other) / np.sqrt(20)
+
+    def rates(state: Any, convert: Callable[[np.ndarray], Any]) -> Any:
+        weights, a = state[..., :80].reshape((*state.shape[:-1], 16, 5)), state[..., 80:]
+        hidden = weights @ convert(x.T)
+        active = hidden > 0
+        residual = (a[..., None, :] @ (hidden * active))[..., 0, :] - convert(y)
+        pull = (residual[..., None, :] * active) @ convert(x)
+        inner = (a[..., :, None] * pull).reshape((*state.shape[:-1], 80))
+        return _join([-inner, -((hidden * active) @ residual[..., :, None])[..., 0]])
+
+    initial = {
+        "W": noise.standard_normal((trials, 16, 5)) / np.sqrt(5),
+        "a": noise.standard_normal((trials, 16)) / 4,
+    }
+    flow = tl.GradientFlow(relu_net, loss=tl.loss.square, data=(x.T, y[None]))
+    return Workload(f"noisy ReLU 5-16-1, {trials}", flow, {"d": 5, "k": 16}, initial, 100.0, rates)
 
 
 def workload_c(trials: int) -> Workload:
