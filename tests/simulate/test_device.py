@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
+import theorylab as tl
+from theorylab import ops
 from theorylab.simulate import integrate, integrate_fixed
 from theorylab.simulate.methods import METHODS
 
@@ -40,3 +44,46 @@ def test_adaptive_steps(method: str) -> None:
     }
     assert torch.allclose(on["cpu"].y, on["cuda"].y.cpu(), rtol=10 * rtol, atol=10 * rtol)
     assert on["cuda"].y.is_cuda
+
+
+@tl.model(W="k d", a="k")
+def net(p, x):
+    return p.a[None, :] @ ops.tanh(p.W @ x)
+
+
+gradient_flow = tl.GradientFlow(net, loss=tl.loss.square)
+SIZES: dict[str, Any] = {"dims": {"d": 3, "k": 4, "n": 5}, "trials": 50, "seed": 4}
+
+
+def test_runs_of_a_flow() -> None:
+    """The public interface: the same cases, states, quantities, drifts and events on both devices."""
+    rtol = 1e-8
+    options = {
+        **SIZES, "t_end": 3.0, "times": [1.0, 3.0], "observe": ["loss", "gradient_norm"], "rtol": rtol, "atol": rtol,
+        "events": {"half": tl.event(lambda p: (p.a**2).sum() - 2)}, "method": "dop853",
+    }  # fmt: skip
+    cpu, gpu = (tl.simulate(gradient_flow, device=name, **options) for name in ("cpu", "cuda"))
+    assert gpu.backend == "batched torch: the device is cuda"
+    assert gpu.t.is_cuda
+    assert cpu.status == gpu.status
+    for name in ("loss", "gradient_norm"):
+        assert torch.allclose(cpu.quantities[name], gpu.quantities[name].cpu(), rtol=100 * rtol, atol=100 * rtol)
+        assert torch.allclose(cpu.drift[name].value, gpu.drift[name].value.cpu(), rtol=1e-5, atol=1e-5)
+    assert torch.equal(cpu.events["half"].count, gpu.events["half"].count.cpu())
+    assert torch.allclose(cpu.events["half"].times, gpu.events["half"].times.cpu(), rtol=1e-6, equal_nan=True)
+    limits = [run.limit(lambda p: p.a) for run in (cpu, gpu)]
+    assert torch.equal(limits[0].trusted, limits[1].trusted.cpu())
+
+
+@pytest.mark.parametrize("name", ["descent", "sgd", "adam"])
+def test_steps_of_a_scheme(name: str) -> None:
+    schemes = {
+        "descent": gradient_flow.euler(0.01),
+        "sgd": gradient_flow.sgd(0.01, batch=2),
+        "adam": gradient_flow.adam(0.01, batch=2),
+    }
+    on = {
+        where: tl.simulate(schemes[name], steps=100, times=[10, 100], device=where, **SIZES)
+        for where in ("cpu", "cuda")
+    }
+    assert torch.allclose(on["cpu"].solution.saved, on["cuda"].solution.saved.cpu(), rtol=1e-9, atol=1e-9)
