@@ -301,6 +301,71 @@ def printed_path() -> Document:
     return certificate(path.statement, path.proof, "d=3, n=3", "relu-path")
 
 
+def leapfrog() -> Document:
+    """q'' = -q by half a kick, a drift, half a kick: the energy changes by O(h^3) in one step."""
+    return certificate(
+        {
+            "letters": letters(q="", v="", h=""),
+            "define": [
+                define("half", "", "v - 1/2 h q"),
+                define("q1", "", "q + h half"),
+                define("v1", "", "half - 1/2 h q1"),
+            ],
+            "goals": [{**goal("order", expr="q1^2 + v1^2 - q^2 - v^2"), "in": "h", "order": 3}],
+        },
+        scope="no sizes",
+    )
+
+
+def decay_path() -> Document:
+    """w' = -c w from w0 is w0 exp(-c t): the formula starts there and moves with a smooth field."""
+    return certificate(
+        {
+            "letters": letters(w="n", w0="n", c="", t=""),
+            "define": [
+                define("zero", "i:n", "0"),
+                define("one", "", "1"),
+                define("field", "i:n", "0 - c w[i]"),
+                define("e", "", "0 - c t", "exp"),
+                define("path", "i:n", "w0[i] e"),
+            ],
+            "flows": [
+                {"state": {}, "explicit": {"w": "zero", "t": "one"}},
+                {"state": {}, "explicit": {"w": "field"}},
+            ],
+            "goals": [{**goal("conjugate", flow=0, to=1, map={"w": "path"}), "unique": True}],
+        }
+    )
+
+
+def gram_form() -> Document:
+    """a^4 - 2 a^2 b + 2 b^2 - 2 b + 1 = v' G v with v = (1, a^2, b) and G positive semidefinite."""
+    text = "a^4 - 2 a^2 b + 2 b^2 - 2 b + 1"
+    form = {
+        "vector": [expr("1"), expr("a^2"), expr("b")],
+        "matrix": [["1", "0", "-1"], ["0", "1", "-1"], ["-1", "-1", "2"]],
+    }
+    piece = {"axes": [], "letters": {"a": "a", "b": "b"}, "expr": expr(text), "cases": {"": {"gram": form}}}
+    return certificate(
+        {"letters": letters(a="", b=""), "goals": [goal("nonnegative", expr=text, strict=False)]},
+        {"nonnegative": {"law": {"pieces": [piece]}}},
+        "no sizes",
+    )
+
+
+def on_a_circle() -> Document:
+    """On x^2 + y^2 = 1 and x y = 1/2 the difference x - y has the square 0."""
+    return certificate(
+        {
+            "letters": letters(x="", y=""),
+            "relations": [relation("circle", "", "x^2 + y^2 - 1"), relation("hyperbola", "", "x y - 1/2")],
+            "goals": [goal("zero", expr="x^2 - 2 x y + y^2")],
+        },
+        {"cofactors": {"law": [[expr("1"), "circle"], [expr("0 - 2"), "hyperbola"]]}},
+        "no sizes",
+    )
+
+
 def concrete(size: int, samples: int, objective: bool) -> Document:
     """Balancedness of a linear net in scalar letters, the gradient of the square loss substituted."""
     units, batch = range(size), range(samples)
@@ -354,7 +419,8 @@ SYMBOLIC: dict[str, Callable[[], Document]] = {
     law.__name__: law
     for law in (
         linear, decayed, relu_bias, weight_norm, diagonal_net, rotation, scaling, lemma_six, distance, loss_falls,
-        momentum, softmax_shift,
+        momentum, softmax_shift, decay_path,
     )
 }  # fmt: skip
-ALL: dict[str, Callable[[], Document]] = {**SYMBOLIC, "off_diagonal": off_diagonal, "printed_path": printed_path}
+SCALAR = {law.__name__: law for law in (leapfrog, gram_form, on_a_circle, off_diagonal, printed_path)}
+ALL: dict[str, Callable[[], Document]] = {**SYMBOLIC, **SCALAR}

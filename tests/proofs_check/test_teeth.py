@@ -118,6 +118,10 @@ TEETH: dict[str, tuple[set[str], dict[str, str]]] = {
         },
     ),
     "printed_path": ({"relu-path"}, {}),
+    "leapfrog": ({"order"}, {r"define\.0\.expr\.0 sign": "v and -v have the same energy"}),
+    "decay_path": ({"conjugate"}, {r"define\.4\.expr( without|\.0 .*(sign|coefficient|factor 0$))": "any start"}),
+    "gram_form": ({"nonnegative"}, {}),
+    "on_a_circle": ({"zero", "relation"}, {}),
 }  # fmt: skip
 
 
