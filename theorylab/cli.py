@@ -58,6 +58,7 @@ Out = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Folder of the record; runs/TARGET by default.", show_default=False),
 ]
+Coq = Annotated[bool, typer.Option("--coq", help="Compile proofs in Coq too: tier coq where it accepts them.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
@@ -110,11 +111,12 @@ def verify(
     trials: Trials = "256",
     device: Device = None,
     out: Out = None,
+    coq: Coq = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Derive, simulate, attack and judge claims; write certificates and a report."""
-    options = _options(dims, seed, trials, device)
+    options = {**_options(dims, seed, trials, device), **({"coq": True} if coq else {})}
 
     def judge(claim: Claim, folder: Path, monitor: Monitor) -> Verdict:
         from theorylab.verify import verify
@@ -153,6 +155,7 @@ def discover(
     table: Annotated[bool, typer.Option("--table", help="The table of models with known laws.")] = False,
     dims: Dims = None,
     degree: Annotated[str, typer.Option(metavar="N", help="Degree of the polynomial laws, 1 to 8.")] = "2",
+    all_sizes: Annotated[bool, typer.Option("--all-sizes", help="Prove the laws for symbolic sizes too.")] = False,
     seed: Seed = "0",
     out: Out = None,
     as_json: Json = False,
@@ -175,10 +178,10 @@ def discover(
         if table:
             from theorylab.catalog.conservation_laws import rows
 
-            lines = laws.table(rows, options["seed"], folder, _told)
+            lines = laws.table(rows, options["seed"], folder, _told, all_sizes)
         else:
             flows = laws.flows_of(targets or ())
-            lines = laws.survey(flows, options["dims"], power, options["seed"], folder, _told)
+            lines = laws.survey(flows, options["dims"], power, options["seed"], folder, _told, all_sizes)
         paths = write(lines, folder)
     if as_json:
         verdicts = [verdict for line in lines for verdict in laws.to_json(line)]
@@ -409,6 +412,8 @@ def _command(verb: str, targets: list[str], options: dict[str, Any]) -> str:
     if options["dims"]:
         words += ["--dims", ",".join(f"{name}={size}" for name, size in options["dims"].items())]
     words += ["--trials", str(options["trials"]), "--seed", str(options["seed"])]
+    if options.get("coq"):
+        words += ["--coq"]
     if options["device"]:
         words += ["--device", options["device"]]
     return shlex.join(words)

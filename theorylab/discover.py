@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import random
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from theorylab import ops
 from theorylab.certificate import document
 from theorylab.certificate.kernel import Ruling, check
 from theorylab.certificate.laws import certificate
-from theorylab.derive.laws.ansatz import Ansatz, Cost, check_degree, cost
+from theorylab.claims import Invariant
+from theorylab.derive.laws.ansatz import Ansatz, Checker, check_degree, cost
 from theorylab.derive.laws.cells import cells, dead_units
 from theorylab.derive.laws.closure import MAX_DEPTH
 from theorylab.derive.laws.count import Cell, Count, count_laws
-from theorylab.derive.laws.recognise import Family, Reader
+from theorylab.derive.laws.recognise import Family, Reader, quantity
 from theorylab.derive.laws.system import Formulas, System, formulas, has_functions, is_gated, system
 from theorylab.errors import InputError, InternalError, UnsupportedReading
 from theorylab.flow import FirstOrder, Flow, SecondOrder
 from theorylab.readings.letters import complete_dims
+from theorylab.verdict import Verdict
+from theorylab.verify import verify
 
 Progress = Callable[[str], None]
 LONG = 5.0
@@ -65,7 +68,6 @@ class Laws:
     cells: tuple[int, ...] = ()
     dead: tuple[str, ...] = ()
     folder: Path | None = None
-    needs: Cost = field(default_factory=lambda: Cost(0, 0))
 
     @property
     def count(self) -> int:
@@ -143,6 +145,35 @@ class Laws:
             raise InternalError(f"the checker accepted another statement than the one of {self.id}")
         return ruling
 
+    def invariants(self) -> tuple[Invariant, ...]:
+        """The families that are whole matrices, vectors or numbers, as claims for symbolic sizes."""
+        system = self.result.system
+        units = [note.rpartition("/")[2] for note in self.notes if note.startswith("time in units of 1/")]
+
+        def factor(name: str, c: Any) -> Any:
+            if name != system.names[-1] or system.clock is None:
+                return c[name]
+            if system.clock == 0:
+                return c.t
+            rate: Any = system.clock
+            for unit in units:
+                rate = c[unit] * rate
+            return ops.exp(c.t * rate)
+
+        found = []
+        for number, family in enumerate(self.families):
+            formula = quantity(family, self.flow.state, factor)
+            if formula is not None:
+                name = f"{self.flow.name} law {number + 1}"
+                found.append(Invariant(self.flow, formula, name=name, title=family.body))
+        return tuple(found)
+
+    def for_all_sizes(self, *, trials: int = 16) -> tuple[Verdict, ...]:
+        """The families proved for symbolic sizes by `tl.verify`; complete lists are certified at given sizes."""
+        return tuple(
+            verify(claim, dims=self.dims, trials=trials, seed=self.seed, out=self.folder) for claim in self.invariants()
+        )
+
     def to_json(self) -> dict[str, Any]:
         return {
             "id": self.id,
@@ -174,7 +205,7 @@ class Laws:
     @cached_property
     def unnamed(self) -> tuple[str, ...]:
         """The laws that belong to no family."""
-        covered = sum(len(f.entries) for f in self.families)
+        covered = sum(f.counted for f in self.families)
         return tuple(law.text for law in self.laws[covered:])
 
 
@@ -280,11 +311,22 @@ def _counted(
     return count_laws(made, degree, cell=cell, exact=exact, rng=rng, tell=tell, max_depth=max_depth)
 
 
+def _free_memory() -> float:
+    """Gigabytes of memory that are free; where the system does not say, 8."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) / 1e6
+    except (OSError, ValueError):
+        pass
+    return 8.0
+
+
 def _announce(made: System, degree: int, tell: Progress) -> None:
     """Say what a long search needs; refuse one that needs more memory than there is."""
     ansatz = Ansatz(made.dimension, degree, made.dimension - 1 if made.clock is not None else None)
     needs = cost(made.fields, ansatz)
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9 if hasattr(os, "sysconf") else 8.0
+    free = _free_memory()
     text = (
         f"laws of degree {degree} in {made.dimension} coordinates: {needs.unknowns} unknown coefficients, "
         f"about {needs.gigabytes:.1f} GB and {needs.seconds:.0f} s"
@@ -308,7 +350,7 @@ def _presented(
     made = result.system
     reader = Reader(made.names, made.formulas.shapes)
     own = result.laws[len(made.formulas.constants) :]
-    families, rest = reader.families(own)
+    families, rest = reader.families(own, Checker(made.polynomial_fields))
     named = [law for law in own if not any(law is other for other in rest)]
     shown = tuple(
         Law(reader.text(p), tuple((c, tuple(made.names[n] for n in m)) for m, c in sorted(p.items())))

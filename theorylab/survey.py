@@ -14,6 +14,7 @@ from theorylab.discover import Laws, discover
 from theorylab.errors import InputError
 from theorylab.flow import FirstOrder, Flow, SecondOrder
 from theorylab.targets import named_values
+from theorylab.verdict import Verdict
 
 COMPLETE, UNEXPECTED, GAP = 0, 1, 3
 """Exit codes: every list is complete, or as its row says; a count differs from the one of its row; a list has a gap."""
@@ -30,6 +31,12 @@ class Line:
     expected: tuple[int, ...] | None = None
     gap: int = 0
     remark: str = ""
+    verdicts: tuple[Verdict, ...] = ()
+
+    @property
+    def for_all_sizes(self) -> tuple[str, ...]:
+        """What `tl.verify` said of each family for symbolic sizes, where that was asked for."""
+        return tuple(f"{v.title}: {v.status}, {v.scope}" for v in self.verdicts)
 
     @property
     def as_expected(self) -> bool:
@@ -100,6 +107,7 @@ def survey(
     seed: int,
     folder: Path,
     tell: Told,
+    all_sizes: bool = False,
 ) -> list[Line]:
     """The laws of each flow, at those of the sizes that it has. A flow that cannot be read is told of and left out."""
     given = list(flows)
@@ -124,14 +132,19 @@ def survey(
             progress(str(error))
             continue
         progress("asking the checker")
-        lines.append(Line(name, (laws,)))
         _ = laws.complete
+        lines.append(Line(name, (laws,), verdicts=_for_all_sizes(laws, progress) if all_sizes else ()))
         if laws.interrupted:
             break
     return lines
 
 
-def table(rows: Iterable[Row], seed: int, folder: Path, tell: Told) -> list[Line]:
+def _for_all_sizes(laws: Laws, tell: Told) -> tuple[Verdict, ...]:
+    tell("proving the families for all sizes")
+    return laws.for_all_sizes()
+
+
+def table(rows: Iterable[Row], seed: int, folder: Path, tell: Told, all_sizes: bool = False) -> list[Line]:
     """The table of known models, counted anew."""
     lines = []
     for row in rows:
@@ -142,7 +155,8 @@ def table(rows: Iterable[Row], seed: int, folder: Path, tell: Told) -> list[Line
             found.append(discover(named, dims=dims, degree=row.degree, seed=seed, out=folder))
             _ = found[-1].complete
         expected = tuple(row.count(**dims) for dims in row.sizes)
-        lines.append(Line(row.name, tuple(found), expected, row.gap, row.remark))
+        verdicts = _for_all_sizes(found[0], tell) if all_sizes else ()
+        lines.append(Line(row.name, tuple(found), expected, row.gap, row.remark, verdicts))
         if any(laws.interrupted for laws in found):
             break
     return lines
@@ -166,6 +180,7 @@ def to_json(line: Line) -> list[dict[str, Any]]:
             "name": line.name,
             "status": "proved" if laws.complete else "inconclusive",
             "expected": None if count is None else {"count": count, "gap": line.gap},
+            "all_sizes": [{"title": v.title, "status": v.status, "scope": v.scope} for v in line.verdicts],
         }
         for laws, count in zip(line.found, expected, strict=True)
     ]
@@ -174,6 +189,6 @@ def to_json(line: Line) -> list[dict[str, Any]]:
 def shown(line: Line) -> str:
     """A line of the table, or all that is known of one flow."""
     if line.expected is None:
-        return str(line.found[0])
+        return "\n".join([str(line.found[0]), *(f"  {text}" for text in line.for_all_sizes)])
     mark = "" if line.as_expected else f"  * expected {', '.join(map(str, line.expected))}, gap {line.gap}"
     return f"{line.name} [{line.sizes}]: {line.counts} ({line.status}){mark}"

@@ -37,6 +37,7 @@ def markdown(lines: Sequence[Line]) -> str:
     rows = [f"# {TITLE}", "", text(SUMMARY), "", "| " + " | ".join(HEADER) + " |", "|" + " --- |" * len(HEADER)]
     for line in lines:
         laws = "<br>".join(code(law) for law in line.laws) or "none"
+        laws += "".join(f"<br>{text(proved)}" for proved in line.for_all_sizes)
         remark = f"<br>{text(line.remark)}" if line.remark else ""
         surprise = (
             "" if line.as_expected or line.expected is None else f", expected {', '.join(map(str, line.expected))}"

@@ -127,7 +127,9 @@ def _solve(
     checked = Checker(fields)
     for number in np.setdiff1d(np.flatnonzero(alive), unknown):
         found.append({monomial(int(number)): 1})
-    for columns, rows in _blocks(equation, unknown, coefficient):
+    for number, (columns, rows) in enumerate(_blocks(equation, unknown, coefficient), 1):
+        if number & (number - 1) == 0:
+            tell(f"laws of {number} blocks of equations")
         for vector in kernel(rows, len(columns)):
             found.append({monomial(int(c)): v for c, v in zip(columns, vector, strict=True) if v})
             if not checked(found[-1]):

@@ -51,26 +51,36 @@ class Family:
     """Laws with the same kinds and coefficients that differ in the kept indices.
 
     parts: coefficient and kind of each contraction. entries: the kept indices (j, l) of each law; all contractions of
-    a law have the same. size: the number of values that a kept index can have.
+    a law have the same. size: the number of values that a kept index can have. counted: how many of the entries are
+    independent of the laws before.
     """
 
     parts: tuple[tuple[Coefficient, Kind], ...]
     entries: tuple[tuple[Index, ...], ...]
     size: int
     antisymmetric: bool = False
+    counted: int = 0
 
     @property
-    def text(self) -> str:
+    def body(self) -> str:
+        """The law for all entries."""
         common = self.parts[0][1].extra if len({k.extra for _, k in self.parts}) == 1 else ()
         body = _joined([(c, _kind_text(replace(k, extra=k.extra[len(common) :]), self.matrix)) for c, k in self.parts])
         if self.antisymmetric:
             body = f"{body} - transpose" if len(self.parts) == 1 else f"({body}) - transpose"
         if common:
             body = f"{' '.join(_powers(common))} ({body})"
+        return body
+
+    @property
+    def text(self) -> str:
+        """The law and its entries."""
+        body = self.body
+        counted = "" if self.counted == len(self.entries) else f"; {self.counted} independent"
         if self.whole in ("symmetric", "antisymmetric"):
-            return f"{body} ({self.size} x {self.size}, {self.whole})"
+            return f"{body} ({self.size} x {self.size}, {self.whole}{counted})"
         if self.whole == "diagonal":
-            return f"{body}, j = 1..{self.size}"
+            return f"{body}, j = 1..{self.size}{counted}"
         if not any(index for entry in self.entries for index in entry):
             return body
         return f"{body} at {', '.join(_entry(e) for e in self.entries)}"
@@ -156,8 +166,11 @@ class Reader:
                         return [(summed, kept) for kept in sorted(parts)]
         return None
 
-    def families(self, laws: Sequence[Poly]) -> tuple[list[Family], list[Poly]]:
-        """The families among some laws, and the laws that belong to none."""
+    def families(self, laws: Sequence[Poly], is_law: Callable[[Poly], bool]) -> tuple[list[Family], list[Poly]]:
+        """The families among some independent laws, and the laws that belong to none.
+
+        is_law: whether a polynomial is a law; dependent entries complete a family.
+        """
         found: dict[tuple[tuple[tuple[Coefficient, Kind], ...], int, bool], list[tuple[Index, ...]]] = {}
         rest = []
         for law in laws:
@@ -173,8 +186,22 @@ class Reader:
             sizes = {self._kept_size(p.kind) for p in parts} - {0}
             key = (tuple((p.coefficient, p.kind) for p in ordered), max(sizes, default=0), half is not None)
             found.setdefault(key, []).append(entry)
-        families = [Family(parts, tuple(sorted(e)), size, odd) for (parts, size, odd), e in found.items()]
-        return [self._with_diagonal(family, rest) for family in families], rest
+        families = [Family(parts, tuple(sorted(e)), size, odd, len(e)) for (parts, size, odd), e in found.items()]
+        return [self._completed(self._with_diagonal(family, rest), is_law) for family in families], rest
+
+    def _completed(self, family: Family, is_law: Callable[[Poly], bool]) -> Family:
+        """The family with all entries of its matrix or vector, where the others are laws too."""
+        if family.whole or not family.size or any(len(i) != 1 for e in family.entries for i in e):
+            return family
+        length, sizes = len(family.entries[0]), range(family.size)
+        if family.matrix:
+            whole = [((j,), (l,)) for j in sizes for l in range(j + family.antisymmetric, family.size)]
+        else:
+            whole = [((j,),) * length for j in sizes]
+        missing = [entry for entry in whole if entry not in family.entries]
+        if all(is_law(self._entry(family, entry)) for entry in missing):
+            return replace(family, entries=tuple(sorted(whole)))
+        return family
 
     def _with_diagonal(self, family: Family, rest: list[Poly]) -> Family:
         """The family with those diagonal entries among the other laws in which squares have cancelled."""
@@ -188,24 +215,28 @@ class Reader:
             if same:
                 rest.remove(same[0])
                 entries.append(diagonal)
-        return replace(family, entries=tuple(sorted(entries)))
+        return replace(family, entries=tuple(sorted(entries)), counted=len(entries))
 
     def _entry(self, family: Family, entry: tuple[Index, ...]) -> Poly:
         """One entry of a matrix family of arrays as a polynomial."""
         numbers = {letter: n for n, letter in enumerate(self.letters)}
         total: Poly = {}
         for c, kind in family.parts:
-            if len(kind.arrays) != 2:
-                return {}
-            shape = self.shapes[kind.arrays[0]]
+            shape = self.shapes[kind.arrays[0]] if kind.arrays else ()
             for inner in product(*(range(shape[a]) for a in kind.summed)):
                 places = dict(zip(kind.summed, inner, strict=True))
                 factors = [
                     (array, tuple(places.get(a, kept[0]) for a in range(kind.axes)))
-                    for array, kept in zip(kind.arrays, entry, strict=True)
+                    for array, kept in zip(kind.arrays, entry, strict=False)
                 ]
                 letters = [numbers[f] for f in factors] + [numbers[e, ()] for e in kind.extra]
                 accumulate(total, {tuple(sorted(letters)): c})
+                if family.antisymmetric:
+                    turned = [
+                        numbers[kind.arrays[i], tuple(places.get(a, entry[1 - i][0]) for a in range(kind.axes))]
+                        for i in (0, 1)
+                    ]
+                    accumulate(total, {tuple(sorted([*turned, *letters[2:]])): -c})
         return total
 
     def _position(self, array: str) -> int:
@@ -297,22 +328,35 @@ def _joined(terms: Sequence[tuple[Coefficient, str]]) -> str:
     return text or "0"
 
 
-def quantity(family: Family, shapes: Mapping[str, tuple[Any, ...]]) -> Callable[..., Any] | None:
-    """The family as a function of (p) in the public language, for any sizes; None where it is no whole family."""
-    if family.whole is None or any(kind.extra for _, kind in family.parts):
-        return None
-    matrix = family.whole == "symmetric"
+Factor = Callable[[str, Any], Any]
+"""The value of a scalar factor of a law, such as the clock, in a case."""
 
-    def value(p: Any) -> Any:
+
+def quantity(family: Family, shapes: Mapping[str, tuple[Any, ...]], factor: Factor) -> Callable[..., Any] | None:
+    """The family as a function of (p, c) in the public language, for any sizes; None where it is not whole.
+
+    shapes: of the arrays of the state, in sizes by name.
+    """
+    single = not any(index for entry in family.entries for index in entry)
+    if family.whole is None and not single:
+        return None
+    matrix = family.whole in ("symmetric", "antisymmetric")
+
+    def value(p: Any, c: Any) -> Any:
         total: Any = 0
-        for c, kind in family.parts:
-            total = _value(p, kind, shapes, matrix) * c + total
-        return total
+        for coefficient, kind in family.parts:
+            term = _value(p, kind, shapes, matrix) * coefficient
+            for extra in kind.extra:
+                term = factor(extra, c) * term if extra not in shapes else p[extra] * term
+            total = term + total
+        return total - total.mT if family.antisymmetric else total
 
     return value
 
 
 def _value(p: Any, kind: Kind, shapes: Mapping[str, tuple[Any, ...]], matrix: bool) -> Any:
+    if not kind.arrays:
+        return 1
     arrays = [p[a] for a in kind.arrays]
     axes = range(len(shapes[kind.arrays[0]]))
     if not matrix:
