@@ -198,13 +198,13 @@ class Ring:
         get = total.get
         items = list(right.items())
         for m, a in left.items():
+            if self.plain:
+                for n, b in items:
+                    total[m + n] = get(m + n, 0) + a * b
+                continue
             for n, b in items:
-                if self.plain:
-                    monomial = m + n
-                    total[monomial] = get(monomial, 0) + a * b
-                else:
-                    monomial, number = self._joined(m, n)
-                    total[monomial] = get(monomial, 0) + a * b * number
+                monomial, number = self._joined(m, n)
+                total[monomial] = get(monomial, 0) + a * b * number
         return {monomial: whole(c) for monomial, c in total.items() if c}
 
     def _joined(self, left: int, right: int) -> tuple[int, int]:

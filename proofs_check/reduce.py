@@ -55,7 +55,7 @@ class Reducer:
     def __init__(self, ring: Calculus, rules: list[Rule]) -> None:
         self.ring = ring
         self.rules: dict[int, list[Rule]] = {}  # by a letter of the lead
-        self.seen = 0  # the letters whose powers are among the rules
+        self.seen = 1  # the letters (after delta) whose powers are among the rules
         for rule in rules:
             self._learn(rule)
 
