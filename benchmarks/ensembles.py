@@ -2,23 +2,27 @@
 
     python benchmarks/ensembles.py [--only A,D] [--peers] [--out FILE.md]
 
-Compile time is measured and kept out of the times. Errors are those of the first trajectories against DOP853 at 1e-11.
+Compile time is measured and kept out of the times. Errors are those of the first trajectories against DOP853 at 1e-11
+(A-long: LSODA at 1e-11). The acceptance lines at the end compare what was measured in this run.
 """
 
 from __future__ import annotations
 
 import argparse
 import ctypes
+import os
 import platform
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import peers
 import torch
-from workloads import ATOL, RTOL, Workload, workload_a, workload_bl, workload_c, workload_d
+from workloads import ATOL, RTOL, Workload, workload_a, workload_bl, workload_c, workload_d, workload_relu
 
 import theorylab as tl
 from theorylab.simulate import compiler as compilers
@@ -28,6 +32,11 @@ from theorylab.simulate.kernel.solve import kernel, processors
 from theorylab.simulate.kernel.source import LANES, rows_source
 from theorylab.simulate.methods import TSIT5
 
+AUTO = "theorylab, fused, method auto"
+AGAIN = "theorylab, `tl.simulate`, again"
+ONE = "theorylab, Tsit5, one thread"
+GRADIENTS = "its gradients alone, generated, one thread"
+TORCH = "its gradients alone, batched torch at 1024"
 CHECKED = 2
 LIMIT = 40.0
 WORKLOADS: dict[str, Callable[[], Workload]] = {
@@ -38,6 +47,14 @@ WORKLOADS: dict[str, Callable[[], Workload]] = {
     "C": lambda: workload_c(16),
     "D": lambda: workload_d(10_000),
 }
+SINGLES: dict[str, Callable[[], Workload]] = {
+    "A": lambda: workload_a(1),
+    "A-long": lambda: workload_a(1, 1e5, "A-long"),
+    "BL": lambda: workload_bl(1),
+    "C": lambda: workload_c(1),
+    "D": lambda: workload_d(1),
+}
+OPTIONS = {"rtol": RTOL, "atol": ATOL, "max_steps": 2_000_000}
 BARE = """
 void bare(long n, const double *state, double *out) {
     vec y[DIM], own[OWN + 1] = {{0}}, values[ROOTS];
@@ -63,9 +80,9 @@ def timed(work: Callable[[], object], repeats: int = 3) -> tuple[float, object]:
     return best, result
 
 
-def bare_gradient(field: Formula, state: np.ndarray) -> float:
+def bare_gradient(generated: Formula, state: np.ndarray) -> float:
     """Seconds for the generated field of one trajectory, in lanes, alone in a loop on one thread."""
-    library = compilers.build(rows_source(field.program) + BARE, ("-O2", "-march=native"))
+    library = compilers.build(rows_source(generated.program) + BARE, ("-O2", "-march=native"))
     assert library is not None
     library.bare.argtypes = [ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
     out, count = np.empty_like(state), 20_000
@@ -77,86 +94,207 @@ def first(workload: Workload, count: int) -> Workload:
     return replace(workload, initial={name: values[:count] for name, values in workload.initial.items()})
 
 
-def measure(workload: Workload, with_peers: bool) -> list[tuple[str, str, str, str]]:
-    """Rows of the table: method, seconds, ratio to the fused solve, error."""
-    few = first(workload, CHECKED)
-    reference = None if workload.t_end > 1e4 else peers.dop853(few)()
-    rows: list[tuple[str, str, str, str]] = []
+def torch_gradient(workload: Workload, states: np.ndarray) -> float:
+    """Seconds for the rates of one trajectory, written by hand for a batch of torch rows."""
+    rates, batch = peers.torch_rates(workload), torch.from_numpy(np.ascontiguousarray(states))
+    rates(None, batch)
+    seconds, _ = timed(lambda: [rates(None, batch) for _ in range(50)], 5)
+    return seconds / 50 / len(batch)
 
-    def error(states: np.ndarray) -> str:
-        return "" if reference is None else f"{np.abs(states[:CHECKED] - reference).max():.0e}"
 
-    options = {"t_end": workload.t_end, "rtol": RTOL, "atol": ATOL, "method": "tsit5", "max_steps": 1_000_000}
+def simulate(workload: Workload, **options: Any) -> Any:
+    sizes = dict(workload.dims)
+    return tl.simulate(workload.flow, init=dict(workload.initial), dims=sizes, t_end=workload.t_end, **options)
+
+
+@dataclass
+class Measured:
+    """Seconds and errors by row of one workload; `notes` are cells of the table that are no times."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    errors: dict[str, float] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+
+    def table(self) -> list[str]:
+        """Rows in the order in which they were measured."""
+        ours = self.seconds[AUTO]
+        lines = ["| method | seconds | ratio | error |", "|---|---|---|---|"]
+        for name, seconds in self.seconds.items():
+            error = f"{self.errors[name]:.0e}" if name in self.errors else ""
+            lines.append(f"| {name} | {seconds:.3g} | {seconds / ours:.3g} | {error} |")
+        return lines + [f"| {name} | {note} | | |" for name, note in self.notes.items()]
+
+    def best(self, *names: str) -> float:
+        """Least time of the peers named that ran, infinity if none did."""
+        return min((s for n, s in self.seconds.items() if n.startswith(names)), default=float("inf"))
+
+
+def measure(workload: Workload, with_peers: bool) -> Measured:
+    """The rows of one workload."""
+    found, checked = Measured(), min(CHECKED, len(workload.states))
+    few = first(workload, checked)
+    reference = (peers.dop853 if workload.t_end < 1e4 else peers.tight_lsoda)(few)()
+
+    def keep(name: str, seconds: float, states: np.ndarray | None = None) -> None:
+        found.seconds[name] = seconds
+        if states is not None and np.isfinite(states[:checked]).all():
+            found.errors[name] = float(np.abs(states[:checked] - reference).max())
+
     spent, start = compilers.seconds_spent, time.perf_counter()
-    run = tl.simulate(workload.flow, init=dict(workload.initial), dims=dict(workload.dims), **options)
+    run = simulate(workload, method="auto", **OPTIONS)
     whole, spent = time.perf_counter() - start, compilers.seconds_spent - spent
-    again, _ = timed(
-        lambda: tl.simulate(workload.flow, init=dict(workload.initial), dims=dict(workload.dims), **options), 1
-    )
-    field, initial = run.problem.compiled(), run.problem.initial
-    fused, solution = timed(lambda: integrate(field, initial, **options))
+    again, _ = timed(lambda: simulate(workload, method="auto", **OPTIONS))
+    vector_field, initial = run.problem.compiled(), run.problem.initial
+    options = {"t_end": workload.t_end, **OPTIONS}
+    fused, solution = timed(lambda: integrate(vector_field, initial, method="auto", **options), 5)
     assert (solution.y == run.solution.y).all(), "two runs differ"
-    rows.append(("theorylab, fused", f"{fused:.3g}", "1", error(solution.y.numpy())))
-    rows.append(
-        ("theorylab, `tl.simulate`, first call", f"{whole:.3g} (compiler {spent:.2g})", f"{whole / fused:.1f}", "")
-    )
-    rows.append(("theorylab, `tl.simulate`, again", f"{again:.3g}", f"{again / fused:.1f}", ""))
-    found = kernel(field, None, None, TSIT5, initial)
-    if found is not None:
-        zero = torch.zeros(len(initial), dtype=torch.float64)
-        ends = torch.full_like(zero, workload.t_end)
-        numbers = {"rtol": RTOL, "atol": torch.tensor(ATOL).double(), "until": None, "times": zero[:0]}
-        one, _ = timed(
-            lambda: found.solve(
-                initial, zero, ends, observes=False, first_step=None, max_steps=1_000_000, threads=1, **numbers
-            )
+    keep(AUTO, fused, solution.y.numpy())
+    used = Counter(solution.finisher) if solution.finisher else {solution.method: len(initial)}
+    found.notes["ended with"] = ", ".join(f"{name} {count}" for name, count in sorted(used.items()))
+    keep(AGAIN, again)
+    keep("theorylab, `tl.simulate`, first call", whole)
+    found.notes["of the first call: the compiler"] = f"{spent:.3g}"
+    plain, other = timed(lambda: integrate(vector_field, initial, method="tsit5", **options))
+    keep("theorylab, Tsit5", plain, other.y.numpy())
+    one = one_thread(vector_field, initial, workload.t_end)
+    if one is not None:
+        keep(ONE, one)
+        keep(GRADIENTS, bare_gradient(vector_field, initial[0].numpy()) * int(other.stats.evaluations.sum()))
+    evaluate = torch_gradient(workload, np.resize(workload.states, (1024, workload.states.shape[1])))
+    keep(TORCH, evaluate * int(other.stats.evaluations.sum()))
+    if len(initial) * float(other.stats.evaluations.double().mean()) < 1e6:
+        slow, end = timed(
+            lambda: integrate(lambda t, y, rows: vector_field(t, y, rows), initial, method="tsit5", **options), 1
         )
-        gradients = bare_gradient(field, initial[0].numpy()) * int(solution.stats.evaluations.sum())
-        rows.append(("theorylab, fused, one thread", f"{one:.3g}", f"{one / fused:.1f}", ""))
-        rows.append(
-            (
-                "its gradients alone, one thread",
-                f"{gradients:.3g}",
-                f"{one / gradients:.2f} times less than the solve",
-                "",
-            )
-        )
-    if len(initial) * float(solution.stats.evaluations.double().mean()) < 2e7 and workload.t_end < 1e4:
-        plain, other = timed(lambda: integrate(lambda t, y, rows: field(t, y, rows), initial, **options), 1)
-        rows.append(
-            ("theorylab, torch loop, generated field", f"{plain:.3g}", f"{plain / fused:.0f}", error(other.y.numpy()))
-        )
-    seconds, states = timed(peers.lsoda(few), 1)
-    seconds *= len(initial) / CHECKED
-    rows.append(
-        (
-            f"scipy LSODA in a loop (from {CHECKED} trajectories)",
-            f"{seconds:.3g}",
-            f"{seconds / fused:.0f}",
-            error(states),
-        )
-    )
+        keep("theorylab, Tsit5 in torch with the generated field", slow, end.y.numpy())
+    seconds, states = timed(peers.lsoda(few), 2)
+    keep(f"scipy LSODA in a loop (from {checked})", seconds * len(initial) / checked, states)
     for name, peer in peers.PEERS.items() if with_peers else ():
-        solve = peer(first(workload, 2))
-        if solve is None:
-            rows.append((name, "skipped: not installed", "", ""))
+        measure_peer(name, peer, workload, found, keep)
+    return found
+
+
+def measure_peer(name: str, peer: Any, workload: Workload, found: Measured, keep: Callable[..., None]) -> None:
+    """One optional peer; where two trajectories already take long, its time is in proportion to them."""
+    count = len(workload.states)
+    small = first(workload, min(2, count))
+    solve = peer(small)
+    if solve is None:
+        found.notes[name] = "skipped: not installed"
+        return
+    if workload.t_end > 1e4 and name != "diffrax Tsit5":
+        found.notes[name] = "not run: minutes"
+        return
+    try:
+        solve()
+        short, states = timed(solve, 2)
+        if workload.t_end > 1e4 or short > LIMIT / 2:
+            keep(f"{name} (from {len(small.states)})", short * count / len(small.states), states)
+            return
+        solve = peer(workload)
+        whole, states = timed(solve, 1)
+        seconds, states = timed(solve, 2) if whole < LIMIT else (whole, states)
+        keep(name, seconds, states)
+    except Exception as problem:
+        found.notes[name] = f"failed: {type(problem).__name__}"
+
+
+def one_thread(vector_field: Formula, initial: torch.Tensor, t_end: float) -> float | None:
+    """Seconds of the fused Tsit5 solve on one thread."""
+    found = kernel(vector_field, None, None, TSIT5, initial)
+    if found is None:
+        return None
+    zero = torch.zeros(len(initial), dtype=torch.float64)
+    numbers = {"rtol": RTOL, "atol": torch.tensor(ATOL).double(), "until": None, "times": zero[:0]}
+    seconds, _ = timed(
+        lambda: found.solve(
+            initial,
+            zero,
+            torch.full_like(zero, t_end),
+            observes=False,
+            first_step=None,
+            max_steps=2_000_000,
+            threads=1,
+            **numbers,
+        ),
+        5,
+    )
+    return seconds
+
+
+def measure_single(workload: Workload, with_peers: bool) -> Measured:
+    """One trajectory: theorylab and the peers, each in its best form for one."""
+    found = Measured()
+    run = simulate(workload, method="auto", **OPTIONS)
+    vector_field, initial = run.problem.compiled(), run.problem.initial
+    found.seconds[AUTO], _ = timed(
+        lambda: integrate(vector_field, initial, method="auto", t_end=workload.t_end, **OPTIONS), 7
+    )
+    found.seconds["scipy LSODA"], _ = timed(peers.lsoda(workload), 3)
+    for name, peer in peers.PEERS.items() if with_peers else ():
+        solve = peer(workload)
+        if solve is None or (workload.t_end > 1e4 and name != "diffrax Tsit5"):
             continue
-        if workload.t_end > 1e4:
-            rows.append((name, "not run: minutes", "", ""))
-            continue
-        try:
-            solve()
-            small, _ = timed(solve, 1)
-            if small > LIMIT / 2:
-                rows.append((name, f"more than {small:.0f} for two trajectories", "", ""))
-                continue
-            solve = peer(workload)
-            compile_time, _ = timed(solve, 1)
-            seconds, states = timed(solve, 1) if compile_time < LIMIT else (compile_time, solve())
-            rows.append((name, f"{seconds:.3g}", f"{seconds / fused:.0f}", error(states)))
-        except Exception as problem:
-            rows.append((name, f"failed: {type(problem).__name__}", "", ""))
-    return rows
+        solve()
+        found.seconds[name], _ = timed(solve, 3)
+    return found
+
+
+def kinks() -> list[str]:
+    """The two acceptance lines on ReLU networks."""
+    run = simulate(workload_relu(64), method="auto", **OPTIONS)
+    tight = simulate(workload_relu(64), method="auto", **{**OPTIONS, "rtol": RTOL / 100, "atol": ATOL / 100})
+    finished = int(run.solution.finished.sum())
+    grazed = torch.zeros(64, dtype=torch.bool) if run.solution.grazed is None else run.solution.grazed
+    kept = ~grazed & run.solution.finished & tight.solution.finished
+    gap = float((run.solution.y - tight.solution.y).abs().amax(1)[kept].max())
+    met = finished == 64 and gap <= 1e-4 and int(grazed.sum()) <= 3
+    few = first(workload_d(10_000), 200)
+    reference = peers.dop853(few)()
+    ours = integrate((problem := simulate(few, method="auto", **OPTIONS).problem).compiled(), problem.initial,
+                     t_end=few.t_end, method="auto", **OPTIONS)  # fmt: skip
+    generated = problem.compiled()
+    options = {"t_end": few.t_end, "method": "tsit5", **OPTIONS}
+    plain = integrate(lambda t, y, rows: generated(t, y, rows), problem.initial, **options)
+    medians = [float(np.median(np.abs(x.y.numpy() - reference).max(1))) for x in (ours, plain)]
+    return [
+        f"| noisy 5-16-1 ReLU, 64 to t = 100 | all finish, at most 3 grazed, others within 1e-4 of a tighter run | "
+        f"{finished} finish, {int(grazed.sum())} grazed, {gap:.0e} | {'met' if met else 'not met'} |",
+        f"| D against plain Tsit5 | median error at least 20 times smaller | {medians[1] / medians[0]:.3g} "
+        f"({medians[0]:.0e}, {medians[1]:.0e}) | {'met' if medians[1] >= 20 * medians[0] else 'not met'} |",
+    ]
+
+
+def acceptance(results: Mapping[str, Measured], singles: Mapping[str, Measured]) -> list[str]:
+    """The lines that can be told from what was measured."""
+    lines: list[str] = []
+
+    def line(name: str, wanted: str, ratio: float, least: float) -> None:
+        if np.isfinite(ratio):
+            lines.append(f"| {name} | {wanted} | {ratio:.3g} | {'met' if ratio >= least else 'not met'} |")
+
+    for key, name, least, who in (
+        ("A", "A, 64", 8, ("diffrax",)),
+        ("A1024", "A, 1024", 15, ("diffrax", "torchode")),
+        ("D", "D, 10 000", 15, ("scipy", "diffrax", "torchode", "torchdiffeq")),
+        ("C", "C", 2.5, ("scipy", "diffrax", "torchode", "torchdiffeq")),
+        ("A-long", "A-long against LSODA", 2, ("scipy",)),
+        ("A-long", "A-long against diffrax", 40, ("diffrax",)),
+    ):
+        if key in results:
+            ratio = results[key].best(*who) / results[key].seconds[AUTO]
+            line(name, f"at least {least} times faster than the best of {', '.join(who)}", ratio, least)
+    if "A" in results and ONE in results["A"].seconds:
+        seconds = results["A"].seconds
+        ratio = seconds[ONE] / seconds[GRADIENTS]
+        met = "met" if ratio <= 2.5 else "not met"
+        name = "whole solve against bare gradients, A, Tsit5, one thread"
+        lines.append(f"| {name} | at most 2.5 | {ratio:.3g} | {met} |")
+        line("bare gradient against batched torch", "at least 8", seconds[TORCH] / seconds[GRADIENTS], 8)
+    for name, found in singles.items():
+        best = found.best("scipy", "diffrax", "torchode", "torchdiffeq")
+        line(f"single trajectory, {name}", "no slower than the best peer", best / found.seconds[AUTO], 1)
+    return lines
 
 
 def machine() -> str:
@@ -176,25 +314,40 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write the table there as well")
     given = parser.parse_args()
     torch.set_num_threads(1)
+    busy = os.getloadavg()[0]
     lines = [
         "# Ensembles of gradient flows",
         "",
         f"Machine: {machine()}.",
+        f"At the start {busy:.1f} other processes wanted a core." if busy > 0.3 else "Nothing else ran on it.",
         "Repeat with `make bench-ensembles` (peers: `pip install -e .[bench]`).",
-        f"Tolerances {RTOL:g} and {ATOL:g}. Wall seconds without compile time; ratios are to the fused solve of",
-        "the same workload. The error is the largest of the first trajectories against DOP853 at 1e-11.",
+        f"Tolerances {RTOL:g} and {ATOL:g}. Wall seconds without compile time, the least of several; ratios are to the",
+        "fused solve of the same workload. The error is the largest of the first trajectories against DOP853 at 1e-11",
+        "(A-long: LSODA at 1e-11). `(from 2)`: the time of two trajectories, in proportion.",
     ]
     print("\n".join(lines), flush=True)
-    for name in given.only.split(","):
+
+    def show(*more: str) -> None:
+        lines.extend(more)
+        print("\n".join(more), flush=True)
+
+    results: dict[str, Measured] = {}
+    names = given.only.split(",")
+    for name in names:
         workload = WORKLOADS[name]()
-        table = [
-            f"\n## {workload.name} trajectories to t = {workload.t_end:g}\n",
-            "| method | seconds | ratio | error |",
-            "|---|---|---|---|",
-        ]
-        table += [f"| {' | '.join(row)} |" for row in measure(workload, given.peers)]
-        print("\n".join(table), flush=True)
-        lines += table
+        results[name] = measure(workload, given.peers)
+        show(f"\n## {workload.name} trajectories to t = {workload.t_end:g}\n", *results[name].table())
+    singles = {n: measure_single(SINGLES[n](), given.peers) for n in SINGLES if n in names}
+    if singles:
+        columns = list(dict.fromkeys(column for found in singles.values() for column in found.seconds))
+        rule = "|---" * (len(columns) + 1) + "|"
+        show("\n## Single trajectory, milliseconds\n", f"| | {' | '.join(columns)} |", rule)
+        for name, found in singles.items():
+            cells = [f"{1e3 * found.seconds[c]:.3g}" if c in found.seconds else "" for c in columns]
+            show(f"| {name} | {' | '.join(cells)} |")
+    show("\n## What is asked for\n", "| | at least | measured | |", "|---|---|---|---|", *acceptance(results, singles))
+    if "D" in names:
+        show(*kinks())
     if given.out:
         given.out.write_text("\n".join(lines) + "\n")
 

@@ -32,6 +32,11 @@ def dop853(workload: Workload) -> Solve:
     return lsoda(workload, 1e-11, 1e-13, "DOP853")
 
 
+def tight_lsoda(workload: Workload) -> Solve:
+    """The reference where DOP853 would take too many steps."""
+    return lsoda(workload, 1e-11, 1e-13)
+
+
 def diffrax(workload: Workload) -> Solve | None:
     """Tsit5 under vmap, compiled."""
     if find_spec("diffrax") is None:
@@ -49,11 +54,16 @@ def diffrax(workload: Workload) -> Solve | None:
             adjoint=dx.ForwardMode(),
         ).ys[0]  # fmt: skip
 
-    compiled, start = jax.jit(jax.vmap(one)), jax.numpy.asarray(workload.states)
+    start = jax.numpy.asarray(workload.states)
+    if len(start) == 1:
+        alone = jax.jit(one)
+        return lambda: np.asarray(alone(start[0]))[None]
+    compiled = jax.jit(jax.vmap(one))
     return lambda: np.asarray(compiled(start))
 
 
-def _torch_rates(workload: Workload) -> Callable[[Any, torch.Tensor], torch.Tensor]:
+def torch_rates(workload: Workload) -> Callable[[Any, torch.Tensor], torch.Tensor]:
+    """The rates for a batch of torch rows."""
     held: dict[bytes, torch.Tensor] = {}
 
     def convert(x: np.ndarray) -> torch.Tensor:
@@ -71,7 +81,7 @@ def torchode(workload: Workload) -> Solve | None:
         return None
     import torchode as to
 
-    term = to.ODETerm(_torch_rates(workload))
+    term = to.ODETerm(torch_rates(workload))
     control = to.IntegralController(atol=ATOL, rtol=RTOL, term=term)
     solver = to.AutoDiffAdjoint(to.Tsit5(term=term), control)
     start = torch.from_numpy(workload.states)
@@ -90,7 +100,7 @@ def torchdiffeq(workload: Workload) -> Solve | None:
         return None
     from torchdiffeq import odeint
 
-    rates, start = _torch_rates(workload), torch.from_numpy(workload.states)
+    rates, start = torch_rates(workload), torch.from_numpy(workload.states)
     times = torch.tensor([0.0, workload.t_end], dtype=torch.float64)
 
     def solve() -> np.ndarray:

@@ -49,6 +49,11 @@ def relu_net(p: Any, x: Any) -> Any:
     return p.a[None, :] @ ops.relu(p.W @ x)
 
 
+@tl.model(W="k d", a="k")
+def two_layer_relu(p: Any, x: Any) -> Any:
+    return p.a[None, :] @ ops.relu(p.W @ x)
+
+
 @tl.model(w="d")
 def neuron(p: Any, x: Any) -> Any:
     return ops.relu(p.w[None, :] @ x)
@@ -159,6 +164,24 @@ def workload_d(trials: int) -> Workload:
 
     flow = tl.GradientFlow(neuron, loss=tl.loss.square, data=(x.T, y[None]))
     return Workload(f"D, {trials}", flow, {"d": 5}, {"w": noise.standard_normal((trials, 5))}, 50.0, rates)
+
+
+def workload_relu(trials: int) -> Workload:
+    """ReLU 5-16-1 on 20 samples whose targets it cannot fit: most trajectories slide along kinks."""
+    noise = np.random.default_rng(4)
+    x = noise.standard_normal((20, 5))
+    w, other = noise.standard_normal((2, 5)) / np.sqrt(5)
+    x, y = x / np.sqrt(20), (np.maximum(x @ w, 0) - 0.3 * x @ other) / np.sqrt(20)
+
+    def rates(state: Any, convert: Callable[[np.ndarray], Any]) -> Any:
+        raise NotImplementedError("no peer follows a sliding trajectory")
+
+    initial = {
+        "W": noise.standard_normal((trials, 16, 5)) / np.sqrt(5),
+        "a": noise.standard_normal((trials, 16)) / 4,
+    }
+    flow = tl.GradientFlow(two_layer_relu, loss=tl.loss.square, data=(x.T, y[None]))
+    return Workload(f"ReLU, {trials}", flow, {"d": 5, "k": 16}, initial, 100.0, rates)
 
 
 def _turn(matrix: Any) -> Any:
