@@ -200,6 +200,26 @@ def test_a_scheme_of_ones_own_with_noise() -> None:
     assert abs(float(run.params["w"].mean())) < 4.5 * (4 / 3 / 4000) ** 0.5
 
 
+def test_one_step_of_a_scheme_is_a_claim() -> None:
+    """u v of a diagonal net shrinks by 4 h^2 g^2 u v, g the gradient on the batch; heavy ball moves by its velocity."""
+    sampled = curved.sgd("h", batch=2)
+
+    def change(factor: int) -> Any:
+        def rate(p: Any, c: Any) -> Any:
+            g = (c.x @ (c.r * c.batch).mT)[..., 0]
+            return -factor * c.h**2 * g**2 * p.u * p.v
+
+        return rate
+
+    law = tl.Evolution(sampled, lambda p: p.u * p.v, change(4), name="product")
+    assert tl.verify(law, trials=32).status == "proved"
+    assert tl.verify(law.but(rate=change(3), name="wrong"), trials=32).status == "refuted"
+    ball = curved.heavy_ball("h", "beta")
+    moves = tl.Evolution(ball, lambda p: p.u - p.velocity_u, lambda p: p.velocity_u, name="moves")
+    assert tl.verify(moves, trials=32).status == "proved"
+    assert tl.verify(moves.but(rate=0, name="rests"), trials=32).status == "refuted"
+
+
 BAD = {
     "no steps": (lambda: tl.simulate(flow.euler(H)), "steps is None; expected a positive integer"),
     "negative": (lambda: tl.simulate(flow.euler(H), steps=-1), "steps is -1"),

@@ -101,7 +101,7 @@ class Evolution(Claim):
         self.sense: Sense = sense
 
     def _step(self, p: Any, c: Any) -> Any:
-        change = call(self.quantity, call(self.subject.step, p, c), c) - call(self.quantity, p, c)
+        change = call(self.quantity, self.subject.after(p, c), c) - call(self.quantity, p, c)
         return change - call(self.rate, p, c)
 
     def goals(self) -> Sequence[Goal]:
