@@ -13,6 +13,7 @@ from theorylab.errors import InputError, UnsupportedReading
 from theorylab.falsify.cases import Code
 from theorylab.falsify.draws import random_codes, structured_codes
 from theorylab.falsify.judge import Finding, Judge
+from theorylab.falsify.models import countermodel
 from theorylab.falsify.outcome import Hunt, scope_of
 from theorylab.falsify.shrink import Shrunk, shrink, simplest
 from theorylab.falsify.target import Target, questions, size_order, sizes_of, smaller, targets
@@ -29,6 +30,8 @@ SMALL = 2
 SHRINK_BUDGET = 512
 TRIES = 32
 RUNS = 64
+MODELS_FROM = 1024
+"""How many cases a hunt has to examine before it asks a solver for one (see `models`)."""
 
 
 @dataclass
@@ -37,6 +40,7 @@ class _Tally:
     violations: int = 0
     outside: int = 0
     batches: int = 0
+    models: int = 0
 
 
 def hunt(
@@ -71,6 +75,12 @@ def _hunt_cases(claim: Claim, dims: Dims, budget: int, seed: int) -> Hunt:
                 found = _search(Judge(target, quantifier), share, seed, tally)
                 if found is not None:
                     return _report(*_shrink_sizes(claim, target, *found, seed, tally), tally)
+                if at == small and budget >= MODELS_FROM and target.order == target.natural_order:
+                    proposed = countermodel(target, quantifier)
+                    if proposed is not None:
+                        judge, code, finding = proposed
+                        tally.models += 1
+                        return _report(*_shrink_sizes(claim, judge.target, code, finding, seed, tally), tally)
         except UnsupportedReading as error:
             reason = f"no exact form: {error}"
         except InputError:
@@ -141,9 +151,10 @@ def _same_at(claim: Claim, target: Target, dims: Dims) -> Judge | None:
 
 def _report(judge: Judge, shrunk: Shrunk, tally: _Tally) -> Hunt:
     witness, shown = counterexample(judge, shrunk.code, shrunk.finding)
+    proposed = "z3 proposed one that does; " if tally.models else ""
     summary = (
         f"{tally.examined} cases examined, {tally.violations} of them violate the claim, {tally.outside} say nothing; "
-        f"the simplest violation was shrunk in {shrunk.batches} batches of {shrunk.examined} cases"
+        f"{proposed}the simplest violation was shrunk in {shrunk.batches} batches of {shrunk.examined} cases"
     )
     tier: Tier = "exact" if shrunk.finding.rational else "enclosure"
     return Hunt(
