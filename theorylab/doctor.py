@@ -145,14 +145,17 @@ def _ask(*command: str) -> str | None:
 
 
 def _mathcomp() -> Finding:
-    purpose = "tier coq of verdicts; skipped: proved verdicts stay at tier kernel"
+    from theorylab.certificate.coqc import NEEDED
+
+    purpose = "tier coq of verdicts (verify --coq), make coq; skipped: proved verdicts stay at tier kernel"
     coqc = shutil.which("coqc")
     where = _ask(coqc, "-where") if coqc else None
     if where is None:
         return Finding("mathcomp", "skipped", "needs Coq", purpose)
     folder = Path(where, "user-contrib", "mathcomp")
-    if not folder.is_dir():
-        return Finding("mathcomp", "skipped", "the library mathcomp is not installed beside Coq", purpose)
+    absent = [part for part in NEEDED if not (folder / part).is_dir()]
+    if absent:
+        return Finding("mathcomp", "skipped", f"not installed beside Coq: {', '.join(absent)}", purpose)
     return Finding("mathcomp", "ok", os.fspath(folder), purpose)
 
 

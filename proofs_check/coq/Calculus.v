@@ -138,6 +138,9 @@ have kf : k (f s) @[s --> near_in I t] --> k (f t).
 by apply: near_eq_at (cvgM kf (df t It)) => s st; rewrite hk mulrA.
 Qed.
 
+Lemma derives_exp I f f' : derives I f f' -> derives I (fun t => expR (f t)) (fun t => expR (f t) * f' t).
+Proof. by move=> df; apply: (derives_comp df) => t It; exact: is_derive_expR. Qed.
+
 (* On an interval, a function whose derivative is zero is constant. *)
 Theorem zero_derivative_constant I f : is_interval I -> derives I f (fun=> 0) ->
   forall s t, I s -> I t -> f s = f t.

@@ -29,6 +29,7 @@ FINDING_TITLE = {
     "readings": "Readings compared",
     "derivation": "Derivation",
     "kernel": "Independent check",
+    "coq": "Coq",
     "search": "How it was attacked",
     "simulation": "Simulation",
     "witness": "Witness",
