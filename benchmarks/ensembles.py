@@ -28,8 +28,10 @@ import theorylab as tl
 from theorylab.simulate import compiler as compilers
 from theorylab.simulate import integrate
 from theorylab.simulate.compiled import Formula
+from theorylab.simulate.kernel import solve as kernels
+from theorylab.simulate.kernel import source
+from theorylab.simulate.kernel.program import function
 from theorylab.simulate.kernel.solve import kernel, processors
-from theorylab.simulate.kernel.source import LANES, rows_source
 from theorylab.simulate.methods import TSIT5
 
 AUTO = "theorylab, fused, method auto"
@@ -56,11 +58,11 @@ SINGLES: dict[str, Callable[[], Workload]] = {
 }
 OPTIONS = {"rtol": RTOL, "atol": ATOL, "max_steps": 2_000_000}
 BARE = """
-void bare(long n, const double *state, double *out) {
-    vec y[DIM], own[OWN + 1] = {{0}}, values[ROOTS];
+void bare(long n, const double *state, const double *shared, double *out) {
+    vec y[DIM], own[1] = {{0}}, values[DIM];
     for (int d = 0; d < DIM; d++) y[d] = splat(state[d]);
     for (long i = 0; i < n; i++) {
-        field(splat(0.0), y, own, 0, values);
+        field(splat(0.0), y, own, shared, values);
         __asm__ volatile("" : : "r"(values) : "memory");
     }
     for (int d = 0; d < DIM; d++) out[d] = values[d][0];
@@ -81,13 +83,21 @@ def timed(work: Callable[[], object], repeats: int = 3) -> tuple[float, object]:
 
 
 def bare_gradient(generated: Formula, state: np.ndarray) -> float:
-    """Seconds for the generated field of one trajectory, in lanes, alone in a loop on one thread."""
-    library = compilers.build(rows_source(generated.program) + BARE, ("-O2", "-march=native"))
+    """Seconds for the generated field of one trajectory, in lanes, alone in a loop on one thread.
+
+    The field is that of the fused solve: case constants that all trials share are kept once.
+    """
+    program = generated.program
+    terms = source.inputs(program, [True] * len(program.held))
+    code = function("field", program.roots, terms, program.gate)
+    numbers = source.defines({"LANES": source.LANES, "DIM": len(program.state)})
+    text = "\n".join(["#include <math.h>", numbers, source.fixed("lanes.h"), code, BARE])
+    library = compilers.build(text, kernels.OPTIONS)
     assert library is not None
-    library.bare.argtypes = [ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-    out, count = np.empty_like(state), 20_000
-    seconds, _ = timed(lambda: library.bare(count, state.ctypes.data, out.ctypes.data), 5)
-    return seconds / count / LANES
+    library.bare.argtypes = [ctypes.c_long, *[ctypes.c_void_p] * 3]
+    out, count, shared = np.empty_like(state), 20_000, np.ascontiguousarray(generated.constants[0])
+    seconds, _ = timed(lambda: library.bare(count, state.ctypes.data, shared.ctypes.data, out.ctypes.data), 5)
+    return seconds / count / source.LANES
 
 
 def first(workload: Workload, count: int) -> Workload:

@@ -27,6 +27,7 @@ from theorylab.simulate.stopping import Converged
 
 # Straight-line code of more sub-expressions takes too long to compile; torch integrates it.
 MAX_NODES = 12_000
+OPTIONS = ("-O2", "-march=native")
 _libraries = Libraries()
 _DOUBLES = ("initial", "own", "shared", "starts", "ends", "atol", "times")
 _RESULTS = ("t", "y", "field", "step", "error", "saved", "observed", "drift")
@@ -174,7 +175,7 @@ def _common(constants: np.ndarray) -> np.ndarray:
 
 def library(method: ExplicitRungeKutta, formulas: Formulas) -> ctypes.CDLL | None:
     """The compiled solve, made once a process; None where there is no compiler."""
-    return _libraries.get((method, formulas), lambda: build(solve_source(method, *formulas), ("-O2", "-march=native")))
+    return _libraries.get((method, formulas), lambda: build(solve_source(method, *formulas), OPTIONS))
 
 
 def processors() -> int:
