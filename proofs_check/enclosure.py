@@ -172,7 +172,7 @@ class Replay:
         form = [[metric[i] * a[i][j] + metric[j] * a[j][i] for j in range(n)] for i in range(n)]
         for i in range(n):
             form[i][i] -= 2 * rate * metric[i]
-        if not semidefinite(_matmul(_transposed(projector), _matmul(form, projector))):
+        if not semidefinite(_matmul([list(row) for row in zip(*projector, strict=True)], _matmul(form, projector))):
             raise Rejected(RULE, "the flow of the tail is not seen to contract at that rate")
         now = system.series(self.box, Fraction(1), 1)
         r = [now[k][1] for k in range(1, n + 1)]
@@ -182,7 +182,10 @@ class Replay:
         for gate, sign in zip(self.gates, self.signs, strict=True):
             u = system.gate(gate)[0]
             weights = system.affine(u)[1:]
-            spread = sum(_dot(weights, column) ** 2 / p for column, p in zip(_transposed(inverse), metric, strict=True))
+            spread = sum(
+                _dot(weights, list(column)) ** 2 / p
+                for column, p in zip(zip(*inverse, strict=True), metric, strict=True)
+            )
             value = system.value(u, at_end)
             least = value[0] if sign == "1" else -value[1]
             if least <= 0 or least**2 <= spread * size * self.dyadic.one[0]:
@@ -243,9 +246,5 @@ def _dot(a: list[Fraction], b: list[Fraction]) -> Fraction:
     return sum((x * y for x, y in zip(a, b, strict=True)), Fraction(0))
 
 
-def _transposed(a: Matrix) -> Matrix:
-    return [list(column) for column in zip(*a, strict=True)]
-
-
 def _matmul(a: Matrix, b: Matrix) -> Matrix:
-    return [[_dot(row, column) for column in _transposed(b)] for row in a]
+    return [[_dot(row, column) for column in map(list, zip(*b, strict=True))] for row in a]
