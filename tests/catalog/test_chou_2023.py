@@ -26,7 +26,7 @@ PROVED = {
 
 
 def test_the_checker_accepts_every_law_for_all_sizes(tmp_path: Path) -> None:
-    claims = {name: c for name, c in claims_of("chou-2023").items() if c.expected == "proved"}
+    claims = {name: c for name, c in claims_of("chou-2023").items() if c.expected == "proved" and c.goals()}
     assert {name.partition("/")[2] for name in claims} == PROVED
     for name, ruling in rulings(claims, tmp_path).items():
         assert ruling.accepted, f"{name}: {ruling.reason}"
@@ -127,5 +127,5 @@ def test_the_dual_residual_falls_with_the_tolerance_only_for_the_right_start(nam
     claim = (LIMITS | FALSE_LIMITS)[name]
     *_, test = claim.tests()
     seen = observe(test, {"N": 4, "M": 2}, trials=4, seed=3, settle=claim.settle)
-    assert seen.agrees is (claim.expected == "supported"), seen.reason
+    assert seen.agrees is (claim.expected != "refuted"), seen.reason
     assert (seen.worst[-1] < 1e-9) is seen.agrees
