@@ -16,6 +16,7 @@ With gates the statement holds on the cell of a rational state, for inputs near 
 from __future__ import annotations
 
 from itertools import product
+from math import prod
 from typing import Any
 
 from .brackets import Field, Residues
@@ -42,21 +43,19 @@ class Model:
             name(size, "a size"): integer(value, f"size {size}", 1, 10**6)
             for size, value in mapping(raw.get("sizes", {}), "sizes").items()
         }
-        self.names, arrays = [], []
-        for entry in listing(raw["state"], "the state"):
-            array, shape = listing(entry, "an array of the state", 2)
-            ranges = [range(self._size(size)) for size in listing(shape, "a shape")]
-            before = len(self.names)
-            for index in product(*ranges):
-                self.names.append(f"{name(array, 'an array')}{list(index) if index else ''}")
-                if len(self.names) > MAX_DIMENSION:
-                    raise Rejected("limit", f"the state has more than {MAX_DIMENSION} entries")
-            arrays.append(len(self.names) - before)
+        self.used: set[str] = set()
+        state = [self._entries(entry) for entry in listing(raw["state"], "the state")]
+        arrays = [len(entries) for entries in state]
+        self.names = [entry for entries in state for entry in entries]
         moved = integer(raw.get("parameters", len(arrays)), "parameters", 1, len(arrays))
         self.parameters = sum(arrays[:moved])
         self.constants = [name(c, "a constant") for c in listing(raw.get("constants", []), "constants")]
         self.names += self.constants
-        inputs = [name(x, "an input") for x in listing(raw["inputs"], "inputs")]
+        inputs = [entry for array in listing(raw["inputs"], "inputs") for entry in self._entries(array)]
+        if self.used != self.sizes.keys():
+            raise Rejected("statement", f"the size {min(self.sizes.keys() - self.used)!r} is that of no array")
+        if len(self.names) + len(inputs) > MAX_DIMENSION:
+            raise Rejected("limit", f"more than {MAX_DIMENSION} letters appear")
         if len({*self.names, *inputs}) < len(self.names) + len(inputs):
             raise Rejected("statement", "two letters have the same name")
         free = len(self.names)
@@ -84,8 +83,20 @@ class Model:
             expanded = self.graph.expand({}, self.exact)
             self.whole = [self._weighted(expanded[output], self.exact) for output in outputs]
 
+    def _entries(self, raw: Any) -> list[str]:
+        """The names of the entries of an array, written [name, shape]."""
+        array, shape = listing(raw, "an array", 2)
+        lengths = [self._size(size) for size in listing(shape, "a shape")]
+        if prod(lengths) > MAX_DIMENSION:
+            raise Rejected("limit", f"an array has more than {MAX_DIMENSION} entries")
+        indices = product(*(range(length) for length in lengths))
+        return [f"{name(array, 'an array')}{list(index) if index else ''}" for index in indices]
+
     def _size(self, raw: Any) -> int:
-        return integer(self.sizes.get(raw, raw) if isinstance(raw, str) else raw, "a size", 1, 10**6)
+        if isinstance(raw, str) and raw in self.sizes:
+            self.used.add(raw)
+            return self.sizes[raw]
+        return integer(raw, "a size", 1, MAX_DIMENSION)
 
     def _patterns(self) -> list[dict[int, int]]:
         """The values of the gates for each input of the cell; a single empty pattern where there are none."""

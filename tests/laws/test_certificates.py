@@ -114,7 +114,7 @@ def damaged(document: Document) -> Iterator[tuple[str, Document]]:
     yield "a field with itself has the bracket 0", changed
 
     changed, statement, proof = copied()
-    proof["members"][0] = [0, [len(statement["inputs"]) + 1], 0]
+    proof["members"][0] = [0, [10**6], 0]
     yield "a field is no coefficient of an output", changed
 
     changed, statement, proof = copied()
@@ -172,6 +172,14 @@ def test_a_weaker_count_is_still_true(document: Document) -> None:
     weaker["statement"]["laws"].pop()
     weaker["statement"]["count"] -= 1
     assert accepted(weaker)
+
+
+def test_a_scope_names_only_sizes_of_arrays(document: Document) -> None:
+    boasting = copy.deepcopy(document)
+    boasting["statement"]["sizes"]["width"] = 1000
+    boasting["scope"] = ", ".join([*boasting["scope"].split(", "), "width=1000"])
+    outcome = proofs_check.check(encode(seal(boasting)))
+    assert "that of no array" in outcome.reason
 
 
 def relu_document(tmp_path: Path) -> Document:

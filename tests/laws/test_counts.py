@@ -149,3 +149,20 @@ def test_given_inputs_leave_more_laws() -> None:
     laws = discovered(one, k=2, m=2)
     assert laws.count > free.count
     assert laws.bound > free.bound
+
+
+def test_a_hypothesis_about_the_data_is_no_free_choice() -> None:
+    """Fewer data have fewer fields, so a bound for all data would be too small: refused, never called complete."""
+    related = tl.Setting(tl.assume("equal inputs", lambda c: c.x[0] - c.x[1]), x=tl.var("2 n"))
+    flow = tl.GradientFlow(linear, data=lambda c: (c.x, c.x * 0), setting=related)
+    with pytest.raises(tl.InputError, match="'equal inputs' restricts the data"):
+        tl.discover(flow, dims={"d": 2, "k": 2, "m": 2})
+
+
+def test_a_hypothesis_that_defines_the_data_is_used() -> None:
+    """With equal inputs the network sees one number: q(1, 2, 2) laws and one constant direction for each unit."""
+    equal = tl.Setting(x=tl.var("1 n"))
+    flow = tl.GradientFlow(linear, data=lambda c: (ops.concat([c.x, c.x]), c.x * 0), setting=equal)
+    laws = discovered(flow, d=2, k=2, m=1)
+    assert laws.complete
+    assert laws.count == q(1, 2, 1) + 2

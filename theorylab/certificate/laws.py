@@ -30,11 +30,14 @@ def certificate(
     formulas = system.formulas
     letters = {n: ["z", i] for i, n in enumerate(formulas.coordinates)}
     letters |= {n: ["x", i] for i, n in enumerate(formulas.inputs)}
+    arrays = {**shapes, **formulas.input_shapes}
+    used = {s for shape in arrays.values() for s in shape if isinstance(s, str)}
+    sizes = {s: v for s, v in sizes.items() if s in used}
     nodes, outputs = _graph(formulas.outputs, letters)
     statement: dict[str, Json] = {
         "sizes": dict(sizes),
         "state": [[name, list(shape)] for name, shape in shapes.items()],
-        "inputs": list(formulas.inputs),
+        "inputs": [[name, list(shape)] for name, shape in formulas.input_shapes.items()],
         "nodes": nodes,
         "outputs": outputs,
         "laws": [_polynomial(law) for law in count.laws],

@@ -295,9 +295,9 @@ def kernel(rows: list[list[int]], columns: int) -> list[list[int]]:
         whole[free] = vector.pop()
         for pivot, v in zip(pivots, vector, strict=True):
             whole[pivot] = v
-        if any(sum(a * b for a, b in zip(row, whole, strict=True) if b) for row in rows):
-            return _exact_kernel(rows, columns)
         basis.append(whole)
+    if any((flint.fmpz_mat(rows) * flint.fmpz_mat(basis).transpose()).entries()):
+        return _exact_kernel(rows, columns)
     return basis
 
 

@@ -21,10 +21,12 @@ from theorylab.derive.laws.sparse import INPUT, Monomial, Poly
 from theorylab.errors import InputError, UnsupportedReading
 from theorylab.flow import FirstOrder, SecondOrder
 from theorylab.loss import softmax_cross_entropy
+from theorylab.model import SAMPLES
 from theorylab.readings import expression as ex
 from theorylab.readings.exact import Exact, entry_name
 from theorylab.readings.letters import TIME, Dims, maker, resolve
 from theorylab.readings.namespace import Case, Namespace
+from theorylab.setting import Shape
 
 GATES = ("step", "sign")
 Field = dict[int, Poly]
@@ -46,7 +48,8 @@ class Formulas:
     """The forward map and the velocity of a flow as expressions.
 
     coordinates: names of the entries of the state, then of variables that the velocity depends on. parameters: how many
-    of them, from the first, the outputs are differentiated by. inputs: the names of all other letters.
+    of them, from the first, the outputs are differentiated by. inputs: the names of the entries of `input_shapes`, the
+    arrays of inputs and of other variables that the statement quantifies over.
     velocity: one expression a coordinate, in the coordinates and the letters "slope.NAME" of the gradient.
     """
 
@@ -54,6 +57,7 @@ class Formulas:
     parameters: int
     constants: tuple[str, ...]
     inputs: tuple[str, ...]
+    input_shapes: Mapping[str, Shape]
     outputs: tuple[ex.Expression, ...]
     velocity: tuple[ex.Expression, ...]
     shapes: Mapping[str, tuple[int, ...]]
@@ -134,7 +138,8 @@ def formulas(flow: FirstOrder | SecondOrder, dims: Dims) -> Formulas:
     flow = replace(flow, integrals={})
     base = flow.base if isinstance(flow, SecondOrder) else flow
     one = maker({**dims, "n": 1})
-    values = {n: one(n, v.shape, v.sign) for n, v in flow.variables({**dims, "n": 1}).items()}
+    free = flow.variables({**dims, "n": 1})
+    values = {n: one(n, v.shape, v.sign) for n, v in free.items()}
     initial = {n: make(f"init.{n}", shape, "any") for n, shape in flow.state.items()}
     case = flow.setting.case(values, initial)
     state = {n: make(n, shape, "any") for n, shape in flow.state.items()}
@@ -160,12 +165,21 @@ def formulas(flow: FirstOrder | SecondOrder, dims: Dims) -> Formulas:
     extra = sorted(ex.variables(velocity) - slope_names - set(names))
     notes: tuple[str, ...] = ()
     velocity, extra, notes = _unit_of_time(velocity, extra, slope_names, base is not flow)
-    inputs = sorted(ex.variables(outputs) - set(names) - set(extra), key=_natural)
+    seen = ex.variables(outputs) - set(names) - set(extra)
+    read = {n: resolve(v.shape, {**dims, "n": 1}) for n, v in free.items() if any(_array(s) == n for s in seen)}
+    for name in read:
+        if name in flow.setting.variables and flow.setting.variables[name].integer:
+            raise UnsupportedReading(f"the variable {name!r} has integer values")
+    for assumption, _ in flow.setting.relations(case):
+        raise UnsupportedReading(f"the hypothesis {assumption.name!r} restricts the data")
+    if base.data is not None:
+        premises = (*premises, "for the inputs of its data set")
     return Formulas(
         coordinates=(*names, *extra),
         parameters=sum(int(np.prod(shapes[n])) for n in base.state),
         constants=tuple(extra),
-        inputs=tuple(inputs),
+        inputs=tuple(entry_name(n, i) for n, shape in read.items() for i in np.ndindex(shape)),
+        input_shapes={n: tuple(1 if s == SAMPLES else s for s in free[n].shape) for n in read},
         outputs=tuple(outputs),
         velocity=(*velocity, *(ex.ZERO for _ in extra)),
         shapes=shapes,
@@ -174,14 +188,14 @@ def formulas(flow: FirstOrder | SecondOrder, dims: Dims) -> Formulas:
     )
 
 
-def _natural(name: str) -> tuple[str, list[int]]:
-    head, _, tail = name.partition("[")
-    return head, [int(i) for i in tail.rstrip("]").split(",")] if tail else []
+def _array(name: str) -> str:
+    """The array of which a name is an entry."""
+    return name.partition("[")[0]
 
 
 def _refuse(names: set[str], start: str, what: str) -> None:
     for name in sorted(names):
-        if name == start or (start.endswith(".") and name.startswith(start)):
+        if _array(name) == start or (start.endswith(".") and name.startswith(start)):
             raise InputError(
                 f"the model depends on {what}, {name!r}; expected a function of parameters and inputs alone"
             )
