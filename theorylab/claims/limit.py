@@ -10,7 +10,7 @@ from theorylab.claims.base import Claim, Formula, Goal, Slope, Test, checked_flo
 from theorylab.claims.scaling import ladder, walked
 from theorylab.errors import InputError
 from theorylab.flow import Flow
-from theorylab.readings.namespace import call
+from theorylab.readings.namespace import Case, call
 
 
 @dataclass(frozen=True)
@@ -128,11 +128,22 @@ class Limit(Claim):
 
     def _residual(self, p: Any, c: Any) -> Any:
         shown = observed(call(self.quantity, p, c))
-        return self.value.residual(shown, c) if isinstance(self.value, Minimiser) else shown - self.value(c)
+        if isinstance(self.value, Minimiser):
+            return self.value.residual(shown, self._with_data(c))
+        return shown - self.value(c)
+
+    def _with_data(self, c: Case) -> Case:
+        """The case with the flow's own data as c.x and c.y, whatever variables have these names."""
+        if not hasattr(self.subject, "inputs"):
+            return c
+        x, y = self.subject.inputs(c)
+        seen = c.updated({"x": x, **({} if y is None else {"y": y})})
+        seen.base, seen.flow = c.base, c.flow
+        return seen
 
     def _size(self, p: Any, c: Any) -> Any:
         shown = call(self.quantity, p, c)
-        return self.value.scale(shown, c) if isinstance(self.value, Minimiser) else shown
+        return self.value.scale(shown, self._with_data(c)) if isinstance(self.value, Minimiser) else shown
 
     def _exact(self) -> Test:
         tolerance = self.settle.get("tolerance")

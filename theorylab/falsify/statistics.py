@@ -142,8 +142,15 @@ class Ladders:
             columns[name] = np.where((low <= near) & (near <= high), near, columns[name] - offset)
 
     def written(self, code: Code) -> dict[str, Any]:
+        """The free variables of the case, without those that others define."""
         point = self.code.exact(code)
-        return {b.name: nested(b.name, b.shape, {n: str(point[n]) for n in b.entry_names()}) for b in self.code.blocks}
+        initial = self.subject.initial() if isinstance(self.subject, Flow) else {}
+        defined = {f"init.{n}" for n, v in initial.items() if v.defined}
+        return {
+            b.name: nested(b.name, b.shape, {n: str(point[n]) for n in b.entry_names()})
+            for b in self.code.blocks
+            if b.name not in defined
+        }
 
 
 def _slopes(claim: Claim, test: Test, dims: Dims, seed: int, device: str | None) -> Hunt | None:

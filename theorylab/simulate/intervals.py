@@ -10,7 +10,7 @@ import numpy as np
 from theorylab.errors import InputError
 
 DOMINATES = 0.1
-"""A sample that carries this share of the variance makes Student's interval doubtful, and more than some normal ones do."""
+"""A sample that carries this share of the variance makes Student's interval doubtful, if normal ones seldom do."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ def interval(samples: np.ndarray, level: float, values: Any = None, within: floa
 
     values: "boolean" (Clopper and Pearson), a range (low, high) (Maurer and Pontil, COLT 2009, theorem 4, for both
     sides), or None (Student). Samples without a value count as either end of a range; without a range they make the
-    interval doubtful. within: a distance from the mean at which a sample is not thought to dominate. Raises InputError for samples outside of what was stated.
+    interval doubtful. within: a distance from the mean at which a sample is not thought to dominate.
+    Raises InputError for samples outside of what was stated.
     """
     known = samples[np.isfinite(samples)]
     missing = len(samples) - len(known)
