@@ -78,6 +78,33 @@ def test_a_passage_and_its_return_inside_one_step_are_seen() -> None:
     assert run.events["e"].times[0, :2].tolist() == pytest.approx([1.0, 2.0], abs=1e-9)
 
 
+@tl.model(w="d")
+def neuron(p, x):
+    return ops.relu(p.w[None, :] @ x)
+
+
+def test_events_of_a_field_with_gates() -> None:
+    """The rational path of one ReLU neuron: its third sample turns inactive at ln 2 / 49, and it is followed on."""
+    data = ([[6, -3, 2], [-6, -4, 12], [6, 18, 9]], [[13314, 17514, 0]])
+    flow = tl.GradientFlow(neuron, loss=tl.loss.square, data=data, gates=1, setting=tl.Setting(init={"w": 0}))
+    third = tl.event(lambda p: (p.w * ops.array([2, 12, 9])).sum(), direction=-1)
+    options: dict[str, Any] = {"trials": 2, "t_end": 2.0, "rtol": 1e-10, "atol": 1e-9}
+    run = tl.simulate(flow, events={"third": third}, times=[0.01, 1.0], **options)
+    assert run.events["third"].count.tolist() == [1, 1]
+    assert torch.allclose(
+        run.events["third"].times, torch.full((2, 1), math.log(2) / 49, dtype=torch.float64), atol=1e-9
+    )
+    assert run.saved["w"].shape == (2, 2, 3)
+    z = math.exp(-0.49)
+    first_phase = torch.tensor([558 * (1 - z), -765 * (1 - z**4), 896 * (1 - z**9)], dtype=torch.float64)
+    assert torch.allclose(run.saved["w"][:, 0], first_phase.expand(2, 3), rtol=1e-8)
+    limit = torch.tensor([55835 / 112, -191343 / 224, 194043 / 224], dtype=torch.float64)
+    assert torch.allclose(run.params["w"], limit.expand(2, 3), rtol=1e-7)
+    ended = tl.simulate(flow, until=third, **options)
+    assert [s.label for s in ended.status] == ["event", "event"]
+    assert torch.allclose(ended.t, torch.full((2,), math.log(2) / 49, dtype=torch.float64), atol=1e-9)
+
+
 def power(p: Any, c: Any) -> dict[str, Any]:
     return {"x": -(p.x**3)}
 

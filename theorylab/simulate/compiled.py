@@ -37,6 +37,10 @@ class Formula:
         self._entry = entry
         self._selected: tuple[Tensor, np.ndarray] | None = None
 
+    def of(self, rows: Tensor) -> Formula:
+        """The formula with the constants of the trials `rows`, in this order."""
+        return Formula(self.program, torch.from_numpy(self.constants[rows.numpy()]), self._entry)
+
     def __call__(self, t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
         if self._selected is None or self._selected[0] is not rows:
             self._selected = (rows, self.constants[rows.numpy()])

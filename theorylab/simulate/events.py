@@ -2,7 +2,8 @@
 
 After every step the quantity is known at both ends and, from the cubic Hermite interpolant, at points between, so that
 a passage and its return inside one step are seen too. A passage is then located by integrating from the start of the
-step once more, up to the time at which the quantity vanishes.
+step once more, up to the time at which the quantity vanishes. Fields with gates, whose kinks are only followed in
+generated C, are looked at on a fixed grid of times instead of after every step.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from theorylab.errors import InputError
 from theorylab.readings.namespace import arity
+from theorylab.simulate.compiled import Formula
 from theorylab.simulate.integrate import integrate
 from theorylab.simulate.problem import Problem
 from theorylab.simulate.solution import Solution
@@ -25,6 +27,8 @@ from theorylab.simulate.typing import Field, Until
 INSIDE = 4
 ITERATIONS = 60
 KEPT = 64
+EVEN = 256
+EARLY = 81
 _EPS = torch.finfo(torch.float64).eps
 
 
@@ -161,7 +165,7 @@ class _Arrival:
     def __init__(self, field: Field, rows: Tensor, t: Tensor, y: Tensor, rtol: float, atol: Any, method: Any) -> None:
         self.rows, self.t, self.y = rows, t, y
         self.options = {"rtol": rtol, "atol": atol, "method": method}
-        self.field: Field = lambda t, y, index: field(t, y, rows[index])
+        self.field: Field = field.of(rows) if isinstance(field, Formula) else lambda t, y, i: field(t, y, rows[i])
 
     def __call__(self, when: Tensor) -> Tensor:
         return integrate(self.field, self.y, t_start=self.t, t_end=when, **self.options).y
@@ -201,6 +205,25 @@ def _locate(
         a, b = torch.where(left, when, a), torch.where(left, b, when)
         side = torch.where(left, -1, 1)
     return when, y
+
+
+def grid(t_end: float, times: Sequence[float]) -> list[float]:
+    """Times at which a run that is not watched step by step is looked at, those asked for among them."""
+    even = [t_end * i / EVEN for i in range(EVEN + 1)]
+    early = [t_end * 2.0 ** (-i / 4) for i in range(1, EARLY)]
+    return sorted({*even, *early, *map(float, times)})
+
+
+def follow(watch: Watch, field: Field, moments: Sequence[float], solution: Solution) -> None:
+    """Show the states of a solution at the times `moments`, which it has saved, to a watch, and its end."""
+    assert solution.saved is not None
+    for i, moment in enumerate(moments):
+        y = solution.saved[:, i]
+        rows = (torch.isfinite(y).all(1) & (solution.t >= moment)).nonzero()[:, 0]
+        if len(rows):
+            t = torch.full_like(solution.t[rows], moment)
+            watch(t, y[rows], field(t, y[rows], rows), rows)
+    watch(solution.t, solution.y, solution.field, torch.arange(len(solution.t), device=solution.t.device))
 
 
 def _hermite(y0: Tensor, f0: Tensor, y1: Tensor, f1: Tensor, h: Tensor, theta: float) -> Tensor:

@@ -20,10 +20,12 @@ from theorylab.readings.letters import complete_dims
 from theorylab.scheme import Scheme
 from theorylab.simulate import events as happenings
 from theorylab.simulate import quantities as observed
+from theorylab.simulate.compiled import Formula
 from theorylab.simulate.events import Event, Occurrences
 from theorylab.simulate.extrapolate import Extrapolation, extrapolated
 from theorylab.simulate.integrate import integrate
 from theorylab.simulate.iterate import Steps, iterate, step_numbers
+from theorylab.simulate.kinks import kinks
 from theorylab.simulate.problem import Problem, draw_cases
 from theorylab.simulate.quantities import Drift
 from theorylab.simulate.solution import Solution, Stats
@@ -165,9 +167,17 @@ def _run_flow(
     if noted:
         watch = happenings.Watch(problem, list(noted.values()), len(ending), rule)
         until = watch
+    shown = times
+    if watch is not None and _has_gates(field) and _is_time(t_end) and "t_start" not in options:
+        until, shown = rule, happenings.grid(float(t_end), times or [])
     solution = integrate(
-        field, problem.initial, t_end=t_end, until=until, save=times, observe=watched, device=device, **options
+        field, problem.initial, t_end=t_end, until=until, save=shown, observe=watched, device=device, **options
     )
+    if watch is not None and until is not watch:
+        assert shown is not None
+        happenings.follow(watch, field, shown, solution)
+        asked = [list(shown).index(float(t)) for t in times or []]
+        solution = replace(solution, saved=solution.saved[:, asked] if solution.saved is not None and times else None)
     kept = torch.zeros(0) if times is None else torch.as_tensor(times, dtype=torch.float64, device=solution.t.device)
     found: Mapping[str, Occurrences] = {}
     plain = {n: options[n] for n in ("rtol", "atol", "method")}
@@ -181,6 +191,14 @@ def _run_flow(
         reason = "the stopping rule is no tl.converged" if custom else "no kernel was built for this field and method"
     backend = COMPILED if solution.compiled else f"batched torch: {reason}"
     return _made(problem, solution, formulas, times, found, backend, field, plain)
+
+
+def _is_time(t_end: Any) -> bool:
+    return isinstance(t_end, int | float) and math.isfinite(t_end)
+
+
+def _has_gates(field: Field) -> bool:
+    return isinstance(field, Formula) and kinks(field.program) is not None
 
 
 def _run_scheme(
@@ -321,7 +339,7 @@ def _check_options(options: Mapping[str, Any], t_end: Any, rtol: Any, times: Any
             ends = np.asarray(t_end, dtype=float)
         except (TypeError, ValueError) as error:
             raise InputError(f"t_end is {t_end!r}; expected a time, or one for each trial") from error
-        if np.isnan(ends).any() or (ends < 0).any() and "t_start" not in options:
+        if np.isnan(ends).any() or ((ends < 0).any() and "t_start" not in options):
             raise InputError(f"t_end is {t_end!r}; expected a time that is not negative")
     if not isinstance(rtol, (int, float)) or isinstance(rtol, bool) or not math.isfinite(rtol):
         raise InputError(f"rtol is {rtol!r}; expected a positive number")
