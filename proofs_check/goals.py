@@ -195,7 +195,7 @@ class Prover:
     def _assume(self, goal: Goal) -> None:
         """Q(state) - Q(initial) = 0 from now on, if the flow says where it starts; combinations of these are 0."""
         statement, ring = self.statement, self.statement.ring
-        uses = [rewrite for rewrite in statement.rewrites if goal.name in _names(rewrite)]
+        uses = [rewrite for rewrite in statement.rewrites if goal.name in {known for _, known in rewrite.parts}]
         if not uses:
             return
         if not inside(ring, goal.expression) & goal.moves.rates.keys() <= goal.moves.initial.keys():
@@ -205,13 +205,12 @@ class Prover:
         proved = self.proved.setdefault(goal.flow, {})
         proved[goal.name] = ring.add(goal.expression, ring.scale(at_start, -1))
         for rewrite in uses:
-            parts = _parts(rewrite)
-            if all(other in proved for _, other in parts):
+            if all(other in proved for _, other in rewrite.parts):
                 relation: Expression = {}
-                for multiplier, other in parts:
+                for multiplier, other in rewrite.parts:
                     factor = statement.expression(multiplier, goal.axes, f"a multiplier of {other!r}")
                     ring.accumulate(relation, ring.multiply(factor, proved[other]))
-                rule = statement.rule(goal.name, relation, goal.axes, rewrite["lead"])
+                rule = statement.rule(goal.name, relation, goal.axes, rewrite.lead)
                 self.conserved.setdefault(goal.flow, []).append(rule)
 
     def _shown(self, expression: Expression) -> str:
@@ -221,15 +220,3 @@ class Prover:
         for number, _, exponent in self.statement.ring.powers(monomial):
             words.append(self.statement.ring.letters[number].name + (f"^{exponent}" if exponent != 1 else ""))
         return " ".join(words)[:200]
-
-
-def _parts(rewrite: dict[str, Any]) -> list[tuple[Any, str]]:
-    """The multipliers of a rewrite, and the goals that they multiply."""
-    if "relation" in rewrite:
-        return [([["1", []]], rewrite["relation"])]
-    pairs = [listing(pair, "a part of a combination", 2) for pair in listing(rewrite.get("combination"), "parts")]
-    return [(multiplier, text(known, "the relation of a part")) for multiplier, known in pairs]
-
-
-def _names(rewrite: dict[str, Any]) -> list[str]:
-    return [known for _, known in _parts(rewrite)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .document import Budget, Rejected, fields, listing
-from .goals import Goal, Prover, _names
+from .goals import Goal, Prover
 from .outcome import Checked
 from .statement import Statement
 
@@ -19,7 +19,7 @@ def check(document: dict[str, Any], budget: Budget) -> Checked:
         prover.prove(Goal(statement, goal))
     if not prover.names:
         raise Rejected("statement", "there is no goal")
-    for known in {n for rewrite in statement.rewrites for n in _names(rewrite)}:
+    for known in {n for rewrite in statement.rewrites for _, n in rewrite.parts}:
         if known not in prover.names and known not in statement.relations:
             raise Rejected("relation", f"a rewrite uses {known!r}, which is neither a relation nor a goal")
     return Checked(statement.scope(), tuple(prover.names), tuple(statement.ring.domain))

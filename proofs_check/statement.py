@@ -46,6 +46,25 @@ class Flow:
     initial: dict[int, Expression] = field(default_factory=dict)
 
 
+class Rewrite:
+    """How to use what is 0: a hypothesis, or a combination of conserved goals, solved for the term `lead`.
+
+    It serves every goal, or only the one that it is "for".
+    """
+
+    def __init__(self, raw: Any) -> None:
+        spec = fields(raw, "a rewrite", ("lead",), ("relation", "combination", "for"))
+        self.lead = spec["lead"]
+        self.goal = None if "for" not in spec else text(spec["for"], "the goal of a rewrite")
+        self.parts: list[tuple[Any, str]] = []  # (multiplier, name)
+        pairs = [[[["1", []]], spec["relation"]]] if "relation" in spec else spec.get("combination")
+        for pair in listing(pairs, "the combination of a rewrite"):
+            multiplier, known = listing(pair, "a part of a combination", 2)
+            self.parts.append((multiplier, text(known, "the relation of a part")))
+        if not self.parts:
+            raise Rejected("parser", "a rewrite combines nothing")
+
+
 class Statement:
     """The parsed statement. Raises Rejected where it makes no sense."""
 
@@ -69,19 +88,14 @@ class Statement:
         self.relations: dict[str, tuple[Axes, Expression]] = {}  # what is 0, by assumption
         for spec in listing(raw.get("relations", []), "relations"):
             self._relate(spec)
-        self.rewrites = [fields(r, "a rewrite", ("lead",), ("relation", "combination", "for")) for r in rewrites]
+        self.rewrites = [Rewrite(rewrite) for rewrite in rewrites]
         self.hypotheses: list[Rule] = []  # in every goal
         self.reserved: dict[str, list[Rule]] = {}  # in one goal
-        for raw_rule in self.rewrites:
-            known = text(raw_rule.get("relation", ""), "the relation of a rewrite")
+        for rewrite in self.rewrites:
+            known = rewrite.parts[0][1]
             if known in self.relations:
-                axes, relation = self.relations[known]
-                rules = (
-                    self.reserved.setdefault(text(raw_rule["for"], "a goal"), [])
-                    if "for" in raw_rule
-                    else self.hypotheses
-                )
-                rules.append(self.rule(known, relation, axes, raw_rule["lead"]))
+                rules = self.hypotheses if rewrite.goal is None else self.reserved.setdefault(rewrite.goal, [])
+                rules.append(self.rule(known, self.relations[known][1], self.relations[known][0], rewrite.lead))
         if self.hypotheses:
             # Equal modulo the hypotheses is equal: read the definitions again, so that atoms are keyed accordingly.
             self.ring.simplify = Reducer(self.ring, self.hypotheses).normal
