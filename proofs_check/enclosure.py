@@ -156,10 +156,9 @@ class Replay:
     # -- the tail ------------------------------------------------------------------------------------------
 
     def tail(self, raw: dict[str, Any]) -> None:
-        n = len(self.state)
         if "*" in self.signs or not self.time:
             raise Rejected(RULE, "a tail follows a step with signs of all gates")
-        system = self.system(self.signs)
+        n, system = len(self.state), self.system(self.signs)
         affine = [system.affine(system.moves[k]) for k in range(1, n + 1)]
         a, b = [[-c for c in row[1:]] for row in affine], [row[0] for row in affine]
         inverse = [_row(row, n) for row in listing(raw["inverse"], "the inverse", n)]

@@ -16,7 +16,7 @@ from theorylab.certificate.kernel import check
 from theorylab.claims.enclosed import Enclosed
 from theorylab.derive.world import World
 from theorylab.enclosure.balls import high, low, precision
-from theorylab.enclosure.problem import NotEnclosed, Problem, problem
+from theorylab.enclosure.problem import NotEnclosed, OnKink, Problem, problem
 from theorylab.enclosure.steps import SLACK, Event, Path
 from theorylab.enclosure.tail import Tail, linear, tail
 from theorylab.errors import InputError, InternalError, UnsupportedReading
@@ -189,6 +189,8 @@ def _solved(
             try:
                 path, rest, found = _followed(given, bits, wanted.stops, wanted.end, formulas)
             except NotEnclosed as failure:
+                if isinstance(failure, OnKink) and isinstance(reason, OnKink):
+                    break
                 reason = failure
                 continue
         if all(SLACK * b.width <= wanted.width for b in found):

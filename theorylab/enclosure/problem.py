@@ -24,6 +24,10 @@ class NotEnclosed(Exception):
     """Why no enclosure was found, in one sentence."""
 
 
+class OnKink(NotEnclosed):
+    """A gate neither keeps nor changes its sign for certain; more digits seldom help."""
+
+
 class Unbounded(NotEnclosed):
     """A ball without bounds: a step was too long."""
 

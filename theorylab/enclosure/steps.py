@@ -12,7 +12,7 @@ from typing import Any, Literal
 import flint
 
 from theorylab.enclosure.balls import Ball, Field, ball, between, exactly, high, low
-from theorylab.enclosure.problem import NotEnclosed, Problem, Unbounded
+from theorylab.enclosure.problem import NotEnclosed, OnKink, Problem, Unbounded
 from theorylab.readings import polynomial as po
 
 PICARD = 12
@@ -21,7 +21,7 @@ SLACK = 64
 """How many times wider than here the boxes of the checker may be, which rounds in another way."""
 BLURRED = Fraction(1, 2**24)
 """Boxes as wide as this no longer lead anywhere: more digits are needed."""
-SHORTEST = Fraction(1, 2**48)
+SHORTEST = Fraction(1, 2**28)
 Box = list[Ball]
 Sides = tuple[tuple[Fraction, Fraction], ...]
 
@@ -130,7 +130,7 @@ class Path:
                 self._cross(*cross)
                 return
             length /= 2
-        raise NotEnclosed(f"at the time {float(self.time):.6g} a gate is not seen to keep or to change its sign")
+        raise OnKink(f"at the time {float(self.time):.6g} a gate is not seen to keep or to change its sign")
 
     def _take(self, signs: str, trial: Trial) -> None:
         self.steps.append(Step(signs, trial.length, trial.sides))
@@ -206,7 +206,7 @@ class Path:
         if before > 0:
             trial = self._trial(self.signs, before)
             if trial is None or not all(self._keeps(k, trial) for k in range(len(self.arguments))):
-                raise NotEnclosed(f"the kink at the time {float(self.time + after):.6g} is not reached")
+                raise OnKink(f"the kink at the time {float(self.time + after):.6g} is not reached")
             self._take(self.signs, trial)
         self._jump(3 * near)
 
@@ -224,7 +224,7 @@ class Path:
                 self._land(signs, trial, sorted(starred))
                 return
             starred |= unsure
-        raise NotEnclosed(f"the kink at the time {float(self.time):.6g} is not crossed")
+        raise OnKink(f"the kink at the time {float(self.time):.6g} is not crossed")
 
     def _land(self, signs: str, trial: Trial, starred: Sequence[int]) -> None:
         after = list(self.signs)
@@ -233,7 +233,7 @@ class Path:
             slope = self.values(signs, [self.slopes[k]], trial.over)[0]
             rises = first < 0 and last > 0 and slope > 0
             if not rises and not (first > 0 and last < 0 and slope < 0):
-                raise NotEnclosed(f"the flow does not cross the kink at the time {float(self.time):.6g} transversally")
+                raise OnKink(f"the flow does not cross the kink at the time {float(self.time):.6g} transversally")
             self.events.append(Event(k, self.time, self.time + trial.length, "rises" if rises else "falls"))
             after[k] = "1" if rises else "0"
         self._take(signs, trial)
