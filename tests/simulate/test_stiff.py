@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from theorylab.errors import InputError
 from theorylab.readings import expression as ex
 from theorylab.simulate import Solution, Status, converged, integrate, stiffness
 from theorylab.simulate.compiled import Formula
@@ -312,3 +313,48 @@ def test_which_methods_auto_turns_to() -> None:
     assert stiff_methods(large, TSIT5, 1e-9) is None
     kinked = Program.of([ex.mul(ex.call("step", letters[0]), letters[0])], names[:1], 0.0)
     assert stiff_methods(kinked, TSIT5, 1e-6) is None
+
+
+@methods
+@problems
+def test_same_solution_in_torch(problem: Problem, method: str) -> None:
+    """The field in torch, and the compiled formula as torch sees it, beside the fused solve."""
+    options: dict[str, Any] = {"t_end": problem.t_end, "rtol": 1e-7, "atol": 1e-9, "method": method}
+    options |= {"save": [0.0, 0.3 * problem.t_end], "observe": lambda t, y, rows: y[:, :1] ** 2}
+    fused = integrate(problem.on("fused"), problem.initial, **{**options, "observe": None})
+    exact = problem.exact(tensor([0.3 * problem.t_end, problem.t_end]))
+    for field in (problem.field, problem.on("fused")):
+        plain = integrate(field, problem.initial, **options)
+        assert plain.method == method
+        assert plain.statuses == fused.statuses
+        assert plain.saved is not None
+        assert torch.equal(plain.saved[:, 0], problem.initial)
+        both = torch.cat([plain.saved[:, 1:], plain.y[:, None]], 1)
+        assert ((both - exact).abs() / (1 + exact.abs())).max() < 1e-5
+        assert torch.allclose(plain.stats.steps.double(), fused.stats.steps.double(), rtol=0.1, atol=2)
+        assert plain.drift is not None
+        assert (plain.drift > 0).any()
+
+
+@methods
+def test_in_torch_rows_stop_on_their_own(method: str) -> None:
+    problem = stiff_decay(tensor([1.0, 30.0, 1e3]), trials=4)
+    start = torch.cat([problem.initial, torch.full((1, 3), torch.nan).double()])
+
+    def field(t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
+        return problem.field(t, y, rows.clamp(max=3))
+
+    run = integrate(field, start, t_end=50.0, rtol=1e-6, atol=1e-9, method=method, until=converged(1e-8))
+    assert run.statuses == (*[Status.CONVERGED] * 4, Status.NON_FINITE)
+    alone = integrate(field, start[:1], t_end=50.0, rtol=1e-6, atol=1e-9, method=method, until=converged(1e-8))
+    assert torch.allclose(alone.y[0], run.y[0], atol=1e-7)
+    short = integrate(field, start, t_end=50.0, rtol=1e-6, method=method, max_steps=3)
+    assert set(short.counts()) == {"max_steps", "non_finite"}
+
+
+def test_a_field_without_forward_derivative_is_refused() -> None:
+    def field(t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
+        return torch.from_numpy(-y.numpy())
+
+    with pytest.raises(InputError, match="the field has no forward derivative"):
+        integrate(field, torch.ones(2, 2).double(), t_end=1.0, method="rock4")

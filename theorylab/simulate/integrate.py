@@ -86,16 +86,19 @@ def integrate(
             stiff = stiff_methods(fused.formulas.field, explicit, rtol)
         solution = fused.solve(y, starts, ends, observes=observe is not None, stiff=stiff, **options)
         return replace(solution, compiled=True)
-    if not isinstance(chosen, ExplicitRungeKutta):
-        raise InputError(f"method={chosen.name!r} was given for a field that is not generated C; expected an explicit one")
-    run = _Run(field, y, starts, ends, method=chosen, observe=observe, **options)
+    if isinstance(chosen, ExplicitRungeKutta):
+        run = AdaptiveRun(field, y, starts, ends, method=chosen, observe=observe, **options)
+    else:
+        from theorylab.simulate.stiff_run import StiffRun
+
+        run = StiffRun(field, y, starts, ends, method=chosen, observe=observe, **options)
     while len(run.active) and run.attempts < max_steps:
         run.step()
     run.stop(torch.full_like(run.active.rows, Status.MAX_STEPS))
     return run.solution()
 
 
-class _Run:
+class AdaptiveRun:
     """The state of one call of `integrate`."""
 
     def __init__(
@@ -114,7 +117,7 @@ class _Run:
         first_step: float | None,
         max_steps: int,
     ) -> None:
-        self.method = method
+        self.method, self.name = method, method.name
         self.stepper = Stepper(method, field, y.device)
         self.rtol, self.atol, self.until, self.times, self.observe = rtol, atol, until, times, observe
         # The local error of a method whose estimate has order q is proportional to h^(q+1).
@@ -225,7 +228,7 @@ class _Run:
             saved=record.saved if len(self.times) else None,
             observed=None if self.observe is None else self.quantities,
             drift=None if self.observe is None else record.drift,
-            method=self.method.name,
+            method=self.name,
             rtol=self.rtol,
         )
 
