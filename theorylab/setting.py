@@ -178,10 +178,13 @@ class Setting:
             f"init of {name!r} is {type(given).__name__}; expected a distribution, a number or a function of the case"
         )
 
-    def case(self, values: Mapping[str, Array], initial: Mapping[str, Array]) -> Case:
+    def case(
+        self, values: Mapping[str, Array], initial: Mapping[str, Array], *, only: Collection[str] | None = None
+    ) -> Case:
         """The case with given values of the free variables: defined variables computed, hypotheses enforced.
 
-        An assumption whose `enforce` has no form in this reading is left as a relation: see `relations`.
+        An assumption whose `enforce` has no form in this reading is left as a relation: see `relations`. `only` names
+        the hypotheses to enforce, all of them by default.
         """
         c = Case({**values, "init": Namespace(initial, "init parameter")})
         for name, variable in self.variables.items():
@@ -192,7 +195,7 @@ class Setting:
             if definition is not None and name in initial:
                 c = c.updated({f"init.{name}": _like(initial[name], definition(c), f"init of {name!r}")})
         for a in self.assumptions:
-            if a.enforce is not None:
+            if a.enforce is not None and (only is None or a.name in only):
                 try:
                     changed = a.enforce(c)
                 except UnsupportedReading:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from theorylab import agreement
+from theorylab import agreement, enforcement
 from theorylab.certificate import document
 from theorylab.certificate.counterexample import COUNTEREXAMPLE, counterexample_document
 from theorylab.certificate.domain import conditions
@@ -128,6 +128,8 @@ def _verify(
             found = confirmed
             evidence.append(_search_evidence(claim, found, sizes, seed))
     decision = judge(claim, proof, found, observations, sizes)
+    if decision.status == "supported" and (gap := _missed(claim, sizes, sizes)):
+        raise InputError(f"{gap}; expected a map onto them, best one that changes nothing where the hypothesis holds")
     if decision.status == "refuted" and (refutation := _certify_failure(claim, found, folder)) is not None:
         evidence += refutation.evidence
         proof = refutation
@@ -229,7 +231,10 @@ def _prove(claim: Claim, sizes: Mapping[str, int], folder: Path) -> Proof:
             reason = f"no exact form {'for all sizes' if dims is None else 'at these sizes'}: {error}"
             continue
         if all(a.holds for a in attempts):
-            return _certify(claim, attempts, folder)
+            reason = _missed(claim, sizes, dims)
+            if not reason:
+                return _certify(claim, attempts, folder)
+            continue
         failed = failed or attempts
         reason = "the formula does not reduce to zero"
         if dims is None:
@@ -237,6 +242,15 @@ def _prove(claim: Claim, sizes: Mapping[str, int], folder: Path) -> Proof:
     steps = derivation(failed) if failed else ()
     text = f"No proof: {reason}."
     return Proof(False, (Evidence("derivation", text, "open", steps=steps),), reason)
+
+
+def _missed(claim: Claim, sizes: Mapping[str, int], reading: Mapping[str, int] | None) -> str:
+    """What `enforce` leaves out of the hypotheses in a reading, or nothing."""
+    try:
+        gaps = [enforcement.missed(s, sizes, reading) for s in _subjects(claim)]
+    except UnsupportedReading:
+        return ""
+    return next((gap for gap in gaps if gap is not None), "")
 
 
 def _prove_limit(claim: Claim, sizes: Mapping[str, int], folder: Path) -> Proof:

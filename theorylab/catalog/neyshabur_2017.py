@@ -8,7 +8,7 @@ gradient descent do neither. `tl.measures` computes the same on a user's torch.n
 from __future__ import annotations
 
 import theorylab as tl
-from theorylab import ops
+from theorylab import Fraction, ops
 
 _paper = tl.paper("neyshabur-2017", "Implicit regularization in deep learning", arxiv="1709.01953")
 _path = _paper.claim("path norm", note="formula as known in the field")
@@ -350,8 +350,9 @@ DEPTH = len(_weights)
 
 
 def bounded_change(c):
-    """Changes of each layer with a spectral norm of less than 1 / depth of its own."""
-    return {f"d{n}": c[f"d{n}"] * (c.share * ops.opnorm(c[n]) / (DEPTH * ops.opnorm(c[f"d{n}"]))) for n in _weights}
+    """Changes of each layer cut down to a spectral norm of less than 1 / depth of its own."""
+    cut = {n: Fraction(999, 1000) * ops.opnorm(c[n]) / (DEPTH * ops.opnorm(c[f"d{n}"])) for n in _weights}
+    return {f"d{n}": c[f"d{n}"] * ops.minimum(1, cut[n]) for n in _weights}
 
 
 def shares(c):
@@ -364,7 +365,6 @@ perturbed = tl.Setting(
     small_change,
     **_weights,
     **{f"d{n}": v for n, v in _weights.items()},
-    share=tl.var(draw=tl.draw.uniform(0.01, 0.99)),
     x=tl.var("d 1"),
 )
 
