@@ -71,6 +71,16 @@ class Run:
     field: Field | None
     options: Mapping[str, Any]
 
+    @property
+    def slid(self) -> Tensor | None:
+        """(trials,) bool: the run slid along a kink for a while; None where kinks are not located (batched torch)."""
+        return self.solution.slid
+
+    @property
+    def grazed(self) -> Tensor | None:
+        """(trials,) bool: the run turned so close to a kink that it does not tell the side; None likewise."""
+        return self.solution.grazed
+
     def limit(self, quantity: Callable[..., Any]) -> Extrapolation:
         """The limit of a quantity of (p) or (p, c) beyond the end of the runs, with an error bar.
 
