@@ -33,7 +33,7 @@ build/coq/Makefile.coq: $(wildcard proofs_check/coq/*.v)
 	cp -pu proofs_check/coq/*.v build/coq
 	cd build/coq && coq_makefile -Q . theorylab -arg "-w none" $(notdir $^) -o Makefile.coq
 
-bench-ensembles: $(VENV)/installed
+bench-ensembles: $(VENV)/installed $(VENV)/installed-bench
 	$(BIN)/python benchmarks/ensembles.py --peers --out benchmarks/ensembles.md
 
 bench-kinks: $(VENV)/installed

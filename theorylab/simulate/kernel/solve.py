@@ -1,7 +1,7 @@
 """Ensembles of small models solved whole in generated C: the adaptive loop together with the field.
 
-It does what the class AdaptiveRun of integrate.py does, for eight trajectories side by side in each thread, and serves the
-same arguments where field and observed quantities are compiled formulas. A row's result depends neither on its
+It does what the class AdaptiveRun of integrate.py does, for eight trajectories side by side in each thread, and serves
+the same arguments where field and observed quantities are compiled formulas. A row's result depends neither on its
 company nor on the number of threads, bit for bit.
 """
 
