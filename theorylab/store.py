@@ -1,6 +1,6 @@
 """Run records: what a run decided, in one file that a later session can read back.
 
-A run lives in a folder: `run.json` (canonical JSON) and `certificates/ID.json`, one file a proved claim. Seconds
+A run lives in a folder: `run.json` (canonical JSON) and `certificates/ID.json`, one file a certified claim. Seconds
 and hardware are kept here and nowhere else, so that everything made from the verdicts is reproducible.
 
 A stored run is data from a stranger. `load` knows no types but those of the dataclasses in
