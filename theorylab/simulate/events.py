@@ -3,7 +3,8 @@
 After every step the quantity is known at both ends and, from the cubic Hermite interpolant, at points between, so that
 a passage and its return inside one step are seen too. A passage is then located by integrating from the start of the
 step once more, up to the time at which the quantity vanishes. Fields with gates, whose kinks are only followed in
-generated C, are looked at on a fixed grid of times instead of after every step.
+generated C, are looked at on a fixed grid of times instead of after every step. A passage in a step that RETRACED
+attempts do not repeat is given the end of the step as its time.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from theorylab.simulate.typing import Field, Until
 INSIDE = 4
 ITERATIONS = 60
 KEPT = 64
+RETRACED = 1000
 EVEN = 256
 EARLY = 81
 _EPS = torch.finfo(torch.float64).eps
@@ -164,11 +166,12 @@ class _Arrival:
 
     def __init__(self, field: Field, rows: Tensor, t: Tensor, y: Tensor, rtol: float, atol: Any, method: Any) -> None:
         self.rows, self.t, self.y = rows, t, y
-        self.options = {"rtol": rtol, "atol": atol, "method": method}
+        self.options: dict[str, Any] = {"rtol": rtol, "atol": atol, "method": method, "max_steps": RETRACED}
         self.field: Field = field.of(rows) if isinstance(field, Formula) else lambda t, y, i: field(t, y, rows[i])
 
     def __call__(self, when: Tensor) -> Tensor:
-        return integrate(self.field, self.y, t_start=self.t, t_end=when, **self.options).y
+        run = integrate(self.field, self.y, t_start=self.t, t_end=when, **self.options)
+        return torch.where(run.finished[:, None], run.y, torch.nan)
 
 
 def _locate(
@@ -188,7 +191,7 @@ def _locate(
     a = torch.where(wrong, arrive.t, a)
     at_a = torch.where(wrong, signed(a)[0], at_a)
     side = torch.zeros_like(rows)
-    when, done = b.clone(), at_b == 0
+    when, done = b.clone(), (at_b == 0) | torch.isnan(at_b)
     for n in range(ITERATIONS):
         middle = b - at_b * (b - a) / (at_b - at_a)
         inside = torch.isfinite(middle) & (middle > a) & (middle < b) & (n % 4 < 3)
@@ -196,7 +199,7 @@ def _locate(
         when = torch.where(done, when, middle)
         value, state = signed(when)
         y = torch.where(done[:, None], y, state)
-        done |= (value == 0) | (b - a <= 8 * _EPS * b.abs())
+        done |= (value == 0) | (b - a <= 8 * _EPS * b.abs()) | torch.isnan(value)
         if bool(done.all()):
             break
         left = value < 0
@@ -204,7 +207,8 @@ def _locate(
         at_a = torch.where(left, value, torch.where(side == 1, at_a / 2, at_a))
         a, b = torch.where(left, when, a), torch.where(left, b, when)
         side = torch.where(left, -1, 1)
-    return when, y
+    lost = torch.isnan(y).any(1)
+    return torch.where(lost, high, when), torch.where(lost[:, None], arrive.y, y)
 
 
 def grid(t_end: float, times: Sequence[float]) -> list[float]:
