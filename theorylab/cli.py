@@ -157,13 +157,16 @@ def discover(
     degree: Annotated[str, typer.Option(metavar="N", help="Degree of the polynomial laws, 1 to 8.")] = "2",
     all_sizes: Annotated[bool, typer.Option("--all-sizes", help="Prove the laws for symbolic sizes too.")] = False,
     seed: Seed = "0",
+    trials: Trials = "16",
+    device: Device = None,
     out: Out = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """All conservation laws, and whether the list is complete."""
-    options = _options(dims, seed, "1", None)
+    options = _options(dims, seed, trials, device)
     power = _integer("--degree", degree, 1, 8)
+    runs = {"trials": options["trials"], "device": options["device"]} if all_sizes else None
     if table == bool(targets):
         raise InputError("discover needs a TARGET or --table, and not both; expected FILE.py, FILE.py:NAME or an id")
     if table and dims is not None:
@@ -178,17 +181,17 @@ def discover(
         if table:
             from theorylab.catalog.conservation_laws import rows
 
-            lines = laws.table(rows, options["seed"], folder, _told, all_sizes)
+            found = laws.table(rows, options["seed"], folder, _told, runs)
         else:
             flows = laws.flows_of(targets or ())
-            lines = laws.survey(flows, options["dims"], power, options["seed"], folder, _told, all_sizes)
+            found = laws.survey(flows, options["dims"], power, options["seed"], folder, _told, runs)
+        lines, interrupted = laws.collected(found)
         paths = write(lines, folder)
     if as_json:
         verdicts = [verdict for line in lines for verdict in laws.to_json(line)]
         _print_json({"verdicts": verdicts, "errors": [], "report": str(paths[0])})
     else:
         print(*(laws.shown(line) for line in lines), f"report: {paths[0]}", sep="\n")
-    interrupted = any(found.interrupted for line in lines for found in line.found)
     raise typer.Exit(INTERRUPTED if interrupted else laws.exit_code(lines))
 
 

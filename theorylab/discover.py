@@ -168,10 +168,11 @@ class Laws:
                 found.append(Invariant(self.flow, formula, name=name, title=family.body))
         return tuple(found)
 
-    def for_all_sizes(self, *, trials: int = 16) -> tuple[Verdict, ...]:
+    def for_all_sizes(self, *, trials: int = 16, device: str | None = None) -> tuple[Verdict, ...]:
         """The families proved for symbolic sizes by `tl.verify`; complete lists are certified at given sizes."""
         return tuple(
-            verify(claim, dims=self.dims, trials=trials, seed=self.seed, out=self.folder) for claim in self.invariants()
+            verify(claim, dims=self.dims, trials=trials, seed=self.seed, device=device, out=self.folder)
+            for claim in self.invariants()
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ COMPLETE, UNEXPECTED, GAP = 0, 1, 3
 """Exit codes: every list is complete, or as its row says; a count differs from the one of its row; a list has a gap."""
 
 Told = Callable[[str], None]
+Runs = Mapping[str, Any]
+"""Trials and device of the simulations beside proofs for all sizes; None where those are not asked for."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,8 @@ def survey(
     seed: int,
     folder: Path,
     tell: Told,
-    all_sizes: bool = False,
-) -> list[Line]:
+    runs: Runs | None = None,
+) -> Iterator[Line]:
     """The laws of each flow, at those of the sizes that it has. A flow that cannot be read is told of and left out."""
     given = list(flows)
     known = set().union(*(flow.sizes for _, flow in given))
@@ -117,7 +119,6 @@ def survey(
             raise InputError(
                 f"dims gives a value to the unknown size {size!r}; expected one of: {', '.join(sorted(known))}"
             )
-    lines = []
     for name, flow in given:
         own = {n: v for n, v in (dims or {}).items() if n in flow.sizes}
 
@@ -133,20 +134,20 @@ def survey(
             continue
         progress("asking the checker")
         _ = laws.complete
-        lines.append(Line(name, (laws,), verdicts=_for_all_sizes(laws, progress) if all_sizes else ()))
+        yield Line(name, (laws,), verdicts=_for_all_sizes(laws, progress, runs))
         if laws.interrupted:
             break
-    return lines
 
 
-def _for_all_sizes(laws: Laws, tell: Told) -> tuple[Verdict, ...]:
+def _for_all_sizes(laws: Laws, tell: Told, runs: Runs | None) -> tuple[Verdict, ...]:
+    if runs is None or laws.interrupted:
+        return ()
     tell("proving the families for all sizes")
-    return laws.for_all_sizes()
+    return laws.for_all_sizes(**runs)
 
 
-def table(rows: Iterable[Row], seed: int, folder: Path, tell: Told, all_sizes: bool = False) -> list[Line]:
+def table(rows: Iterable[Row], seed: int, folder: Path, tell: Told, runs: Runs | None = None) -> Iterator[Line]:
     """The table of known models, counted anew."""
-    lines = []
     for row in rows:
         tell(row.name)
         found = []
@@ -155,11 +156,23 @@ def table(rows: Iterable[Row], seed: int, folder: Path, tell: Told, all_sizes: b
             found.append(discover(named, dims=dims, degree=row.degree, seed=seed, out=folder))
             _ = found[-1].complete
         expected = tuple(row.count(**dims) for dims in row.sizes)
-        verdicts = _for_all_sizes(found[0], tell) if all_sizes else ()
-        lines.append(Line(row.name, tuple(found), expected, row.gap, row.remark, verdicts))
+        verdicts = _for_all_sizes(found[0], tell, runs)
+        yield Line(row.name, tuple(found), expected, row.gap, row.remark, verdicts)
         if any(laws.interrupted for laws in found):
             break
-    return lines
+
+
+def collected(lines: Iterable[Line]) -> tuple[list[Line], bool]:
+    """The lines as far as they come, and whether an interrupt ended them."""
+    found: list[Line] = []
+    try:
+        for line in lines:
+            found.append(line)
+    except KeyboardInterrupt:
+        if not found:
+            raise
+        return found, True
+    return found, any(laws.interrupted for line in found for laws in line.found)
 
 
 def exit_code(lines: Iterable[Line]) -> int:

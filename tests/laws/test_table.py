@@ -11,7 +11,7 @@ from theorylab.catalog.conservation_laws import rows
 from theorylab.catalog.rows import Row
 from theorylab.cli import main
 from theorylab.report.laws import html, markdown
-from theorylab.survey import exit_code, table
+from theorylab.survey import collected, exit_code, table
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict]:
@@ -52,6 +52,17 @@ def test_a_gap_and_a_wrong_count_are_shown(tmp_path: Path) -> None:
     assert "3, expected 4" in html([wrong])
 
 
+def test_an_interrupted_table_shows_what_was_counted(tmp_path: Path) -> None:
+    def interrupt(text: str) -> None:
+        if text == rows[1].name:
+            raise KeyboardInterrupt
+
+    lines, interrupted = collected(table(rows, 0, tmp_path, interrupt))
+    assert interrupted
+    assert [line.name for line in lines] == [rows[0].name]
+    assert lines[0].as_expected
+
+
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     example = Path(__file__).parents[2] / "examples" / "balancedness.py"
     code, answer = run(capsys, f"{example}:flow", "--dims", "d=2,k=2,m=2", "--out", str(tmp_path))
@@ -61,6 +72,16 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert verdict["certificate"] == str(tmp_path / "certificates" / f"{verdict['id']}.json")
     assert Path(verdict["certificate"]).exists()
     assert (tmp_path / "laws.md").exists()
+
+
+def test_command_for_all_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    example = Path(__file__).parents[2] / "examples" / "balancedness.py"
+    options = ("--dims", "d=2,k=2,m=2", "--all-sizes", "--trials", "4", "--device", "cpu", "--out", str(tmp_path))
+    code, answer = run(capsys, f"{example}:flow", *options)
+    assert code == 0
+    (proved,) = answer["verdicts"][0]["all_sizes"]
+    assert proved == {"title": "W1 W1' - W2' W2", "status": "proved", "scope": "all sizes"}
+    assert "all sizes" in (tmp_path / "laws.md").read_text()
 
 
 def test_a_gap_is_not_a_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
