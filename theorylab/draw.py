@@ -44,13 +44,19 @@ class Draw:
                 return self.sequence(generator, size, 1)[0]
         raise InputError(f"unknown distribution {self.kind!r}")
 
+    def epoch(self, shape: Sequence[int]) -> int:
+        """How many successive draws are drawn together."""
+        return -(-shape[0] // int(self.a)) if self.kind == "batch" and not self.b else 1
+
     def sequence(self, generator: np.random.Generator, shape: Sequence[int], count: int) -> np.ndarray:
         """`count` draws one after the other, (count, *shape): what fewer draws give is the beginning of what more give.
 
         Mini-batches without replacement are those of whole epochs, so `count` of them start a new epoch.
         """
-        if self.kind != "batch":
+        if self.kind == "orthogonal":
             return np.stack([self.sample(generator, shape) for _ in range(count)])
+        if self.kind != "batch":
+            return self.sample(generator, (count, *shape))
         (samples,), size = shape, int(self.a)
         if size > samples:
             raise InputError(f"a mini-batch of {size} was asked of {samples} samples; expected at most {samples}")
@@ -59,7 +65,7 @@ class Draw:
             weights = np.zeros((count, samples))
             np.add.at(weights, (np.arange(count)[:, None], chosen), samples / size)
             return weights
-        each = -(-samples // size)
+        each = self.epoch(shape)
         place = generator.random((-(-count // each), samples)).argsort(1).argsort(1)
         taken = place[:, None] // size == np.arange(each)[:, None]
         held = np.minimum(size, samples - size * np.arange(each))
