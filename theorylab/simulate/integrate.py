@@ -62,7 +62,9 @@ def integrate(
     Raises InputError for wrong shapes, types and ranges. A row that goes wrong gets a status and never raises.
 
     Where field and observe are compiled formulas and until is `converged`, the whole run is generated C; its steps are
-    those of the batched torch path up to round-off.
+    those of the batched torch path up to round-off, as long as the field has no kinks. There an explicit method locates
+    kinks and slides along them (`kinks.py`), and the solution says which trajectories did. In batched torch gates are
+    not known: kinks are stepped over, and a trajectory that would have to slide ends as `chattering`.
     """
     arguments.check_numbers(rtol, max_steps, first_step)
     y = arguments.states(initial, device)

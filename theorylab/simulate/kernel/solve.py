@@ -119,6 +119,8 @@ class Kernel:
             finisher = stiff.alternate(
                 self.formulas, self.method, arrays, numbers, explicit, lambda work: run(work, number)
             ).tolist()
+        # Methods for stiff problems do not locate kinks.
+        located = stiff is None or not stiff.alone
         tensors = {name: torch.from_numpy(arrays[name]) for name in (*_RESULTS, *_COUNTS)}
         return Solution(
             t=tensors["t"],
@@ -130,8 +132,8 @@ class Kernel:
             saved=tensors["saved"] if len(times) else None,
             observed=tensors["observed"] if observes else None,
             drift=tensors["drift"] if observes else None,
-            slid=tensors["slid"].bool(),
-            grazed=tensors["grazed"].bool(),
+            slid=tensors["slid"].bool() if located else None,
+            grazed=tensors["grazed"].bool() if located else None,
             method=stiff.methods[0].name if stiff is not None and stiff.alone else self.method.name,
             rtol=rtol,
             finisher=tuple(finisher),
