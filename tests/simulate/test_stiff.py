@@ -358,3 +358,12 @@ def test_a_field_without_forward_derivative_is_refused() -> None:
 
     with pytest.raises(InputError, match="the field has no forward derivative"):
         integrate(field, torch.ones(2, 2).double(), t_end=1.0, method="rock4")
+
+
+@methods
+def test_a_start_at_zero_where_the_field_is_not(method: str) -> None:
+    """y' = 1e4 (1 - y) and y' = 1 - y from 0: the size of the state says nothing about its changes."""
+    field = on("fused", lambda t, y, c: [10_000 * (1 - y[0]), 1 - y[1]], 2)
+    run = integrate(field, torch.zeros(3, 2).double(), t_end=1.0, rtol=1e-6, atol=1e-9, method=method)
+    assert torch.allclose(run.y, tensor([[1.0, 1 - np.exp(-1.0)]] * 3), atol=1e-6)
+    assert (run.stats.steps < 200).all()

@@ -19,7 +19,8 @@ static inline vec norm(const vec *x) {
  * differentiated with its gates frozen; a smooth one needs no more than the quotient. */
 static void product(struct lanes *s, const struct job *job, vec *image) {
 #if SMOOTH
-    const vec step = 1.5e-8 * larger(norm(s->y), splat(1e-8));
+    /* A small share of the state, or of what it moves in a step where it starts at 0. */
+    const vec step = 1.5e-8 * larger(larger(norm(s->y), s->h * norm(s->f)), splat(1e-100));
     for (int d = 0; d < DIM; d++) s->ahead[d] = s->y[d] + step * s->direction[d];
     field(s->t, s->ahead, s->own, job->shared, image);
     for (int d = 0; d < DIM; d++) image[d] = (image[d] - s->f[d]) / step;
