@@ -357,8 +357,7 @@ def _presented(
         Law(reader.text(p), tuple((c, tuple(made.names[n] for n in m)) for m, c in sorted(p.items())))
         for p in [*named, *rest]
     )
-    model = flow.base.model if isinstance(flow, SecondOrder) else flow.model
-    counted = {s for shape in flow.state.values() for s in shape} | {*(model.sample or ())}
+    counted = {s for shape in [*flow.state.values(), *made.formulas.input_shapes.values()] for s in shape}
     return Laws(
         flow=flow,
         dims={n: v for n, v in sizes.items() if n in counted},

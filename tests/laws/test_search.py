@@ -94,6 +94,25 @@ def test_a_dead_unit_is_noticed_and_named() -> None:
     pytest.fail("no cell with a dead unit was drawn")
 
 
+def test_a_unit_with_two_slopes_is_never_dead() -> None:
+    @tl.model(W1="k d", W2="m k")
+    def leaky(p, x):
+        return p.W2 @ ops.leaky_relu(p.W1 @ x)
+
+    flow = tl.GradientFlow(leaky, data=([[1], [1]], [[0]]))
+    laws = discovered(flow, k=2, m=1)
+    assert laws.dead == ()
+
+
+def test_signs_of_parameters_are_gates() -> None:
+    @tl.model(w="d")
+    def signed(p, x):
+        return (ops.sign(p.w) * p.w**2)[None, :] @ x
+
+    laws = discovered(tl.GradientFlow(signed), d=2)
+    assert (laws.count, laws.complete, laws.dead) == (0, True, ())
+
+
 def test_only_the_cell_with_fewest_laws_counts() -> None:
     laws = discovered(tl.GradientFlow(relu), d=1, k=3, m=2)
     assert max(laws.cells) > min(laws.cells) == laws.count
@@ -111,6 +130,19 @@ def test_laws_have_names() -> None:
     assert "u v' - transpose (2 x 2, antisymmetric" in texts
     assert any("g^2" in text for text in texts)
     assert sum(f.counted for f in laws.families) + len(laws.unnamed) == laws.count
+
+
+def test_rates_of_laws_are_numbers() -> None:
+    half = discovered(tl.GradientFlow(linear, weight_decay=tl.Fraction(-1, 2)), d=1, k=1, m=1)
+    assert [f.text for f in half.families] == ["exp(-1 t) (|W1|^2 - |W2|^2)"]
+
+
+def test_a_scalar_model_has_the_size_of_its_input() -> None:
+    @tl.model(w="")
+    def scalar(p, x):
+        return p.w * x
+
+    assert (discovered(tl.GradientFlow(scalar), d=2).count) == 0
 
 
 def test_laws_for_all_sizes() -> None:

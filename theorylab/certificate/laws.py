@@ -102,6 +102,10 @@ def _graph(roots: Sequence[ex.Expression], letters: Mapping[str, list[Json]]) ->
                 written = [node.op, parts]
             case "pow":
                 written = ["pow", parts[0], node.args[1]]
+            case "fn" if node.args[0] == "sign":  # off its kink
+                first = len(nodes)
+                nodes += [["step", parts[0]], ["const", "2"], ["mul", [first, first + 1]], ["const", "-1"]]
+                written = ["add", [first + 2, first + 3]]
             case "fn" if node.args[0] in KNOWN:
                 written = [node.args[0], parts[0]]
             case _:

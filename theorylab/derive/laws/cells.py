@@ -13,7 +13,7 @@ from fractions import Fraction
 from theorylab.derive.laws import sparse
 from theorylab.derive.laws.count import Cell, Count
 from theorylab.derive.laws.sparse import INPUT, Coefficient, Poly
-from theorylab.derive.laws.system import Formulas
+from theorylab.derive.laws.system import Formulas, array_of
 from theorylab.errors import InputError, UnsupportedReading
 from theorylab.readings import expression as ex
 
@@ -118,23 +118,25 @@ def _cell(given: Formulas, rng: random.Random) -> tuple[Cell, list[Pattern]] | N
 
 
 def dead_units(count: Count, patterns: Sequence[Pattern] = ()) -> tuple[str, ...]:
-    """The units that are off for every input of the cell, by the parameters that lead into them."""
+    """The units that are off for every input of the cell, by the parameters that lead into them, which never move."""
     if not patterns:
         return ()
+    moved = {count.system.names[k] for f in count.system.fields for k in f}
     names = count.system.names
     found: dict[str, None] = {}
     for position in range(len(patterns[0].gates)):
         seen = [p.gates[position] for p in patterns if position < len(p.gates)]
         if not any(active for _, active in seen):
             letters = {n for argument, _ in seen for n in sparse.letters(argument) if n < len(names)}
-            if letters:
-                found[_spelled([names[n] for n in sorted(letters)])] = None
+            own = [names[n] for n in sorted(letters) if array_of(names[n]) == array_of(names[max(letters)])]
+            if own and not moved & {*own}:
+                found[_spelled(own)] = None
     return tuple(found)
 
 
 def _spelled(names: Sequence[str]) -> str:
-    """The last array among some entries, with its common indices: W2[1,0], W2[1,1] become W2[1,:]."""
-    array = names[-1].partition("[")[0]
-    indices = [n.partition("[")[2].rstrip("]").split(",") for n in names if n.partition("[")[0] == array]
+    """Entries of an array by their common indices: W2[1,0], W2[1,1] become W2[1,:]."""
+    array = array_of(names[0])
+    indices = [n.partition("[")[2].rstrip("]").split(",") for n in names]
     common = [column[0] if len(set(column)) == 1 else ":" for column in zip(*indices, strict=True)]
     return f"{array}[{','.join(common)}]" if common != [""] else array

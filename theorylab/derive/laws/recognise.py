@@ -307,8 +307,9 @@ def _powers(names: Sequence[str]) -> list[str]:
     found = []
     for name in dict.fromkeys(names):
         count = list(names).count(name)
-        if name.startswith("exp(") and count > 1:
-            found.append(f"exp({count} {name[4:]}")
+        if name.startswith("exp("):
+            rate = Fraction(name[4:-2].strip() or 1) * count
+            found.append("exp(t)" if rate == 1 else f"exp({rate} t)")
         else:
             found.append(name if count == 1 else f"{name}^{count}")
     return found

@@ -166,7 +166,7 @@ def formulas(flow: FirstOrder | SecondOrder, dims: Dims) -> Formulas:
     notes: tuple[str, ...] = ()
     velocity, extra, notes = _unit_of_time(velocity, extra, slope_names, base is not flow)
     seen = ex.variables(outputs) - set(names) - set(extra)
-    read = {n: resolve(v.shape, {**dims, "n": 1}) for n, v in free.items() if any(_array(s) == n for s in seen)}
+    read = {n: resolve(v.shape, {**dims, "n": 1}) for n, v in free.items() if any(array_of(s) == n for s in seen)}
     for name in read:
         if name in flow.setting.variables and flow.setting.variables[name].integer:
             raise UnsupportedReading(f"the variable {name!r} has integer values")
@@ -188,14 +188,14 @@ def formulas(flow: FirstOrder | SecondOrder, dims: Dims) -> Formulas:
     )
 
 
-def _array(name: str) -> str:
+def array_of(name: str) -> str:
     """The array of which a name is an entry."""
     return name.partition("[")[0]
 
 
 def _refuse(names: set[str], start: str, what: str) -> None:
     for name in sorted(names):
-        if _array(name) == start or (start.endswith(".") and name.startswith(start)):
+        if array_of(name) == start or (start.endswith(".") and name.startswith(start)):
             raise InputError(
                 f"the model depends on {what}, {name!r}; expected a function of parameters and inputs alone"
             )
