@@ -56,7 +56,7 @@ def solve_source(
     return "\n".join(
         [
             head, defines(sizes), _numbers(method), fixed("lanes.h"), *functions, _sums(method), fixed("kinks.h"),
-            fixed("solve.c"), *([fixed("kinks.c")] if gates else []),
+            fixed("solve.c"), *([fixed("slides.c"), fixed("kinks.c")] if gates else []),
         ]
     )  # fmt: skip
 

@@ -1,0 +1,287 @@
+/* What happens at a kink: the field of a trajectory that slides, and which of its gates open, close or slide. */
+
+#define TINY 1e-12      /* of a gate's size or of its change in a step: round-off */
+#define NEAR 1e-3       /* of a step: what is left to a kink is covered by the Taylor polynomial */
+#define SETTLED 1e-7    /* fractions of sliding gates */
+#define ROUNDS 30
+#define PASSES 4
+#define NEWTON 10
+#define HASTE 1e-6      /* of the time: events that follow each other this soon, ENOUGH of them in a row, have no end */
+#define ENOUGH 100
+#define TOUCH 1e-3      /* of a fraction: how well an inner stage tells it */
+
+static void reset_gates(struct lanes *s, int lane) {
+    struct kinks *k = &s->kinks;
+    k->fresh[lane] = s->busy[lane];
+    k->landing[lane] = k->waited[lane] = k->here[lane] = k->slid[lane] = k->grazed[lane] = k->sliding[lane] = 0;
+    k->unresolved[lane] = k->joint[lane] = k->probing[lane] = k->hasty[lane] = 0;
+    k->over[lane] = k->last[lane] = -1.0;
+    k->slides[lane].count = k->slides[lane].colours = k->zeros[lane].count = k->zeros[lane].colours = 0;
+    for (int g = 0; g < GATES; g++) k->side[g][lane] = 1.0;
+}
+
+static void open_gates(struct lanes *s, const struct job *job, ivec at) {
+    struct kinks *k = &s->kinks;
+    for (int layer = 0; layer < DEPTH; layer++) {
+        arguments(s->t, s->y, s->own, job->shared, k->now, k->z_next);
+        for (int g = 0; g < GATES; g++) k->now[g] = choose(at, v_step(k->z_next[g], GATE_AT_ZERO), k->now[g]);
+    }
+    k->sliding &= ~at;
+    EACH_LANE if (at[lane]) k->slides[lane].count = k->slides[lane].colours = 0;
+}
+
+/* --- the sliding field ----------------------------------------------------------------------------------------- */
+
+/* Solve a x = x in place by elimination with pivots; what the equations leave open is 0. */
+static void eliminate(int n, double (*a)[SLIDES], double *x) {
+    int used[SLIDES], column[SLIDES], ranks = 0;
+    double most = 0.0, solution[SLIDES];
+    for (int i = 0; i < n; i++) {
+        used[i] = 0;
+        solution[i] = 0.0;
+        for (int j = 0; j < n; j++) most = fmax(most, fabs(a[i][j]));
+    }
+    int order[SLIDES];
+    for (int j = 0; j < n; j++) {
+        int best = -1;
+        for (int i = 0; i < n; i++)
+            if (!used[i] && (best < 0 || fabs(a[i][j]) > fabs(a[best][j]))) best = i;
+        if (best < 0 || !(fabs(a[best][j]) > 1e-12 * most)) continue;
+        used[best] = 1;
+        order[ranks] = best;
+        column[ranks++] = j;
+        for (int i = 0; i < n; i++) {
+            if (used[i] || a[i][j] == 0.0) continue;
+            const double factor = a[i][j] / a[best][j];
+            for (int c = j; c < n; c++) a[i][c] -= factor * a[best][c];
+            x[i] -= factor * x[best];
+        }
+    }
+    for (int r = ranks - 1; r >= 0; r--) {
+        double sum = x[order[r]];
+        for (int c = r + 1; c < ranks; c++) sum -= a[order[r]][column[c]] * solution[column[c]];
+        solution[column[r]] = sum / a[order[r]][column[r]];
+    }
+    memcpy(x, solution, n * sizeof(double));
+}
+
+/* Give a colour to each gate of a list; gates of one block have different ones. */
+static void paint(struct together *list, int joint) {
+    list->colours = 0;
+    for (int n = 0; n < list->count; n++) {
+        int colour = 0;
+        for (int m = 0; m < n; m++) colour += joint || BLOCK[list->gate[m]] == BLOCK[list->gate[n]];
+        list->colour[n] = colour;
+        if (colour >= list->colours) list->colours = colour + 1;
+    }
+}
+
+static double toggled(double gate) { return gate < 0.5 ? gate + 1.0 : gate - 1.0; }
+
+/* matrix[i][j]: how the rate of gate i of a lane's list grows with gate j; base holds the rates at the gates `now`. */
+static void columns(struct lanes *s, const struct job *job, vec t, const vec *state, const struct together *lists) {
+    struct kinks *k = &s->kinks;
+    int most = 0;
+    EACH_LANE {
+        if (lists[lane].colours > most) most = lists[lane].colours;
+        for (int i = 0; i < lists[lane].count; i++) memset(k->matrix[lane][i], 0, sizeof k->matrix[lane][i]);
+    }
+    for (int colour = 0; colour < most; colour++) {
+        memcpy(k->probe, k->now, sizeof k->now);
+        EACH_LANE for (int n = 0; n < lists[lane].count; n++) {
+            const int g = lists[lane].gate[n];
+            if (lists[lane].colour[n] == colour) k->probe[g][lane] = toggled(k->now[g][lane]);
+        }
+        frozen(t, state, s->own, job->shared, k->probe, k->tilt);
+        rates(t, state, s->own, job->shared, k->probe, k->tilt, k->tilted);
+        EACH_LANE for (int j = 0; j < lists[lane].count; j++) {
+            if (lists[lane].colour[j] != colour) continue;
+            const int g = lists[lane].gate[j];
+            for (int i = 0; i < lists[lane].count; i++) {
+                const int other = lists[lane].gate[i];
+                if (k->joint[lane] || BLOCK[other] == BLOCK[g])
+                    k->matrix[lane][i][j] =
+                        (k->tilted[other][lane] - k->base[other][lane]) / (k->probe[g][lane] - k->now[g][lane]);
+            }
+        }
+    }
+}
+
+/* The field with frozen gates; gates that a trajectory slides on take the fractions that keep their arguments. */
+static void flow(struct lanes *s, const struct job *job, vec t, const vec *state, vec *slope) {
+    struct kinks *k = &s->kinks;
+    /* Always from the same guess, so that no lane depends on how often others evaluate. */
+    EACH_LANE for (int i = 0; i < k->slides[lane].count; i++) {
+        const int g = k->slides[lane].gate[i];
+        k->now[g][lane] = k->gate[g][lane];
+    }
+    frozen(t, state, s->own, job->shared, k->now, slope);
+    if (!any(k->sliding)) return;
+    /* Gates of several layers multiply each other, so that one step of Newton's method is not enough. */
+    vec most = splat(0.0);
+    ivec open = k->sliding;
+    for (int n = 0; n < NEWTON && any(open); n++) {
+        rates(t, state, s->own, job->shared, k->now, slope, k->base);
+        EACH_LANE if (n && open[lane]) {
+            double rest = 0.0;
+            for (int i = 0; i < k->slides[lane].count; i++) rest = fmax(rest, fabs(k->base[k->slides[lane].gate[i]][lane]));
+            if (rest <= 1e-12 * most[lane]) open[lane] = 0;
+        }
+        if (!any(open)) break;
+        columns(s, job, t, state, k->slides);
+        EACH_LANE if (open[lane]) {
+            const struct together *list = &k->slides[lane];
+            double x[SLIDES], a[SLIDES][SLIDES];
+            most[lane] = 0.0;
+            for (int i = 0; i < list->count; i++) {
+                x[i] = -k->base[list->gate[i]][lane];
+                for (int j = 0; j < list->count; j++) most[lane] = fmax(most[lane], fabs(k->matrix[lane][i][j]));
+            }
+            if (DEPTH == 1 || list->count == 1) open[lane] = 0;
+            memcpy(a, k->matrix[lane], list->count * sizeof a[0]);
+            eliminate(list->count, a, x);
+            for (int i = 0; i < list->count; i++) k->now[list->gate[i]][lane] += x[i];
+        }
+        frozen(t, state, s->own, job->shared, k->now, slope);
+    }
+}
+
+/* --- decisions at a kink --------------------------------------------------------------------------------------- */
+
+enum { CLOSED = -1, SLIDING = 0, OPEN = 1 };
+
+/* The complementarity problem of kinks.py for one lane by principal pivots, least index first (K. G. Murty,
+ * Linear Algebra and its Applications 7 (1973)); a gate that repels does not slide. Returns 0 without a solution. */
+static int decide(const struct lanes *s, int lane, const struct together *list, int *side, double *value) {
+    const struct kinks *k = &s->kinks;
+    const int count = list->count;
+    const double (*a)[SLIDES] = k->matrix[lane];
+    double allowed[SLIDES];
+    for (int i = 0; i < count; i++) {
+        allowed[i] = fabs(k->base[list->gate[i]][lane]);
+        for (int j = 0; j < count; j++) allowed[i] += fabs(a[i][j]);
+        allowed[i] *= 1e-6;
+    }
+    for (int pivots = 0; pivots < 20 + 10 * count; pivots++) {
+        double step[SLIDES], small[SLIDES][SLIDES], x[SLIDES];
+        int inner[SLIDES], inners = 0, wrong = -1;
+        for (int i = 0; i < count; i++) {
+            const double old = k->now[list->gate[i]][lane];
+            step[i] = side[i] == SLIDING ? 0.0 : (side[i] == OPEN) - old;
+            if (side[i] == SLIDING) inner[inners++] = i;
+        }
+        for (int n = 0; n < inners; n++) {
+            x[n] = -k->base[list->gate[inner[n]]][lane];
+            for (int j = 0; j < count; j++) x[n] -= a[inner[n]][j] * step[j];
+            for (int m = 0; m < inners; m++) small[n][m] = a[inner[n]][inner[m]];
+        }
+        eliminate(inners, small, x);
+        for (int n = 0; n < inners; n++) step[inner[n]] = x[n];
+        for (int i = 0; i < count && wrong < 0; i++) {
+            double rate = k->base[list->gate[i]][lane];
+            for (int j = 0; j < count; j++) rate += a[i][j] * step[j];
+            value[i] = k->now[list->gate[i]][lane] + step[i];
+            if (side[i] == SLIDING ? value[i] < -1e-12 || value[i] > 1.0 + 1e-12 : side[i] * rate < -allowed[i]) wrong = i;
+        }
+        if (wrong < 0) return 1;
+        if (side[wrong] == SLIDING) side[wrong] = value[wrong] < 0.0 ? CLOSED : OPEN;
+        else side[wrong] = a[wrong][wrong] < 0.0 ? SLIDING : -side[wrong];
+    }
+    return 0;
+}
+
+/* Decide the gates of the lanes `at` whose arguments vanish. `base` holds the rates at the gates `now`; the field, the
+ * rates and the gates at the state are set. */
+static void resolve(struct lanes *s, const struct job *job, ivec at) {
+    struct kinks *k = &s->kinks;
+    for (int pass = 0; pass < PASSES; pass++) {
+        ivec simple = at;
+        EACH_LANE {
+            struct together *list = &k->zeros[lane];
+            list->count = list->colours = 0;
+            for (int g = 0; at[lane] && g < GATES; g++) {
+                if (k->side[g][lane] != 0.0 && !(fabs(k->z[g][lane]) <= TINY * k->size[g][lane])) continue;
+                if (list->count < SLIDES) list->gate[list->count++] = g;
+                else k->unresolved[lane] = -1;
+            }
+            paint(list, k->joint[lane] != 0);
+        }
+        columns(s, job, s->t, s->y, k->zeros);
+        EACH_LANE if (at[lane]) {
+            const struct together *list = &k->zeros[lane];
+            int side[SLIDES];
+            double value[SLIDES];
+            for (int n = 0; n < list->count; n++) side[n] = (int)k->side[list->gate[n]][lane];
+            if (!decide(s, lane, list, side, value)) k->unresolved[lane] = -1;
+            struct together *slides = &k->slides[lane];
+            slides->count = 0;
+            for (int n = 0; n < list->count; n++) {
+                const int g = list->gate[n];
+                if (side[n] == SLIDING) slides->gate[slides->count++] = g;
+                if (side[n] != SLIDING) value[n] = side[n] == OPEN;
+                if (value[n] != k->probe[g][lane] || list->colours > 1) simple[lane] = 0;
+                k->side[g][lane] = side[n];
+                k->now[g][lane] = value[n];
+            }
+            if (!list->count) simple[lane] = 0;
+            s->extra[lane] += list->colours + 1;
+            paint(slides, k->joint[lane] != 0);
+            k->sliding[lane] = -(slides->count > 0);
+            k->slid[lane] |= k->sliding[lane];
+        }
+        /* Where one gate crossed, the field and the rates behind the kink are those of its column. */
+        const int known = !any(at & ~simple);
+        const vec *slope = known ? k->tilt : s->slope, *rate = known ? k->tilted : k->base;
+        if (!known) {
+            for (int g = 0; g < GATES; g++) k->gate[g] = choose(at, k->now[g], k->gate[g]);
+            flow(s, job, s->t, s->y, s->slope);
+            rates(s->t, s->y, s->own, job->shared, k->now, s->slope, k->base);
+        }
+        ivec again = {0};
+        for (int g = 0; g < GATES; g++) {
+            k->w[g] = choose(at, rate[g], k->w[g]);
+            k->gate[g] = choose(at, k->now[g], k->gate[g]);
+        }
+        for (int d = 0; d < DIM; d++) s->f[d] = choose(at, slope[d], s->f[d]);
+        EACH_LANE if (k->sliding[lane] && at[lane]) {
+            double most = 0.0, rest = 0.0;
+            const struct together *list = &k->zeros[lane];
+            for (int i = 0; i < list->count; i++) {
+                const double w = rate[list->gate[i]][lane], side = k->side[list->gate[i]][lane];
+                rest = fmax(rest, side == 0.0 ? fabs(w) : -1e-3 * side * w);
+                for (int j = 0; j < list->count; j++) most = fmax(most, fabs(k->matrix[lane][i][j]));
+            }
+            again[lane] = -(rest > 1e-6 * most);
+        }
+        if (!any(again)) return;
+        /* Columns of different blocks are coupled, or the field is not affine in the gates: once more from here. */
+        k->joint |= again;
+        at = again & ~k->unresolved;
+        if (!any(at)) return;
+    }
+    k->unresolved |= at;
+}
+
+/* Set the gates of lanes that hold a new trial. */
+static void begin(struct lanes *s, const struct job *job) {
+    struct kinks *k = &s->kinks;
+    const ivec at = k->fresh;
+    if (!any(at)) return;
+    open_gates(s, job, at);
+    arguments(s->t, s->y, s->own, job->shared, k->now, k->z_next);
+    rates(s->t, s->y, s->own, job->shared, k->now, s->f, k->base);
+    ivec zero = {0};
+    for (int g = 0; g < GATES; g++) {
+        const ivec none = k->z_next[g] == 0.0;
+        k->z[g] = choose(at, k->z_next[g], k->z[g]);
+        k->w[g] = choose(at, k->base[g], k->w[g]);
+        k->size[g] = choose(at, absolute(k->z[g]), k->size[g]);
+        k->gate[g] = choose(at, k->now[g], k->gate[g]);
+        /* On a kink the convention says where the trajectory comes from. */
+        const vec from = choose(none, choose(k->base[g] == 0.0, 2.0 * k->now[g] - 1.0, v_sign(k->base[g])), k->z[g]);
+        k->side[g] = choose(at, choose(from >= 0.0, splat(1.0), splat(-1.0)), k->side[g]);
+        zero |= at & none;
+    }
+    k->fresh = isplat(0);
+    if (any(zero)) resolve(s, job, zero);
+}
