@@ -23,7 +23,9 @@ series = st.lists(st.tuples(finite, finite), max_size=4).map(
 )
 evidence = st.builds(
     Evidence,
-    kind=st.sampled_from(("readings", "derivation", "kernel", "search", "simulation", "witness", "argument")),
+    kind=st.sampled_from(
+        ("readings", "derivation", "kernel", "search", "simulation", "witness", "argument", "illustration")
+    ),
     summary=text,
     outcome=st.sampled_from(("for", "against", "open")),
     numbers=st.dictionaries(text, scalar, max_size=3),

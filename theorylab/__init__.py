@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from theorylab.scheme import Scheme
     from theorylab.setting import Setting, assume, var
     from theorylab.simulate import converged, event, simulate
-    from theorylab.verdict import Evidence, Verdict
+    from theorylab.verdict import Evidence, Figure, Series, Verdict
     from theorylab.verify import verify
 
 # Public name: (module, attribute); the attribute None is the module itself.
@@ -92,6 +92,8 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "event": ("theorylab.simulate", "event"),
     "simulate": ("theorylab.simulate", "simulate"),
     "Evidence": ("theorylab.verdict", "Evidence"),
+    "Figure": ("theorylab.verdict", "Figure"),
+    "Series": ("theorylab.verdict", "Series"),
     "Verdict": ("theorylab.verdict", "Verdict"),
     "verify": ("theorylab.verify", "verify"),
 }
@@ -102,6 +104,7 @@ __all__ = [
     "Evidence",
     "Evolution",
     "Fails",
+    "Figure",
     "Flow",
     "Fraction",
     "GradientFlow",
@@ -115,6 +118,7 @@ __all__ = [
     "Rank",
     "Scaling",
     "Scheme",
+    "Series",
     "Setting",
     "Sparsity",
     "Theorem",

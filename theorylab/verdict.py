@@ -55,7 +55,9 @@ class Evidence:
     `numbers` holds plain JSON scalars; `reproduce` is a command or a line of Python.
     """
 
-    kind: Literal["readings", "derivation", "kernel", "coq", "search", "simulation", "witness", "argument"]
+    kind: Literal[
+        "readings", "derivation", "kernel", "coq", "search", "simulation", "witness", "argument", "illustration"
+    ]
     summary: str
     outcome: Outcome
     numbers: Mapping[str, float | int | str | bool] = field(default_factory=dict)

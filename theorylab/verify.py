@@ -72,6 +72,11 @@ def verify(
         "coq": coq,
         "progress": tell,
     }
+    return _illustrated(_verdict(claim, options), claim, seed)
+
+
+def _verdict(claim: Claim, options: Mapping[str, Any]) -> Verdict:
+    """The verdict of this kind of claim."""
     if isinstance(claim, Fails):
         from theorylab.negative import verify_failure
 
@@ -84,11 +89,25 @@ def verify(
         from theorylab.enclosed import verify_enclosed
 
         return verify_enclosed(claim, options)
-    verdict = _verify(claim, dims, trials, seed, device, folder, tell)
-    if coq:
+    tell = options["progress"]
+    verdict = _verify(
+        claim, options["dims"], options["trials"], options["seed"], options["device"], options["out"], tell
+    )
+    if options["coq"]:
         tell("compiling in Coq")
         verdict = compiled(verdict)
     return verdict
+
+
+def _illustrated(verdict: Verdict, claim: Claim, seed: int) -> Verdict:
+    """The verdict with the plots that the claim brings along: they are for the reader and decide nothing."""
+    drawn = tuple(figure(seed) for figure in claim.figures)
+    for figure in drawn:
+        if not isinstance(figure, Figure):
+            raise InputError(f"a figure of {claim.id} is {type(figure).__name__}; expected a tl.Figure")
+    if not drawn:
+        return verdict
+    return verdict.replace(evidence=(*verdict.evidence, Evidence("illustration", "", "open", figures=drawn)))
 
 
 def _verify(

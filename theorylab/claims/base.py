@@ -17,6 +17,7 @@ from theorylab.readings.array import Array, is_number
 from theorylab.readings.namespace import Case, arity, call
 from theorylab.scheme import Scheme
 from theorylab.setting import Setting
+from theorylab.verdict import Figure
 
 Subject = Setting | Flow | Scheme
 Formula = Callable[..., Any]
@@ -185,6 +186,7 @@ META = (
     "statement",
     "premises",
     "note",
+    "figures",
 )
 
 
@@ -193,7 +195,7 @@ class Claim(ABC):
 
     Keyword arguments of every kind: name, title, source, quantifier ("every" or "almost every"), expect (the status
     that is expected), horizon (how long runs last), settle (options of the runs: t_end, gtol, trials, atol, ...),
-    statement (TeX), premises (stated in words).
+    statement (TeX), premises (stated in words), figures (functions of the seed of a run that give a tl.Figure each).
     """
 
     kind: ClassVar[str] = "claim"
@@ -215,11 +217,14 @@ class Claim(ABC):
         self.horizon: float | None = meta.get("horizon")
         self.settle: dict[str, Any] = dict(meta.get("settle") or {})
         self.note: str = meta.get("note", "")
+        self.figures: tuple[Callable[[int], Figure], ...] = tuple(meta.get("figures") or ())
         self._id = ""
         if self.quantifier not in ("every", "almost every"):
             raise InputError(f"quantifier is {self.quantifier!r}; expected 'every' or 'almost every'")
         if self.expected is not None and self.expected not in get_args(Expected):
             raise InputError(f"expect is {self.expected!r}; expected one of: {', '.join(get_args(Expected))}")
+        if not all(callable(figure) for figure in self.figures):
+            raise InputError(f"figures is {meta['figures']!r}; expected functions of the seed that give a tl.Figure")
         for option in self.settle:
             if option not in SETTLE:
                 raise InputError(f"settle has the unknown option {option!r}; expected one of: {', '.join(SETTLE)}")
@@ -267,7 +272,8 @@ class Claim(ABC):
 
     def but(self, **changes: Any) -> Self:
         """A control: the claim with arguments or options changed, expected to be refuted."""
-        meta = {**self._meta, "expect": "refuted", "title": None, "statement": None, "control_of": self.name or self.id}
+        reset = dict.fromkeys(("title", "statement", "figures"))
+        meta = {**self._meta, **reset, "expect": "refuted", "control_of": self.name or self.id}
         arguments = dict(self._arguments)
         for name, value in changes.items():
             if name in META:

@@ -202,7 +202,7 @@ class _Writer:
             anchor=anchor,
             role="finding",
             blocks=tuple(blocks),
-            outcome=item.outcome,
+            outcome=None if item.kind == "illustration" else item.outcome,
         )
 
     def _provenance(self, verdict: Verdict, anchor: str) -> Section:

@@ -34,6 +34,7 @@ FINDING_TITLE = {
     "simulation": "Simulation",
     "witness": "Witness",
     "argument": "Argument by hand",
+    "illustration": "Plots",
 }
 
 OUTCOME_WORDS = {"for": "for the claim", "against": "against the claim", "open": "settles nothing"}
