@@ -227,6 +227,27 @@ def nested(name: str, shape: tuple[int, ...], values: Mapping[str, Any]) -> Any:
     return out.tolist()
 
 
+def arrays(code: CaseCode, columns: Mapping[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
+    """The letters of `count` cases from their entries: name to (count, *shape)."""
+    return {
+        b.name: np.stack([columns[e] for e in b.entry_names()], axis=1).reshape(count, *b.shape) for b in code.blocks
+    }
+
+
+def written(code: CaseCode, one: Code, enforced: Mapping[str, Any]) -> dict[str, Any]:
+    """A case with its hypotheses enforced, for a reader: rationals where a value is one of the code, else decimals."""
+    point = code.exact(one)
+    shown: dict[str, Any] = {}
+    for b in code.blocks:
+        values = enforced[b.name].reshape(-1).tolist()
+        entries = {
+            n: str(point[n]) if float(point[n]) == v else f"{v:.15g}"
+            for n, v in zip(b.entry_names(), values, strict=True)
+        }
+        shown[b.name] = nested(b.name, b.shape, entries)
+    return shown
+
+
 def _declared(variable: Variable) -> Draw | None:
     return variable.draw if isinstance(variable.draw, Draw) else None
 

@@ -13,6 +13,8 @@ from numpy.random import Philox
 from theorylab.falsify.cases import Block, CaseCode
 
 RANDOM, STRUCTURED = 0, 1
+MOVES = 3
+_BITS = 2**53
 REACH = np.array([3, 9, 33, 1 << 30])
 """How far into the tables a random case looks: small values are tried as often as wide ones."""
 
@@ -93,3 +95,14 @@ def structured_codes(code: CaseCode, seed: int, start: int, count: int) -> np.nd
             elif pattern == 6:
                 target[:] = word % len(b.table)
     return result
+
+
+def move(code: CaseCode, columns: dict[str, np.ndarray], moved: np.ndarray, by: float = 1e-3) -> None:
+    """Shift every continuous entry of the rows `moved` by up to `by`, inside its range. Changes `columns`."""
+    names = [(b, e) for b in code.blocks for e in b.entry_names() if not b.discrete]
+    noise = words(1, MOVES, 0, len(moved), max(len(names), 1))
+    for (b, name), column in zip(names, noise.T, strict=False):
+        low, high = float(b.floats.min()), float(b.floats.max())
+        offset = ((column >> np.uint64(11)).astype(np.float64) / _BITS * 2 - 1) * by
+        near = columns[name] + offset * moved
+        columns[name] = np.where((low <= near) & (near <= high), near, columns[name] - offset * moved)

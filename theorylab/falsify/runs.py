@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from theorylab.claims.base import Claim, Test
-from theorylab.falsify.cases import CaseCode, Code, case_blocks, nested
-from theorylab.falsify.draws import words
+from theorylab.falsify.cases import CaseCode, Code, arrays, case_blocks, written
+from theorylab.falsify.draws import move
 from theorylab.falsify.judge import Finding, Screening
 from theorylab.falsify.program import QuickField, quick_program
 from theorylab.falsify.target import Component
@@ -52,7 +52,6 @@ HORIZON = 1e3
 MAX_STEPS = 300
 MAX_STEPS_SECOND = 1_500
 ZERO_LOSS = 1e-8
-_BITS = 2**53
 _EPS = float(torch.finfo(torch.float64).eps)
 _NOWHERE = Component(None, (), ex.ZERO)
 
@@ -114,9 +113,7 @@ class Runs:
 
     def problem(self, columns: Mapping[str, np.ndarray], count: int) -> Problem:
         """The ensemble of cases that are given entry by entry."""
-        raw: dict[str, np.ndarray] = {}
-        for b in self.code.blocks:
-            raw[b.name] = np.stack([columns[e] for e in b.entry_names()], axis=1).reshape(count, *b.shape)
+        raw = arrays(self.code, columns, count)
         for name, (shape, value) in self.constants.items():
             raw[name] = np.full((count, *shape), value)
         return Problem(self.flow, self.dims, raw, self.device)
@@ -208,18 +205,9 @@ class Runs:
         return holds.tolist()
 
     def written(self, code: Code) -> dict[str, Any]:
-        """The case with its hypotheses enforced: rationals where a value is one of the code, else decimals."""
-        point = self.code.exact(code)
+        """The case with its hypotheses enforced."""
         problem = self.problem(self.code.columns(np.array([code])), 1)
-        shown: dict[str, Any] = {}
-        for b in self.code.blocks:
-            enforced = problem.values[b.name][0].reshape(-1).tolist()
-            names = b.entry_names()
-            entries = {
-                n: str(point[n]) if float(point[n]) == v else f"{v:.15g}" for n, v in zip(names, enforced, strict=True)
-            }
-            shown[b.name] = nested(b.name, b.shape, entries)
-        return shown
+        return written(self.code, code, {b.name: problem.values[b.name][0] for b in self.code.blocks})
 
     # -- deciding -------------------------------------------------------------------------------------------
 
@@ -250,7 +238,7 @@ class Runs:
         columns = self.code.columns(np.repeat(codes, copies, axis=0))
         count = len(codes) * copies
         moved = np.arange(count) % copies > 0
-        self._move(columns, moved)
+        move(self.code, columns, moved)
         problem = self.problem(columns, count)
         field = self._field(problem, columns)
         first = self._first(problem, problem.field)
@@ -322,13 +310,3 @@ class Runs:
         before = problem.observe(self.flow.objective, zero, problem.initial)[:, 0]
         after = problem.observe(self.flow.objective, ends.t, ends.y)[:, 0]
         return after <= ZERO_LOSS * before
-
-    def _move(self, columns: dict[str, np.ndarray], moved: np.ndarray) -> None:
-        """Shift every continuous entry of the rows `moved` by up to a thousandth, inside its range."""
-        names = [(b, e) for b in self.code.blocks for e in b.entry_names() if not b.discrete]
-        noise = words(1, 3, 0, len(moved), max(len(names), 1))
-        for (b, name), column in zip(names, noise.T, strict=False):
-            low, high = float(b.floats.min()), float(b.floats.max())
-            offset = ((column >> np.uint64(11)).astype(np.float64) / _BITS * 2 - 1) * 1e-3
-            near = columns[name] + offset * moved
-            columns[name] = np.where((low <= near) & (near <= high), near, columns[name] - offset * moved)

@@ -27,6 +27,7 @@ HIGHER_SHARE = 8
 SMALL = 2
 """Sizes that are tried before the given ones: most false laws fail there already."""
 
+NO_EXACT_FORM = "no exact form"
 SHRINK_BUDGET = 512
 TRIES = 32
 RUNS = 64
@@ -52,6 +53,12 @@ def hunt(
     many runs are simulated for each test, 0 for none. The same arguments give the same hunt.
     """
     found = _hunt_cases(claim, dims, budget, seed)
+    if found.counterexample is None and found.reason.startswith(NO_EXACT_FORM):
+        from theorylab.falsify.float_search import hunt_floats
+
+        in_floats = hunt_floats(claim, dims=dims, budget=budget, seed=seed, device=device)
+        if in_floats.examined:
+            found = in_floats.after(found) if found.examined else in_floats
     if found.counterexample is not None or not runs:
         return found
     from theorylab.falsify.run_search import hunt_runs
@@ -82,7 +89,7 @@ def _hunt_cases(claim: Claim, dims: Dims, budget: int, seed: int) -> Hunt:
                         tally.models += 1
                         return _report(*_shrink_sizes(claim, judge.target, code, finding, seed, tally), tally)
         except UnsupportedReading as error:
-            reason = f"no exact form: {error}"
+            reason = f"{NO_EXACT_FORM}: {error}"
         except InputError:
             if at == sizes:
                 raise

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -13,6 +15,19 @@ from theorylab.readings.numeric import Numeric
 
 Tensor = torch.Tensor
 OfEnsemble = Callable[..., Tensor]
+
+_called: ContextVar[list[str] | None] = ContextVar("_called", default=None)
+
+
+@contextmanager
+def noting_solvers() -> Iterator[list[str]]:
+    """A list that collects what the formulas evaluated meanwhile call by `per_ensemble`, in words."""
+    called: list[str] = []
+    token = _called.set(called)
+    try:
+        yield called
+    finally:
+        _called.reset(token)
 
 
 class _Host(torch.autograd.Function):
@@ -44,6 +59,8 @@ def per_ensemble(function: OfEnsemble, *arrays: Any, what: str = "a solver") -> 
     tensors = [_tensor(a, what) for a in arrays]
     if not any(isinstance(a, Numeric) for a in arrays):
         raise UnsupportedReading(f"{what} has no symbolic form")
+    if (called := _called.get()) is not None:
+        called.append(what)
     return Numeric(_Host.apply(function, *tensors))  # type: ignore[arg-type]
 
 

@@ -143,7 +143,9 @@ def null_component(x: Numeric, v: Numeric) -> Numeric:
 
 
 def singular_values(x: Numeric) -> Numeric:
-    return Numeric(torch.linalg.svdvals(x.data))
+    """nan where x is not finite: the decomposition would refuse a whole batch for one such matrix."""
+    finite = torch.isfinite(x.data).all()
+    return Numeric(torch.where(finite, torch.linalg.svdvals(torch.where(finite, x.data, 0.0)), torch.nan))
 
 
 def expm(x: Numeric) -> Numeric:
