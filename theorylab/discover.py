@@ -25,7 +25,6 @@ from theorylab.errors import InputError, InternalError, UnsupportedReading
 from theorylab.flow import FirstOrder, Flow, SecondOrder
 from theorylab.readings.letters import complete_dims
 from theorylab.verdict import Verdict
-from theorylab.verify import verify
 
 Progress = Callable[[str], None]
 LONG = 5.0
@@ -170,6 +169,8 @@ class Laws:
 
     def for_all_sizes(self, *, trials: int = 16, device: str | None = None) -> tuple[Verdict, ...]:
         """The families proved for symbolic sizes by `tl.verify`; complete lists are certified at given sizes."""
+        from theorylab.verify import verify
+
         return tuple(
             verify(claim, dims=self.dims, trials=trials, seed=self.seed, device=device, out=self.folder)
             for claim in self.invariants()

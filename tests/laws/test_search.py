@@ -210,6 +210,21 @@ def test_no_rational_point_leaves_numeric_evidence() -> None:
     assert (laws.tier, laws.certificate) == ("numeric", None)
 
 
+def test_a_root_that_is_never_rational_leaves_numeric_evidence() -> None:
+    """|(b_1 - b_2) / sqrt(2)| is irrational at rational points: the relation of the root is kept, modulo a prime."""
+
+    @tl.model(U="k d", b="k")
+    def layer_norm(p, x):
+        z = p.U @ x + p.b[:, None]
+        centred = z - z.mean(0, keepdims=True)
+        return centred / ops.norm(centred, 0, keepdims=True)
+
+    laws = tl.discover(tl.GradientFlow(layer_norm), dims={"d": 1, "k": 2})
+    assert laws.count >= 3
+    assert laws.gap >= 0
+    assert (laws.complete, laws.tier) == (False, "numeric")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -141,6 +141,13 @@ def softmax_attention(p, x):
     return p.O @ (p.V @ x) @ ops.softmax(x.mT @ (p.Q.mT @ (p.K @ x))).mT
 
 
+@tl.model(Q="G h d", K="h d", V="h d", O="G d h", x="d T")
+def grouped_queries(p, x):
+    """Heads that share one key and one value."""
+    scores = x.mT @ (p.Q.mT @ (p.K @ x))
+    return ops.concat([scores, p.O @ (p.V @ x)], -2)
+
+
 # --- other parametrizations -------------------------------------------------------------------------------------------
 
 
@@ -223,6 +230,9 @@ rows = [
         lambda H, d, h, T: 2 * H * q(d, h, d)),
     Row("softmax attention", tl.GradientFlow(softmax_attention), sized("d h T", (2, 1, 3), (2, 2, 3)),
         lambda d, h, T: 2 * q(d, h, d)),
+    Row("attention, separate factors, grouped queries", tl.GradientFlow(grouped_queries),
+        sized("G d h T", (2, 3, 2, 2)), lambda G, d, h, T: 2 * q(d, h, G * d),
+        remark="group sums over the shared key and value"),
     Row("weight norm g v/|v|", tl.GradientFlow(weight_norm), sized("N", (2,), (3,)), lambda N: 1),
     Row("direction w/|w|", tl.GradientFlow(direction), sized("N", (2,), (3,)), lambda N: 1),
     Row("softmax of weights", tl.GradientFlow(softmax_weights), sized("N", (2,), (3,)), lambda N: 1),

@@ -12,13 +12,14 @@ import flint
 from theorylab.derive.laws.ansatz import Ansatz, polynomial_laws
 from theorylab.derive.laws.brackets import PRIME, Word, residue
 from theorylab.derive.laws.closure import MAX_DEPTH, independent, lie_closure
-from theorylab.derive.laws.functions import AT_ZERO
+from theorylab.derive.laws.functions import AT_ZERO, Functions, exact_value
 from theorylab.derive.laws.sparse import Poly, add, multiply, partials, value
 from theorylab.derive.laws.system import System
 
 RANGE = 10_000
 LATTICE = 40
 POINTS = 20
+SQUARES = 400
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,8 @@ def count_laws(
         except KeyboardInterrupt:
             interrupted = True
     bound = system.dimension - len(words) - fixed
+    if not rational:
+        bound = max(bound, len(laws) - fixed)
     return Count(
         system,
         tuple(laws),
@@ -117,6 +120,7 @@ def _holds(law: Poly, system: System) -> bool:
 def _point(system: System, cell: Cell | None, rng: random.Random) -> tuple[tuple[Fraction, ...], list[Fraction], bool]:
     """Rational coordinates at which all functions are rational, and their values; any values where none is found."""
     point: list[Fraction] = []
+    values: list[Fraction] | None = None
     for _ in range(POINTS):
         point = [Fraction(rng.randint(2, RANGE)) for _ in system.names]
         if cell is not None:
@@ -131,11 +135,41 @@ def _point(system: System, cell: Cell | None, rng: random.Random) -> tuple[tuple
             elif function == "rsqrt" and u == {(k, k): 1 for k in own}:
                 for k, v in zip(own, _rational_sphere(len(own), rng), strict=True):
                     point[k] = v
+            elif function == "rsqrt":
+                _seek_square(u, own, point, rng)
         values = system.functions.point_values(point)
         if values is not None:
             return tuple(point), values, True
-    letters = system.functions.letters if system.functions is not None else []
-    return tuple(point), [Fraction(rng.randint(2, RANGE)) for _ in letters], False
+    for _ in range(POINTS**2):
+        point = [Fraction(rng.randint(2, RANGE)) for _ in system.names]
+        values = _modular_values(system.functions, point, rng) if system.functions is not None else []
+        if values is not None:
+            break
+    return tuple(point), values or [], False
+
+
+def _modular_values(functions: Functions, point: Sequence[Fraction], rng: random.Random) -> list[Fraction] | None:
+    """Residues with the algebraic relations of the letters, and any residues for transcendental functions."""
+    known = {k: residue(v) for k, v in enumerate(point)}
+    for number, (function, u) in enumerate(functions.letters, functions.first):
+        argument = sum(residue(value({m: c}, known)) for m, c in u.items()) % PRIME
+        root = pow(argument, (PRIME + 1) // 4, PRIME)
+        if (function == "inv" and not argument) or (function == "rsqrt" and root * root % PRIME != argument):
+            return None
+        known[number] = rng.randint(2, RANGE)
+        if function in ("inv", "rsqrt"):
+            known[number] = pow(argument if function == "inv" else root, -1, PRIME)
+    return [Fraction(known[functions.first + i]) for i in range(len(functions.letters))]
+
+
+def _seek_square(u: Poly, own: Sequence[int], point: list[Fraction], rng: random.Random) -> None:
+    """Small integers for some coordinates at which a polynomial in them is the square of a rational, if that is met."""
+    for _ in range(SQUARES):
+        values = {k: Fraction(rng.randint(-9, 9)) for k in own}
+        if max(n for m in u for n in m) < len(point) and exact_value("rsqrt", Fraction(value(u, values))) is not None:
+            for k, v in values.items():
+                point[k] = v
+            return
 
 
 def _rational_sphere(count: int, rng: random.Random) -> list[Fraction]:
