@@ -57,6 +57,8 @@ def missed(subject: Setting | Flow, sizes: Dims, reading: Dims | None, seed: int
     if letters.names:
         on = letters.solve(letters.violation, letters.coordinates())
         holds = letters.rows(letters.violation, on).abs().amax(1) <= ON
+        # Where enforce has no value at a case (a kernel vector z = 0 that it divides by), nothing is said.
+        holds &= torch.isfinite(letters.rows(letters.enforced, on)).all(1)
         cases = on[holds & torch.isfinite(on).all(1)]
         if len(cases) and (found := _unreached(letters, cases)) is not None:
             shown = letters.shown(found)

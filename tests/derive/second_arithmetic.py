@@ -140,7 +140,7 @@ class Second:
     # -- derivatives ---------------------------------------------------------------------------------------
 
     def generators(self, p: Poly) -> list[int]:
-        return [n for n, degree in enumerate(p.degrees()) if degree]
+        return [n for n, degree in enumerate(p.degrees()) if degree > 0]
 
     def derivative(self, p: Poly, rates: dict[int, Poly]) -> Poly:
         total = self.constant(0)

@@ -315,13 +315,13 @@ def _goals(
         rate = world.lift(rate, value)
     rates: Sequence[Component | None] = world.components(rate) if rate is not None else [None] * _count(world, value)
     result = []
-    for component, pace in zip(world.components(value), rates, strict=True):
+    parts = world.components(value)
+    expressions = [writer.expression(component.entry) for component in parts]
+    if isinstance(goal, Zero) and goal.sides is not None:
+        expressions = _both_sides(writer, world, value, goal.sides)
+    for component, expression, pace in zip(parts, expressions, rates, strict=True):
         name = part_name(number, component)
-        spec: dict[str, Json] = {
-            "name": name,
-            "expr": writer.expression(component.entry),
-            "axes": writer.axes(component),
-        }
+        spec: dict[str, Json] = {"name": name, "expr": expression, "axes": writer.axes(component)}
         match goal:
             case Conserved():
                 spec |= {"kind": "conserved", "flow": 0}
@@ -337,6 +337,12 @@ def _goals(
                     spec["flow"] = 0
         result.append(spec)
     return result
+
+
+def _both_sides(writer: Writer, world: World, value: Array, sides: tuple[Any, Any]) -> list[list[Json]]:
+    """lhs - rhs component by component, where nothing cancels between the sides: the checker sees both."""
+    left, right = (world.components(world.lift(world.evaluate(side), value)) for side in sides)
+    return [[*writer.expression(a.entry), *writer.expression(-b.entry)] for a, b in zip(left, right, strict=True)]
 
 
 def _count(world: World, value: Array) -> int:

@@ -64,9 +64,10 @@ class Goal:
 
 @dataclass(frozen=True, kw_only=True)
 class Zero(Goal):
-    """formula(c), or formula(p, c), is zero; `on` names conserved goals that were proved before it."""
+    """formula(c), or formula(p, c), is zero. sides: two formulas whose difference it is, for a certificate to show."""
 
     formula: Formula
+    sides: tuple[Any, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,9 +45,10 @@ class Identity(Claim):
     def __init__(self, subject: Subject, lhs: Formula, rhs: Any = 0, **meta: Any) -> None:
         super().__init__({"subject": subject, "lhs": checked_quantity(lhs, "left side"), "rhs": rhs}, meta)
         self.formula = _difference(lhs, rhs, moving=not isinstance(subject, Setting))
+        self.sides = (lhs, rhs)
 
     def goals(self) -> Sequence[Goal]:
-        return [Zero(name="identity", subject=self.subject, formula=self.formula)]
+        return [Zero(name="identity", subject=self.subject, formula=self.formula, sides=self.sides)]
 
     def tests(self) -> Sequence[Test]:
         where = "case" if isinstance(self.subject, Setting) else "state"
