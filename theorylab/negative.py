@@ -87,7 +87,8 @@ def verify_chain(claim: Theorem, verify: Verify, options: Mapping[str, Any]) -> 
         outcome = (
             "for" if verdict.status in ("proved", "supported") else "against" if verdict.status == "refuted" else "open"
         )
-        evidence.append(Evidence("argument", f"{used.title}: {verdict.status} ({verdict.scope}).", outcome))
+        tier = f"{verdict.tier}, " if verdict.tier else ""
+        evidence.append(Evidence("argument", f"{used.title}: {verdict.status} ({tier}{verdict.scope}).", outcome))
     evidence.append(
         Evidence("argument", f"The step from these to the conclusion is made by hand: {claim.conclusion}", "open")
     )
