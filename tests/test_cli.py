@@ -246,3 +246,30 @@ def test_a_new_file_is_verified_as_it_is(
         main(["report", "run"])
     assert capsys.readouterr().out == "run/report.html\n"
     assert written == {name: Path("run", name).read_bytes() for name in written}
+
+
+def test_mutants_are_judged_shown_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """|z|^2 >= -3 |z|^2 is true with 4 in the place of 3, and false with the other sign."""
+    monkeypatch.chdir(tmp_path)
+    write(
+        tmp_path / "mine.py",
+        "import theorylab as tl",
+        "case = tl.Setting(z=tl.var('d'))",
+        "law = tl.Inequality(case, lambda c: (c.z**2).sum(), lambda c: -3 * (c.z * c.z).sum())",
+    )
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main(["verify", "mine.py", "--mutate", "--trials", "32", "--out", "run"])
+    shown = capsys.readouterr().out
+    assert re.search(r"mine/law +lhs +\(c\.z \*\* 3\)\.sum\(\) +dies", shown)
+    assert re.search(r"mine/law +rhs +-4 \* \(c\.z \* c\.z\)\.sum\(\) +(lives|also true) +(supported|proved), ", shown)
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main(["verify", "mine.py:law", "--mutate", "--trials", "32", "--out", "again", "--json"])
+    (judged,) = json.loads(capsys.readouterr().out)["verdicts"]
+    fates = {m["to"]: m["fate"] for m in judged["mutants"]}
+    assert fates["3 * (c.z * c.z).sum()"] == "dies"
+    assert json.loads(Path("run/run.json").read_text())["verdicts"][0]["mutants"] == judged["mutants"]
+    page = Path("run/report.html").read_text()
+    assert "Sharpness" in page
+    assert "(c.z ** 3).sum()" in page

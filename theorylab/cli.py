@@ -59,6 +59,9 @@ Out = Annotated[
     typer.Option(metavar="DIR", help="Folder of the record; runs/TARGET by default.", show_default=False),
 ]
 Coq = Annotated[bool, typer.Option("--coq", help="Compile proofs in Coq too: tier coq where it accepts them.")]
+Mutate = Annotated[
+    bool, typer.Option("--mutate", help="Judge the claims with one sign, constant, exponent or hypothesis changed too.")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
@@ -112,11 +115,13 @@ def verify(
     device: Device = None,
     out: Out = None,
     coq: Coq = False,
+    mutate: Mutate = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Derive, simulate, attack and judge claims; write certificates and a report."""
-    options = {**_options(dims, seed, trials, device), **({"coq": True} if coq else {})}
+    chosen = {name: True for name, given in (("coq", coq), ("mutate", mutate)) if given}
+    options = {**_options(dims, seed, trials, device), **chosen}
 
     def judge(claim: Claim, folder: Path, monitor: Monitor) -> Verdict:
         from theorylab.verify import verify
@@ -415,8 +420,7 @@ def _command(verb: str, targets: list[str], options: dict[str, Any]) -> str:
     if options["dims"]:
         words += ["--dims", ",".join(f"{name}={size}" for name, size in options["dims"].items())]
     words += ["--trials", str(options["trials"]), "--seed", str(options["seed"])]
-    if options.get("coq"):
-        words += ["--coq"]
+    words += [f"--{name}" for name in ("coq", "mutate") if options.get(name)]
     if options["device"]:
         words += ["--device", options["device"]]
     return shlex.join(words)
@@ -434,10 +438,12 @@ def _report_path(runs: list[str], format_: str | None, out: Path | None) -> Path
 
 
 def _print_outcome(outcome: Outcome) -> None:
-    from theorylab.progress import verdict_table
+    from theorylab.progress import mutant_table, verdict_table
 
     if outcome.verdicts:
         print(verdict_table(outcome.verdicts, colour=sys.stdout.isatty()))
+    if any(verdict.mutants for verdict in outcome.verdicts):
+        print("", mutant_table(outcome.verdicts, colour=sys.stdout.isatty()), "", sep="\n")
     if outcome.report is not None:
         print(f"report: {outcome.report}")
 

@@ -121,6 +121,15 @@ def verdict_table(verdicts: Sequence[Verdict], *, colour: bool = False) -> str:
     return table(_COLUMNS, rows, styles if colour else None)
 
 
+def mutant_table(verdicts: Sequence[Verdict], *, colour: bool = False) -> str:
+    """The mutants of the claims, what became of each, and what was found of those that did not die."""
+    listed = [(v, m) for v in verdicts for m in v.mutants]
+    rows = [(v.id, m.what, m.to, m.fate, "" if m.fate == "dies" else " ".join(m.found.split())[:72]) for v, m in listed]
+    colours = {"dies": "green", "also true": "cyan", "lives": "yellow", "no statement": "dim"}
+    styles = [colours[m.fate] for _, m in listed]
+    return table(("mutant of", "changed", "to", "fate", "found"), rows, styles if colour else None)
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str] | None = None) -> str:
     """Aligned columns under a header and a rule; `styles` are rich styles of the rows."""
     widths = [max(_width(row[i]) for row in (header, *rows)) for i in range(len(header))]

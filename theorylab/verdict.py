@@ -81,6 +81,24 @@ class Counterexample:
     value: str = ""
 
 
+Fate = Literal["dies", "lives", "also true", "no statement"]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A claim with one change, and what became of it.
+
+    `what` names the argument that was changed, "hypothesis" where one was dropped; `to` is what stands there now. It
+    "dies" if it is refuted, is "also true" if it is proved, makes "no statement" where the change is bad input, and
+    "lives" otherwise: then the statement is not sharp there, or the tests have no teeth. `found` says why.
+    """
+
+    what: str
+    to: str
+    fate: Fate
+    found: str = ""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Status, tier and scope of everything known about one claim after one run."""
@@ -104,6 +122,7 @@ class Verdict:
     source: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     reproduce: str = ""
+    mutants: tuple[Mutant, ...] = ()
 
     @property
     def as_expected(self) -> bool:
@@ -152,5 +171,6 @@ class Verdict:
                 "evidence": evidence,
                 "premises": tuple(data.get("premises", ())),
                 "counterexample": None if witness is None else Counterexample(**witness),
+                "mutants": tuple(Mutant(**mutant) for mutant in data.get("mutants", ())),
             }
         )

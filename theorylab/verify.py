@@ -45,12 +45,14 @@ def verify(
     device: str | None = None,
     out: str | Path | None = None,
     coq: bool = False,
+    mutate: bool = False,
     progress: Progress | None = None,
 ) -> Verdict:
     """Prove, simulate and attack a claim, and judge the evidence.
 
     dims: sizes for the runs and the search (small defaults). trials: cases for the tests. out: folder under which the
-    certificate is written. coq: compile proofs in Coq too, seconds each. Raises InputError for bad input and
+    certificate is written. coq: compile proofs in Coq too, seconds each. mutate: judge the claim too with one sign,
+    constant, exponent or hypothesis changed at a time, see `Verdict.mutants`. Raises InputError for bad input and
     InternalError where two engines disagree.
     """
     if not isinstance(claim, Claim):
@@ -72,7 +74,12 @@ def verify(
         "coq": coq,
         "progress": tell,
     }
-    return _illustrated(_verdict(claim, options), claim, seed)
+    verdict = _illustrated(_verdict(claim, options), claim, seed)
+    if mutate and verdict.status != "refuted":
+        from theorylab.sharpness import attacked
+
+        verdict = verdict.replace(mutants=attacked(claim, _verdict, options))
+    return verdict
 
 
 def _verdict(claim: Claim, options: Mapping[str, Any]) -> Verdict:

@@ -36,8 +36,7 @@ def hunt_floats(claim: Claim, *, dims: Dims, budget: int, seed: int = 0, device:
         if test.where not in ("case", "state") or not isinstance(test.subject, (Setting, Flow)):
             continue
         own = {n: dims[n] for n in test.subject.sizes}
-        small = smaller(own, SMALL)
-        for at in [small, own] if small != own else [own]:
+        for at in _ladder(own):
             try:
                 cases = FloatCases(claim, test, at, device)
                 found = None
@@ -63,6 +62,15 @@ def hunt_floats(claim: Claim, *, dims: Dims, budget: int, seed: int = 0, device:
     reason = reason or "no case violates the claim beyond rounding"
     text = f"{examined} cases examined in float64, {outside} of them outside the statement; {reason}"
     return Hunt(None, None, None, examined, violations, outside, text, reason)
+
+
+def _ladder(own: Dims) -> list[dict[str, int]]:
+    """Sizes to look at: all 1, all at most 2, the given ones."""
+    found: list[dict[str, int]] = []
+    for at in (smaller(own, 1), smaller(own, SMALL), dict(own)):
+        if at not in found:
+            found.append(at)
+    return found
 
 
 def _codes(cases: FloatCases, seed: int, start: int, count: int) -> np.ndarray:

@@ -184,7 +184,14 @@ class _Writer:
                 reason=printable(verdict.reason),
             ),
             blocks=tuple(_statement(verdict)),
-            sections=(*argument, *witness, *others, self._provenance(verdict, anchor), *controls),
+            sections=(
+                *argument,
+                *witness,
+                *others,
+                *_sharpness(verdict, anchor),
+                self._provenance(verdict, anchor),
+                *controls,
+            ),
         )
 
     def _finding(self, verdict: Verdict, item: Evidence, anchor: str) -> Section:
@@ -260,6 +267,20 @@ def _counterexample(witness: Counterexample, anchor: str) -> Section:
     if rows:
         blocks.append(Facts(tuple(rows)))
     return Section("Counterexample", f"{anchor}--counterexample", "counterexample", tuple(blocks))
+
+
+def _sharpness(verdict: Verdict, anchor: str) -> list[Section]:
+    """What became of the claim with one change at a time."""
+    if not verdict.mutants:
+        return []
+    groups: dict[str, list[str]] = {fate: [] for fate in wording.FATE_TITLE}
+    for mutant in verdict.mutants:
+        found = f": {mutant.found}" if mutant.fate != "dies" and mutant.found else ""
+        groups[mutant.fate].append(printable(f"{mutant.what}: {mutant.to}{found}"))
+    counted = ", ".join(f"{len(items)} {wording.FATE_WORDS[fate]}" for fate, items in groups.items() if items)
+    summary = f"{wording.count(len(verdict.mutants), 'change')} of the claim, one at a time: {counted}."
+    lists = [Bullets(wording.FATE_TITLE[fate], tuple(items)) for fate, items in groups.items() if items]
+    return [Section("Sharpness", f"{anchor}--sharpness", "finding", (Paragraph(summary), *lists))]
 
 
 def _finite(figure: Figure) -> Figure:

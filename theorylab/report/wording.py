@@ -37,6 +37,14 @@ FINDING_TITLE = {
     "illustration": "Plots",
 }
 
+FATE_TITLE = {
+    "lives": "Not refuted: the statement is not sharp there, or the tests have no teeth",
+    "also true": "Also true, by an accepted proof: the statement is not sharp there",
+    "dies": "Refuted",
+    "no statement": "No statement",
+}
+FATE_WORDS = {"lives": "live", "also true": "also true", "dies": "refuted", "no statement": "no statement"}
+
 OUTCOME_WORDS = {"for": "for the claim", "against": "against the claim", "open": "settles nothing"}
 OUTCOME_SYMBOL = {"for": "+", "against": "−", "open": "○"}
 
