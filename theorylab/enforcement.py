@@ -115,10 +115,12 @@ class _Letters:
         self.one = {n: v[0] for n, v in self.raw.items()}
         fixed = {n for n, v in setting.variables.items() if v.integer or v.definition is not None}
         fixed |= {n for n, (_, draw) in variable_shapes(subject, dims).items() if draw.kind in ("constant", "integer")}
-        self.names = [n for n in self.raw if n not in fixed]
+        initial = subject.initial() if isinstance(subject, Flow) else {}
+        defined = {f"init.{n}" for n, v in initial.items() if v.definition is not None}
+        self.compared = [n for n in self.raw if n not in fixed]
+        self.names = [n for n in self.compared if n not in defined]
         signs = {n: v.sign for n, v in setting.variables.items()}
-        if isinstance(subject, Flow):
-            signs |= {f"init.{n}": v.sign for n, v in subject.initial().items()}
+        signs |= {f"init.{n}": v.sign for n, v in initial.items()}
         self.positive = {n for n in self.names if signs.get(n) == "positive"}
         self.held = [a for a in setting.assumptions if a.holds is not None]
 
@@ -156,14 +158,17 @@ class _Letters:
         return torch.cat(parts)
 
     def values(self, values: Values) -> Tensor:
-        """(V,), the free variables themselves."""
-        return torch.cat([values[n].reshape(-1) for n in self.names])
+        """(V,), the free variables and the initial parameters that they define."""
+        return self._flat(values, ())
 
     def enforced(self, values: Values) -> Tensor:
-        """(V,), the free variables after `enforce`."""
-        case = self.cases.setting.case(*self._arrays(values), only=self.enforcing)
-        flat = {n: case["init"][n[5:]] if n.startswith("init.") else case[n] for n in self.names}
-        return torch.cat([(as_tensor(flat[n]) + torch.zeros_like(values[n])).reshape(-1) for n in self.names])
+        """(V,), the same after `enforce`."""
+        return self._flat(values, self.enforcing)
+
+    def _flat(self, values: Values, enforced: Sequence[str]) -> Tensor:
+        case = self.cases.setting.case(*self._arrays(values), only=enforced)
+        flat = {n: case["init"][n[5:]] if n.startswith("init.") else case[n] for n in self.compared}
+        return torch.cat([(as_tensor(flat[n]) + torch.zeros_like(values[n])).reshape(-1) for n in self.compared])
 
     @staticmethod
     def _arrays(values: Values) -> tuple[dict[str, Numeric], dict[str, Numeric]]:

@@ -128,6 +128,11 @@ class Model:
                         raise
                     failure = failure or error
                 else:
+                    if size == SAMPLES:
+                        raise InputError(
+                            f"model {self.name!r} has inputs with {SAMPLES!r} rows, which is the number of samples; "
+                            "expected another name for that size, such as 'd'"
+                        )
                     return (size, SAMPLES)
         raise InputError(
             f"model {self.name!r} accepts no input of shape (size, n) for any of its sizes; "

@@ -312,6 +312,10 @@ def test_input_shapes_are_found() -> None:
         (lambda: tl.model(items="d"), "a parameter is named 'items'"),
         (lambda: tl.model(w="d")(3), "decorates a function, got int"),  # type: ignore[arg-type]
         (lambda: linear.family(L=2), "has no option 'L'; expected one of its arguments: p, x"),
+        (
+            lambda: tl.GradientFlow(tl.model(U="m n")(lambda p, x: p.U @ x)).sizes,
+            "'n' rows, which is the number of samples",
+        ),
         (lambda: tl.GradientFlow(lambda p, x: x), "got function; expected a model declared"),  # type: ignore[arg-type]
         (lambda: tl.GradientFlow(linear, loss="square"), "loss is str"),
         (lambda: tl.GradientFlow(linear, rates={"v": 1}), "rates names the unknown parameter 'v'; expected one of: w"),
