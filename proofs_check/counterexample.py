@@ -77,13 +77,13 @@ class Point:
                 here = {**at, **dict(zip(summed, choice, strict=True))}
                 term = coefficient
                 for letter, indices, exponent in powers:
-                    term *= self._power(letter, tuple(here[index] for index in indices), exponent)
+                    term *= self.power(letter, tuple(here[index] for index in indices), exponent)
                 total += term
         if total.numerator.bit_length() + total.denominator.bit_length() > MAX_BITS:
             raise Rejected("limit", "a value at the point is too large")
         return total
 
-    def _power(self, letter: int, at: tuple[int, ...], exponent: int) -> Coefficient:
+    def power(self, letter: int, at: tuple[int, ...], exponent: int) -> Coefficient:
         known = self.ring.letters[letter]
         if known.kind == "delta":
             return int(at[0] == at[1])

@@ -1,12 +1,12 @@
 """Rule "rank": how many independent conservation laws a flow has.
 
-The flow moves its state by z' = drift(z) + B(z) grad c, for every coefficient c of an output as a polynomial in the
-input (the derivative of the loss by the outputs is arbitrary). The kernel rebuilds these fields from the forward map:
+The flow moves its state by z' = drift(z) + B(z) grad <r, f(z, x)>, where r, the derivative of the loss by the outputs
+f, is arbitrary. The kernel rebuilds these fields, F_j for the output f_j, from the forward map:
 
-1. each law is constant along every field, as polynomials: they are conservation laws;
+1. each law is constant along the drift and every F_j, for all inputs x: they are conservation laws;
 2. the gradients of the laws have rank `count` modulo a prime at a rational point: as many are independent;
-3. iterated brackets of the fields have rank D - `bound` modulo the prime at the point: a law is constant along each of
-   them, so there are at most `bound`.
+3. iterated brackets of the drift and of derivatives of the F_j by the inputs, at x = 0, have rank D - `bound` modulo
+   the prime at the point: a law is constant along each of them, so there are at most `bound`.
 
 Ranks modulo a prime at a point are lower bounds of the generic ranks, so no probability is involved. Coordinates are
 free: they are the entries of the state, constants of the statement, and the clock exp(kappa t), or t where kappa = 0.
@@ -15,73 +15,110 @@ With gates the statement holds on the cell of a rational state, for inputs near 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 from math import prod
 from typing import Any
 
-from .brackets import Field, Residues
-from .document import Budget, Coefficient, Rejected, fields, integer, listing, mapping, name, rational, show
-from .elementary import MAX_LETTERS, Functions
-from .forward import Graph, Poly, add, multiply, partials, polynomial
+from .algebra import Expression
+from .brackets import Residues
+from .calculus import Substitution, inside, occurring, partials
+from .counterexample import Point
+from .document import Budget, Rejected, fields, integer, listing, mapping, name, rational
+from .functions import FUNCTIONS, UNKNOWN
 from .outcome import Checked
+from .reduce import Reducer
+from .statement import Statement
 
 RULE = "rank"
 MAX_DIMENSION = 4096
 MAX_WORD = 16
+REQUIRED = ("state", "inputs", "define", "outputs", "laws", "count", "bound")
+OPTIONAL = ("sizes", "parameters", "constants", "velocity", "clock", "cell")
+GATES = ("step", "sign")
+Rates = dict[int, Expression]
+
+
+def check(document: dict[str, Any], budget: Budget) -> Checked:
+    """Check the laws of the statement, that they are independent, and the bound on how many there are."""
+    proof = fields(document["proof"], "the proof", ("point", "prime", "members", "words"))
+    model = Model(document["statement"], budget)
+    ring, coordinates = model.ring, model.coordinates
+    point = model.point(listing(proof["point"], "the point", len(coordinates)), ["0"] * len(model.inputs))
+    if model.gates and model.at != proof["point"][: len(model.at)]:
+        raise Rejected(RULE, "the point is not the state of the cell")
+    laws = [model.law(raw, f"law {n}") for n, raw in enumerate(listing(model.raw["laws"], "the laws"))]
+    residues = Residues(integer(proof["prime"], "the prime", 2**20, 2**53), ring, budget)
+    residues.learn_atoms()
+    at = [residues.number(point.power(n, (), 1)) if model.known(n) else 0 for n in range(len(ring.letters))]
+
+    gradients = [[residues.value(residues.compiled(law.get(k, {})), at) for k in coordinates] for law in laws]
+    fixed = len(model.constants)
+    count = integer(model.raw["count"], "the count", 0, len(coordinates))
+    if residues.rank(gradients) != len(laws) or len(laws) != count + fixed:
+        raise Rejected(RULE, f"the laws do not show a count of {count}")
+
+    members = [residues.field(*model.member(raw)) for raw in listing(proof["members"], "the members")]
+    rows = []
+    for raw in listing(proof["words"], "the words"):
+        word = [members[integer(n, "a word", 0, len(members) - 1)] for n in listing(raw, "a word")]
+        if not 1 <= len(word) <= MAX_WORD:
+            raise Rejected(RULE, f"a word has a length other than 1 to {MAX_WORD}")
+        speeds = residues.bracket(word, at)
+        rows.append([speeds[k] for k in coordinates])
+    bound = len(coordinates) - fixed - residues.rank(rows)
+    if integer(model.raw["bound"], "the bound", 0, len(coordinates)) != bound:
+        raise Rejected(RULE, f"the brackets show a bound of {bound}, not {model.raw['bound']}")
+    goals = (f"{count} independent conservation laws", f"at most {bound} independent conservation laws")
+    return Checked(model.scope(), goals, tuple(ring.domain))
 
 
 class Model:
     """The coordinates of the statement and the fields along which its flow can move."""
 
-    def __init__(self, raw: Any, order: Any, budget: Budget) -> None:
-        self.raw = fields(
-            raw, "the statement", ("state", "inputs", "nodes", "outputs", "laws", "count", "bound"),
-            ("sizes", "parameters", "constants", "velocity", "clock", "cell"),
-        )  # fmt: skip
-        self.budget = budget
-        self.sizes = {
-            name(size, "a size"): integer(value, f"size {size}", 1, 10**6)
-            for size, value in mapping(raw.get("sizes", {}), "sizes").items()
-        }
+    def __init__(self, raw: Any, budget: Budget) -> None:
+        self.raw = fields(raw, "the statement", REQUIRED, OPTIONAL)
+        sizes = mapping(raw.get("sizes", {}), "sizes").items()
+        self.sizes = {name(size, "a size"): integer(n, f"size {size}", 1, MAX_DIMENSION) for size, n in sizes}
         self.used: set[str] = set()
-        state = [self._entries(entry) for entry in listing(raw["state"], "the state")]
-        arrays = [len(entries) for entries in state]
-        self.names = [entry for entries in state for entry in entries]
-        moved = integer(raw.get("parameters", len(arrays)), "parameters", 1, len(arrays))
-        self.parameters = sum(arrays[:moved])
-        self.constants = [name(c, "a constant") for c in listing(raw.get("constants", []), "constants")]
-        self.names += self.constants
+        arrays = [self._entries(array) for array in listing(raw["state"], "the state")]
+        moved = arrays[: integer(raw.get("parameters", len(arrays)), "parameters", 1, len(arrays))]
+        state = [entry for entries in arrays for entry in entries]
+        parameters = state[: sum(map(len, moved))]
+        constants = [name(c, "a constant") for c in listing(raw.get("constants", []), "constants")]
+        clock = ["clock"] if raw.get("clock") is not None else []
         inputs = [entry for array in listing(raw["inputs"], "inputs") for entry in self._entries(array)]
+        slopes = [f"slope.{entry}" for entry in parameters] if "velocity" in raw else []
+        self.names = [*state, *constants, *clock, *inputs, *slopes]
         if self.used != self.sizes.keys():
             raise Rejected("statement", f"the size {min(self.sizes.keys() - self.used)!r} is that of no array")
-        if len(self.names) + len(inputs) > MAX_DIMENSION:
+        if len(self.names) > MAX_DIMENSION:
             raise Rejected("limit", f"more than {MAX_DIMENSION} letters appear")
-        if len({*self.names, *inputs}) < len(self.names) + len(inputs):
+        if len(set(self.names)) < len(self.names):
             raise Rejected("statement", "two letters have the same name")
-        free = len(self.names)
-        self.clock = None if raw.get("clock") is None else rational(raw["clock"], "the clock")
-        self.dimension = free + (self.clock is not None)
-        self.first_input, self.inputs = self.dimension + MAX_LETTERS, len(inputs)
-        self._velocity(free)
-        self.graph = Graph(raw["nodes"], {"z": (0, free), "x": (self.first_input, self.inputs)}, budget)
-        self.functions = self.exact = None
-        if self.graph.has_functions:
-            taylor = integer(order, "the order", 1, 16)
-            self.functions = Functions(self.dimension, self.first_input, taylor, budget)
-            self.exact = Functions(self.dimension, self.first_input, None, budget)
-        elif order is not None:
-            raise Rejected("statement", "an order is needed exactly where there are functions")
-        self.members: dict[tuple[int, tuple[int, ...], int], Field] = {}
-        self.whole: list[Field] = []
-        outputs = [self.graph.root(i, "an output") for i in listing(raw["outputs"], "outputs")]
-        for pattern, gates in enumerate(self._patterns()):
-            expanded = self.graph.expand(gates, self.functions)
-            for number, output in enumerate(outputs):
-                for inner, coefficient in self._coefficients(expanded[output]).items():
-                    self.members[number, inner, pattern] = self._weighted(coefficient, self.functions)
-        if self.exact is not None:
-            expanded = self.graph.expand({}, self.exact)
-            self.whole = [self._weighted(expanded[output], self.exact) for output in outputs]
+        kappa = rational(raw["clock"], "the clock") if clock else 0
+        letters: dict[str, Any] = {entry: {"shape": []} for entry in self.names}
+        if kappa:
+            letters["clock"]["sign"] = "positive"
+        self.statement = Statement({"letters": letters, "define": raw["define"], "goals": []}, [], budget)
+        self.ring = self.statement.ring
+        numbers = self.statement.letters
+        self.parameters, self.state = [numbers[n] for n in parameters], [numbers[n] for n in state]
+        self.constants, self.inputs = [numbers[n] for n in constants], [numbers[n] for n in inputs]
+        self.coordinates = [*self.state, *self.constants, *(numbers[n] for n in clock)]
+        self.drift, self.weights = self._velocity([numbers[n] for n in slopes])
+        if bool(self.drift) != bool(clock):
+            raise Rejected("statement", "a clock is needed exactly where the flow has a drift")
+        for n in clock:
+            self.drift[numbers[n]] = self.ring.scale(self.ring.over_places(numbers[n]), kappa) if kappa else {0: 1}
+        outputs = [self.statement.body(f, "an output") for f in listing(raw["outputs"], "outputs")]
+        if not inside(self.ring, self.ring.add(*outputs)) <= self._reach({*self.state, *self.constants, *self.inputs}):
+            raise Rejected("statement", "an output depends on the clock or on a slope")
+        self.gates = {n for n, letter in enumerate(self.ring.letters) if letter.kind in GATES}
+        self.along = [
+            [self._field(Substitution(self.ring, values)(f)) for f in outputs] for values in self._patterns(len(clock))
+        ]
+        self.reducer = Reducer(self.ring, [])
 
     def _entries(self, raw: Any) -> list[str]:
         """The names of the entries of an array, written [name, shape]."""
@@ -90,7 +127,7 @@ class Model:
         if prod(lengths) > MAX_DIMENSION:
             raise Rejected("limit", f"an array has more than {MAX_DIMENSION} entries")
         indices = product(*(range(length) for length in lengths))
-        return [f"{name(array, 'an array')}{list(index) if index else ''}" for index in indices]
+        return [name(array, "an array") + (f"[{','.join(map(str, index))}]" if index else "") for index in indices]
 
     def _size(self, raw: Any) -> int:
         if isinstance(raw, str) and raw in self.sizes:
@@ -98,147 +135,111 @@ class Model:
             return self.sizes[raw]
         return integer(raw, "a size", 1, MAX_DIMENSION)
 
-    def _patterns(self) -> list[dict[int, int]]:
+    def known(self, number: int) -> bool:
+        """Whether a letter has a value at a point: coordinates, inputs, and functions of these."""
+        letter = self.ring.letters[number]
+        return letter.kind == "letter" or (letter.argument is not None and number not in self.gates)
+
+    def point(self, coordinates: Sequence[Any], inputs: Sequence[Any]) -> Point:
+        given = [*coordinates, *inputs]
+        given += ["0"] * (len(self.names) - len(given))
+        return Point(self.statement, {}, dict(zip(self.names, given, strict=True)))
+
+    def _reach(self, letters: set[int]) -> set[int]:
+        """The letters and all atoms: what an expression in them may contain."""
+        return letters | {n for n, letter in enumerate(self.ring.letters) if letter.argument is not None}
+
+    def _patterns(self, clocks: int) -> list[dict[int, Expression]]:
         """The values of the gates for each input of the cell; a single empty pattern where there are none."""
         cell = self.raw.get("cell")
-        if (cell is not None) != self.graph.gated:
+        if (cell is not None) != bool(self.gates):
             raise Rejected("statement", "a cell is needed exactly where there are gates")
         if cell is None:
             return [{}]
+        if any(letter.argument is not None and letter.kind not in GATES for letter in self.ring.letters):
+            raise Rejected("statement", "a forward map has gates beside functions or divisions")
         fields(cell, "the cell", ("at", "inputs"))
-        count = self.dimension - (self.clock is not None)
-        self.at = [rational(v, "the cell") for v in listing(cell["at"], "the state of the cell", count)]
+        self.at = listing(cell["at"], "the state of the cell", len(self.coordinates) - clocks)
         found = []
-        for x in listing(cell["inputs"], "the inputs of the cell"):
-            values = [rational(v, "an input of the cell") for v in listing(x, "an input of the cell", self.inputs)]
-            found.append(self.graph.gates(dict(enumerate(self.at)) | dict(enumerate(values, self.first_input))))
+        for raw in listing(cell["inputs"], "the inputs of the cell"):
+            point = self.point([*self.at, *["1"] * clocks], listing(raw, "an input of the cell", len(self.inputs)))
+            values = {gate: point.power(gate, (), 1) for gate in self.gates}
+            if point.on_kink:
+                raise Rejected(RULE, "a gate is on its kink at the point of the cell")
+            found.append({gate: {0: value} if value else {} for gate, value in values.items()})
         return found
 
-    def _velocity(self, free: int) -> None:
-        """Split the velocity into the drift and the weights of the slopes, which it has to be linear in."""
-        self.drift: Field = {}
-        self.weights: dict[int, Field] = {}
-        if "velocity" in self.raw:
-            given = fields(self.raw["velocity"], "the velocity", ("nodes", "roots"))
-            graph = Graph(given["nodes"], {"z": (0, free), "slope": (free, self.parameters)}, self.budget)
-            if graph.gated:
+    def _velocity(self, slopes: list[int]) -> tuple[Rates, dict[int, Rates]]:
+        """The velocity, linear in the slopes: the drift, and for each parameter the weights of its slope."""
+        ring = self.ring
+        if "velocity" not in self.raw:
+            return {}, {k: {k: {0: -1}} for k in self.parameters}
+        drift: Rates = {}
+        weights: dict[int, Rates] = {k: {} for k in self.parameters}
+        for k, raw in zip(self.state, listing(self.raw["velocity"], "the velocity", len(self.state)), strict=True):
+            moves = self.statement.expression(raw, {}, "the velocity")
+            found = inside(ring, moves)
+            if not found <= self._reach({*self.state, *self.constants, *slopes}):
+                raise Rejected("statement", "the velocity depends on the clock or on an input")
+            if any(ring.letters[n].kind in GATES for n in found):
                 raise Rejected("statement", "the velocity contains a gate")
-            expanded = graph.expand({})
-            moves = [expanded[graph.root(i, "a root")] for i in listing(given["roots"], "the roots", free)]
-        else:
-            moves = [{(free + k,): -1} if k < self.parameters else {} for k in range(free)]
-        for k, p in enumerate(moves):
-            if p and k >= free - len(self.constants):
-                raise Rejected("statement", "a constant moves")
-            for m, c in p.items():
-                slope = [n - free for n in m if n >= free]
-                if len(slope) > 1:
+            for n, _, _, partial in partials(ring, moves):
+                hidden = inside(ring, partial) if n in slopes else inside(ring, ring.letters[n].argument or {})
+                if hidden.intersection(slopes):
                     raise Rejected("statement", "the velocity is not linear in the slopes")
-                slot = self.weights.setdefault(slope[0], {}) if slope else self.drift
-                slot.setdefault(k, {})[m[: len(m) - len(slope)]] = c
-        if bool(self.drift) != (self.clock is not None):
-            raise Rejected("statement", "a clock is needed exactly where the flow has a drift")
-        if self.clock is not None:
-            self.drift[free] = {(free,): self.clock} if self.clock else {(): 1}
+                if n in slopes:
+                    weights[self.parameters[slopes.index(n)]][k] = partial
+            if rest := Substitution(ring, {n: {} for n in slopes})(moves):
+                drift[k] = rest
+        return drift, weights
 
-    def _coefficients(self, output: Poly) -> dict[tuple[int, ...], Poly]:
-        """The coefficients of an output, by monomial in the letters of the input."""
-        found: dict[tuple[int, ...], Poly] = {}
-        for m, c in output.items():
-            inner = tuple(n - self.first_input for n in m if n >= self.first_input)
-            found.setdefault(inner, {})[m[: len(m) - len(inner)]] = c
+    def _field(self, output: Expression) -> Rates:
+        """B(z) times the gradient of an output."""
+        ring, field = self.ring, dict[int, Expression]()
+        for letter, slope in self._gradient(output).items():
+            for k, weight in self.weights.get(letter, {}).items():
+                ring.accumulate(field.setdefault(k, {}), ring.multiply(weight, slope))
+        return {k: ring.bounded(rate) for k, rate in field.items()}
+
+    def _gradient(self, expression: Expression) -> Rates:
+        """The derivative by each letter, through atoms: those were made later than the letters of their arguments."""
+        ring, found = self.ring, dict[int, Expression]()
+        pending = {n: partial for n, _, _, partial in partials(ring, expression)}
+        while pending:
+            n = max(pending)
+            slope, known = pending.pop(n), ring.letters[n]
+            if known.argument is None:
+                found[n] = slope
+                continue
+            outer = FUNCTIONS.get(known.kind, UNKNOWN).slope(ring, ring.over_places(n), known.argument, known)
+            slope = ring.bounded(ring.multiply(slope, outer))
+            for inner, _, _, partial in partials(ring, known.argument):
+                ring.accumulate(pending.setdefault(inner, {}), ring.multiply(slope, partial))
         return found
 
-    def _weighted(self, p: Poly, functions: Functions | None) -> Field:
-        """B(z) times the gradient of a polynomial."""
-        field: Field = {}
-        for letter, slope in (functions.partials(p) if functions else partials(p)).items():
-            for k, weight in self.weights.get(letter, {}).items():
-                for m, c in multiply(weight, slope, self.budget).items():
-                    slot = field.setdefault(k, {})
-                    slot[m] = slot.get(m, 0) + c
-        return field
-
-    def extended(self, field: Field) -> Field:
-        """A field with the velocities of the letters that stand for functions."""
-        moves, functions = dict(field), self.functions
-        if functions is None:
-            return moves
-        for i in range(len(functions.letters)):
-            slopes = functions.gradient(self.dimension + i)
-            terms = [multiply(slopes[k], p, self.budget) for k, p in field.items() if k in slopes]
-            moves[self.dimension + i] = add(terms, self.budget)
-        return moves
-
-    def check_law(self, law: Poly, what: str, at: dict[int, list[tuple[int, Poly]]]) -> dict[int, Poly]:
+    def law(self, raw: Any, what: str) -> Rates:
         """The gradient of a law, after checking that it is constant along every field."""
-        slopes = partials(law)
-        totals: dict[tuple[int, tuple[int, ...]], Coefficient] = {}
-        for k, slope in slopes.items():
-            for member, p in at.get(k, ()):
-                self.budget.spend(len(slope) * len(p))
-                for m, c in slope.items():
-                    for n, d in p.items():
-                        key = (member, tuple(sorted(m + n)))
-                        totals[key] = totals.get(key, 0) + c * d
-        rates: dict[int, Poly] = {}
-        for (member, m), c in totals.items():
-            if c:
-                rates.setdefault(member, {})[m] = c
-        if any(self.exact is None or not self.exact.vanishes(rate) for rate in rates.values()):
-            raise Rejected(RULE, f"{what} is not constant along a field of the flow")
+        ring, law = self.ring, self.statement.expression(raw, {}, what)
+        if not occurring(ring, law) <= set(self.coordinates):
+            raise Rejected(RULE, f"{what} is no polynomial in the coordinates")
+        slopes = {n: partial for n, _, _, partial in partials(ring, law)}
+        for field in [self.drift, *(field for pattern in self.along for field in pattern)]:
+            rate = ring.add(*(ring.multiply(slope, field[k]) for k, slope in slopes.items() if k in field))
+            if not self.reducer.is_zero(rate):
+                raise Rejected(RULE, f"{what} is not constant along a field of the flow")
         return slopes
+
+    def member(self, raw: Any) -> tuple[Rates, list[int]]:
+        """A field, and the inputs that it is differentiated by: "drift", or [output, inputs, pattern of the gates]."""
+        if raw == "drift":
+            return self.drift, []
+        output, inner, pattern = listing(raw, "a member", 3)
+        field = self.along[integer(pattern, "a pattern", 0, len(self.along) - 1)]
+        inputs = [self.inputs[integer(n, "an input", 0, len(self.inputs) - 1)] for n in listing(inner, "a member")]
+        if len(inputs) > MAX_WORD:
+            raise Rejected("limit", f"a member has more than {MAX_WORD} derivatives")
+        return field[integer(output, "an output", 0, len(field) - 1)], inputs
 
     def scope(self) -> str:
         sizes = ", ".join(f"{size}={value}" for size, value in sorted(self.sizes.items())) or "no sizes"
-        return f"{sizes}, on a cell" if self.graph.gated else sizes
-
-
-def check(document: dict[str, Any], budget: Budget) -> Checked:
-    """Check the laws of the statement, that they are independent, and the bound on how many there are."""
-    proof = fields(document["proof"], "the proof", ("point", "prime", "members", "words"), ("order",))
-    model = Model(document["statement"], proof.get("order"), budget)
-    ring = Residues(integer(proof["prime"], "the prime", 2**20, 2**53), budget)
-    point = [rational(v, "the point") for v in listing(proof["point"], "the point", model.dimension)]
-    if model.graph.gated and point[: len(model.at)] != model.at:
-        raise Rejected(RULE, "the point is not the state of the cell")
-    if model.clock and point[-1] <= 0:
-        raise Rejected(RULE, "the clock is not positive at the point")
-    values = model.functions.values(point) if model.functions else []
-    at = [ring.number(v) for v in [*point, *values]]
-
-    along: dict[int, list[tuple[int, Poly]]] = {}
-    for number, field in enumerate([model.drift, *(model.whole if model.exact else model.members.values())]):
-        for k, p in field.items():
-            along.setdefault(k, []).append((number, p))
-    laws = [polynomial(raw, "a law", model.dimension) for raw in listing(model.raw["laws"], "the laws")]
-    gradients = []
-    for number, law in enumerate(laws):
-        slopes = model.check_law(law, f"law {number}", along)
-        gradients.append(ring.value(ring.compiled(slopes), at)[: model.dimension])
-    fixed = len(model.constants)
-    count = integer(model.raw["count"], "the count", 0, model.dimension)
-    if ring.rank(gradients) != len(laws) or len(laws) != count + fixed:
-        raise Rejected(RULE, f"the laws do not show a count of {count}")
-
-    members = []
-    for raw in listing(proof["members"], "the members"):
-        if raw == "drift":
-            members.append(ring.compiled(model.extended(model.drift)))
-            continue
-        output, inner, pattern = listing(raw, "a member", 3)
-        key = (output, tuple(listing(inner, "the monomial of a member")), pattern)
-        if not all(type(n) is int for n in (output, *key[1], pattern)) or key not in model.members:
-            raise Rejected(RULE, f"{show(raw)} is no coefficient of an output")
-        members.append(ring.compiled(model.extended(model.members[key])))
-    rows = []
-    for raw in listing(proof["words"], "the words"):
-        word = [members[integer(n, "a word", 0, len(members) - 1)] for n in listing(raw, "a word")]
-        if not 1 <= len(word) <= MAX_WORD:
-            raise Rejected(RULE, f"a word has a length other than 1 to {MAX_WORD}")
-        rows.append(ring.bracket(word, at, 1)[: model.dimension])
-    bound = model.dimension - fixed - ring.rank(rows)
-    if integer(model.raw["bound"], "the bound", 0, model.dimension) != bound:
-        raise Rejected(RULE, f"the brackets show a bound of {bound}, not {model.raw['bound']}")
-    goals = (f"{count} independent conservation laws", f"at most {bound} independent conservation laws")
-    return Checked(model.scope(), goals)
+        return f"{sizes}, on a cell" if self.gates else sizes

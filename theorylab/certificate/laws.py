@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from theorylab.certificate.document import seal
+from theorylab.certificate.identity import plain
 from theorylab.derive.laws.brackets import PRIME
 from theorylab.derive.laws.sparse import INPUT
-from theorylab.derive.laws.system import slope_name
 from theorylab.errors import UnsupportedReading
 from theorylab.readings import expression as ex
 from theorylab.setting import Shape
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
     from theorylab.derive.laws.count import Count
 
 Json = Any
-KNOWN = ("step", "exp", "tanh", "sin", "cos", "sqrt")
+Terms = list[Json]
+CLOCK = "clock"
+KNOWN = ("step", "sign", "exp", "tanh", "sin", "cos", "sqrt")
 """The functions that the checker knows in a forward map."""
 
 
@@ -28,30 +32,30 @@ def certificate(
     """The sealed document that `count` has so many laws; shapes: of the arrays of the state, in sizes by name."""
     system = count.system
     formulas = system.formulas
-    letters = {n: ["z", i] for i, n in enumerate(formulas.coordinates)}
-    letters |= {n: ["x", i] for i, n in enumerate(formulas.inputs)}
+    names = [plain(n) for n in formulas.coordinates]
     arrays = {**shapes, **formulas.input_shapes}
     used = {s for shape in arrays.values() for s in shape if isinstance(s, str)}
     sizes = {s: v for s, v in sizes.items() if s in used}
-    nodes, outputs = _graph(formulas.outputs, letters)
+    definitions = _Definitions()
+    moved = [] if formulas.plain else formulas.velocity[: len(formulas.coordinates) - len(formulas.constants)]
+    written = ex.evaluate([*formulas.outputs, *moved], lambda n: _letter(plain(n)), definitions)
+    outputs, velocity = written[: len(formulas.outputs)], written[len(formulas.outputs) :]
     statement: dict[str, Json] = {
         "sizes": dict(sizes),
-        "state": [[name, list(shape)] for name, shape in shapes.items()],
-        "inputs": [[name, list(shape)] for name, shape in formulas.input_shapes.items()],
-        "nodes": nodes,
-        "outputs": outputs,
-        "laws": [_polynomial(law) for law in count.laws],
+        "state": [[plain(name), list(shape)] for name, shape in shapes.items()],
+        "inputs": [[plain(name), list(shape)] for name, shape in formulas.input_shapes.items()],
+        "outputs": [definitions.defined(expr=output)[0][1][0][0] for output in outputs],
+        "define": definitions.define,
+        "laws": [_polynomial(law, [*names, CLOCK]) for law in count.laws],
         "count": count.count,
         "bound": count.bound,
     }
     if formulas.moved_arrays != len(shapes):
         statement["parameters"] = formulas.moved_arrays
     if formulas.constants:
-        statement["constants"] = list(formulas.constants)
-    if not formulas.plain:
-        slopes = {slope_name(n): ["slope", i] for i, n in enumerate(formulas.coordinates[: formulas.parameters])}
-        moves, roots = _graph(formulas.velocity, letters | slopes)
-        statement["velocity"] = {"nodes": moves, "roots": roots}
+        statement["constants"] = [plain(n) for n in formulas.constants]
+    if velocity:
+        statement["velocity"] = velocity
     if system.clock is not None:
         statement["clock"] = str(system.clock)
     if count.cell is not None:
@@ -75,41 +79,49 @@ def certificate(
         "members": members,
         "words": [[numbers[n] for n in word] for word in count.words],
     }
-    if system.functions is not None:
-        proof["order"] = system.functions.order
     scope = ", ".join(f"{s}={sizes[s]}" for s in sorted(sizes)) or "no sizes"
     if count.cell is not None:
         scope += ", on a cell"
     return seal(rule="rank", claim=claim, scope=scope, statement=statement, proof=proof, premises=premises)
 
 
-def _polynomial(p: Mapping[tuple[int, ...], Any]) -> list[Json]:
-    return [[str(c), list(m)] for m, c in sorted(p.items())]
+def _polynomial(p: Mapping[tuple[int, ...], Any], names: Sequence[str]) -> Terms:
+    return [[str(c), [[names[n], [], e] for n, e in Counter(m).items()]] for m, c in sorted(p.items())]
 
 
-def _graph(roots: Sequence[ex.Expression], letters: Mapping[str, list[Json]]) -> tuple[list[Json], list[int]]:
-    """Expressions as a list of nodes, each after its parts, and the numbers of the roots."""
-    numbers: dict[int, int] = {}
-    nodes: list[Json] = []
-    for node in ex.topological(roots):
-        parts = [numbers[id(child)] for child in ex.children(node)]
-        match node.op:
-            case "const":
-                written: Json = ["const", str(Fraction(node.args[0]))]
-            case "var":
-                written = letters[node.args[0]]
-            case "add" | "mul":
-                written = [node.op, parts]
-            case "pow":
-                written = ["pow", parts[0], node.args[1]]
-            case "fn" if node.args[0] == "sign":  # off its kink
-                first = len(nodes)
-                nodes += [["step", parts[0]], ["const", "2"], ["mul", [first, first + 1]], ["const", "-1"]]
-                written = ["add", [first + 2, first + 3]]
-            case "fn" if node.args[0] in KNOWN:
-                written = [node.args[0], parts[0]]
-            case _:
-                raise UnsupportedReading(f"the checker does not know {node.args[0]} in a forward map")
-        numbers[id(node)] = len(nodes)
-        nodes.append(written)
-    return nodes, [numbers[id(root)] for root in roots]
+class _Definitions:
+    """The domain of a certificate's expressions: sums inside other formulas, and functions, are definitions."""
+
+    def __init__(self) -> None:
+        self.define: list[Json] = []
+
+    def const(self, value: Fraction) -> Terms:
+        return [[str(value), []]] if value else []
+
+    def add(self, terms: Sequence[Terms]) -> Terms:
+        return [term for part in terms for term in (part if len(part) < 2 else self.defined(expr=part))]
+
+    def mul(self, factors: Sequence[Terms]) -> Terms:
+        if not all(factors):
+            return []
+        single = [(part if len(part) == 1 else self.defined(expr=part))[0] for part in factors]
+        number = prod((Fraction(c) for c, _ in single), start=Fraction(1))
+        return [[str(number), [factor for _, letters in single for factor in letters]]]
+
+    def power(self, base: Terms, exponent: int) -> Terms:
+        ((_, ((known, _, _),)),) = self.defined(fn="inv", arg=base) if exponent < 0 else self.defined(expr=base)
+        return [["1", [[known, [], abs(exponent)]]]] if exponent else [["1", []]]
+
+    def call(self, function: str, argument: Terms) -> Terms:
+        if function not in KNOWN:
+            raise UnsupportedReading(f"the checker does not know {function} in a forward map")
+        return self.defined(fn=function, arg=argument)
+
+    def defined(self, **body: Json) -> Terms:
+        """A new definition, as an expression."""
+        self.define.append({"name": f"d.{len(self.define)}", "axes": [], **body})
+        return _letter(self.define[-1]["name"])
+
+
+def _letter(name: str) -> Terms:
+    return [["1", [[name, [], 1]]]]
