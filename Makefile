@@ -15,8 +15,9 @@ verify: $(VENV)/installed
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow"
 
+# Writes tests/nightly.md.
 nightly: $(VENV)/installed-test
-	$(BIN)/python -m pytest -q -n $(WORKERS)
+	$(BIN)/python tests/nightly.py -n $(WORKERS)
 
 lint: $(VENV)/installed-test $(VENV)/installed-lint
 	$(BIN)/ruff check .
