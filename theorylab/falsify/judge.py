@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from theorylab.falsify.cases import Block, CaseCode, nested
+from theorylab.falsify.cause import Cause
 from theorylab.falsify.draws import words
 from theorylab.falsify.evaluate import (
     PRECISIONS,
@@ -39,12 +40,26 @@ NEIGHBOURHOOD = 2
 
 @dataclass(frozen=True)
 class Screening:
-    """What floats say of a batch. `excess` is the size of the violation, 0 where there is none."""
+    """What floats say of a batch. `excess` is the size of the violation, 0 where there is none.
+
+    margins: (B,) how far each case is from a violation, negative where it is one and inf where it says nothing; known
+    for inequalities. causes: (B,) codes of `Cause`, where more is known than `violates` and `outside` say.
+    """
 
     violates: np.ndarray
     excess: np.ndarray
     components: np.ndarray
     outside: np.ndarray
+    margins: np.ndarray | None = None
+    causes: np.ndarray | None = None
+
+    @property
+    def cause(self) -> np.ndarray:
+        """(B,) codes of `Cause`."""
+        if self.causes is not None:
+            return self.causes
+        calm = np.where(self.outside, Cause.OUTSIDE_HYPOTHESES, Cause.WITHIN_TOLERANCE)
+        return np.where(self.violates, Cause.LAW_BROKEN, calm)
 
 
 @dataclass(frozen=True)

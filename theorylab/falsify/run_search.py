@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 
 from theorylab.claims.base import Claim, Test
 from theorylab.errors import InputError, UnsupportedReading
+from theorylab.falsify.ascent import GENERATIONS, OFFSPRING, next_generation
 from theorylab.falsify.cases import CaseCode, Code
-from theorylab.falsify.draws import random_codes, structured_codes, words
+from theorylab.falsify.draws import random_codes, structured_codes
 from theorylab.falsify.judge import Screening
 from theorylab.falsify.outcome import Hunt, scope_of
-from theorylab.falsify.runs import FIRST, LONGER, MAX_STEPS, SECOND, Rechecked, Runs
+from theorylab.falsify.runs import FIRST, FUSED_FROM, LONGER, MAX_STEPS, SECOND, Rechecked, Runs
 from theorylab.falsify.shrink import shrink
 from theorylab.falsify.target import size_order, smaller
 from theorylab.flow import Flow
@@ -23,11 +27,13 @@ SMALL = 2
 TRIALS = 64
 SHRINK_TRIALS = 32
 SHRINK_ROUNDS = 3
+FUSED_TRIALS = 1024
 RECHECKED = 3
-GENERATIONS, OFFSPRING = 8, 8
-"""How often the runs nearest to breaking an inequality are varied, and in how many ways."""
-VARIANTS = 4
-"""The stream of random words that varies them."""
+BUCKET = 4096
+"""How many runs are solved at once."""
+STRUCTURED = 1024
+CONFIRMATIONS = 4
+"""How many batches may have their clearest violations run again in vain."""
 EASY = 100
 """Runs of at most this many steps are re-run first: nothing in them is stiff."""
 
@@ -35,12 +41,27 @@ REACH = np.array([3, 9, 9, 23])
 """Runs start from small values: wide ones are stiff and say no more."""
 
 
+@dataclass
+class _Tally:
+    examined: int = 0
+    violations: int = 0
+    outside: int = 0
+    batches: int = 0
+
+    def screened(self, runs: Runs, codes: np.ndarray) -> Screening:
+        screening = runs.screen(codes)
+        self.examined, self.batches = self.examined + len(codes), self.batches + 1
+        self.violations += int(screening.violates.sum())
+        self.outside += int(screening.outside.sum())
+        return screening
+
+
 def hunt_runs(claim: Claim, *, dims: Dims, trials: int = TRIALS, seed: int = 0, device: str | None = None) -> Hunt:
     """Look for a run that contradicts the claim, at small sizes first, then at the given ones.
 
     trials: how many runs are examined for each test and size. Raises InputError for flows that cannot be run.
     """
-    examined = violations = outside = batches = 0
+    tally = _Tally()
     causes: list[str] = []
     for test in (t for t in claim.tests() if not t.premise and t.kind in ("zero", "nonnegative")):
         if test.where not in ("run", "end") or not isinstance(test.subject, Flow):
@@ -49,57 +70,72 @@ def hunt_runs(claim: Claim, *, dims: Dims, trials: int = TRIALS, seed: int = 0, 
         small = smaller(own, SMALL) | {n: 1 for n in own if n == SAMPLES}
         for at in [small, own] if small != own else [own]:
             try:
-                runs = Runs(claim, test, at, device)
+                runs = Runs(claim, test, at, device, fused=trials >= FUSED_FROM)
             except (InputError, UnsupportedReading):
                 if at == own:
                     raise
                 continue
-            codes = _codes(runs.code, seed, trials)
-            screening = runs.screen(codes)
-            examined, batches = examined + len(codes), batches + 1
-            violations, outside = violations + int(screening.violates.sum()), outside + int(screening.outside.sum())
-            found = _confirm(runs, codes, screening)
-            for generation in range(GENERATIONS if test.sides is not None else 0):
-                if found is not None or not np.isfinite(runs.near).any():
-                    break
-                codes = _nearer(runs, codes, seed, generation)
-                screening = runs.screen(codes)
-                examined, batches = examined + len(codes), batches + 1
-                violations, outside = violations + int(screening.violates.sum()), outside + int(screening.outside.sum())
-                found = _confirm(runs, codes, screening)
+            found = _search(runs, trials, seed, tally)
             if found is None:
                 causes.append(f"at {scope_of(runs.dims)}: {runs.causes}")
                 continue
             runs, code, checked = _shrunk(claim, test, runs, *found, seed, device)
-            text = f"{examined} runs examined, {violations} violate the claim at first; one was confirmed and shrunk"
+            text = f"{tally.examined} runs examined, {tally.violations} violate the claim at first"
             shown = _counterexample(runs, code, checked)
-            return Hunt(shown, None, "numeric", examined, violations, outside, text, "", runs.dims, batches)
+            return Hunt(
+                shown, None, "numeric", tally.examined, tally.violations, tally.outside,
+                f"{text}; one was confirmed and shrunk", "", runs.dims, tally.batches,
+            )  # fmt: skip
     reason = "no run violates the claim beyond doubt"
-    text = f"{examined} runs examined, {reason}" + (f" ({'; '.join(causes)})" if causes else "")
-    return Hunt(None, None, None, examined, violations, outside, text, reason, batches=batches)
+    text = f"{tally.examined} runs examined, {reason}" + (f" ({'; '.join(causes)})" if causes else "")
+    return Hunt(
+        None, None, None, tally.examined, tally.violations, tally.outside, text, reason, batches=tally.batches
+    )  # fmt: skip
+
+
+def _search(runs: Runs, trials: int, seed: int, tally: _Tally) -> tuple[Code, Rechecked] | None:
+    """A confirmed violation among so many runs, or among the variants of those nearest to breaking an inequality."""
+    worst, vain, size = 0.0, 0, min(trials, BUCKET)
+    nearest: list[tuple[np.ndarray, np.ndarray]] = []
+    for codes in _batches(runs.code, seed, trials):
+        screening = tally.screened(runs, codes)
+        clearest = float(screening.excess.max(initial=0.0))
+        if vain < CONFIRMATIONS or clearest > 2 * worst:
+            found = _confirm(runs, codes, screening)
+            if found is not None:
+                return found
+            vain, worst = vain + bool(screening.violates.any()), max(worst, clearest)
+        if runs.test.sides is not None and screening.margins is not None:
+            kept = np.argsort(screening.margins, kind="stable")[: max(size // OFFSPRING, 1)]
+            nearest.append((codes[kept], screening.margins[kept]))
+    for generation in range(GENERATIONS if nearest else 0):
+        codes, margins = (np.concatenate(parts) for parts in zip(*nearest, strict=True))
+        if not np.isfinite(margins).any():
+            break
+        codes = next_generation(runs.code, codes, margins, seed, generation, size, int(REACH.max()))
+        screening = tally.screened(runs, codes)
+        assert screening.margins is not None
+        found = _confirm(runs, codes, screening)
+        if found is not None:
+            return found
+        nearest = [(codes, screening.margins)]
+    return None
+
+
+def _batches(code: CaseCode, seed: int, trials: int) -> Iterator[np.ndarray]:
+    structured = min(trials // 4, STRUCTURED)
+    near = structured_codes(code, seed, 0, structured) % np.minimum(code.radix, REACH.max())
+    at, count = 0, min(trials, BUCKET) - structured
+    yield np.concatenate([near, random_codes(code, seed, at, count, REACH)])
+    at += count
+    while at < trials - structured:
+        count = min(BUCKET, trials - structured - at)
+        yield random_codes(code, seed, at, count, REACH)
+        at += count
 
 
 def _codes(code: CaseCode, seed: int, trials: int) -> np.ndarray:
-    structured = trials // 4
-    near = structured_codes(code, seed, 0, structured) % np.minimum(code.radix, REACH.max())
-    return np.concatenate([near, random_codes(code, seed, 0, trials - structured, REACH)])
-
-
-def _nearer(runs: Runs, codes: np.ndarray, seed: int, generation: int) -> np.ndarray:
-    """The runs nearest to breaking an inequality, and as many variants of each with an entry or two moved, (B, C)."""
-    _, first = np.unique(codes, axis=0, return_index=True)
-    nearest = first[np.argsort(runs.near[first], kind="stable")][: max(len(codes) // OFFSPRING, 1)]
-    parents = codes[nearest]
-    children = np.repeat(parents, OFFSPRING, axis=0)
-    raw = words(seed, VARIANTS, generation * len(children), len(children), 4).astype(np.uint64)
-    rows = np.arange(len(children))
-    for k in range(2):
-        at = (raw[:, 2 * k] % np.uint64(codes.shape[1])).astype(np.int64)
-        reach = np.minimum(runs.code.radix[at], REACH.max()).astype(np.uint64)
-        moved = (raw[:, 2 * k + 1] % reach).astype(np.int64)
-        kept = (rows % OFFSPRING == 0) | ((k == 1) & (rows % 2 == 0))
-        children[rows, at] = np.where(kept, children[rows, at], moved)
-    return children
+    return np.concatenate([*_batches(code, seed, trials)])
 
 
 def _confirm(runs: Runs, codes: np.ndarray, screening: Screening) -> tuple[Code, Rechecked] | None:
@@ -127,17 +163,20 @@ def _shrunk(
     for name in size_order(runs.dims):
         for size in range(1, runs.dims[name]):
             try:
-                other = Runs(claim, test, {**runs.dims, name: size}, device)
-                codes = _codes(other.code, seed, SHRINK_TRIALS // 2)
+                other = Runs(claim, test, {**runs.dims, name: size}, device, fused=runs.fused)
+                codes = _codes(other.code, seed, FUSED_FROM if other.fused else SHRINK_TRIALS // 2)
                 found = _confirm(other, codes, other.screen(codes))
             except (InputError, UnsupportedReading):
                 continue
             if found is not None:
                 runs, (code, checked) = other, found
                 break
-    runs.max_steps = EASY
-    simpler = shrink(runs, code, runs.decide(code), rounds=SHRINK_ROUNDS, most=SHRINK_TRIALS)
-    runs.max_steps = MAX_STEPS
+    if runs.fused:
+        simpler = shrink(runs, code, runs.decide(code), most=FUSED_TRIALS)
+    else:
+        runs.max_steps = EASY
+        simpler = shrink(runs, code, runs.decide(code), rounds=SHRINK_ROUNDS, most=SHRINK_TRIALS)
+        runs.max_steps = MAX_STEPS
     if simpler.code != code:
         (again,) = runs.recheck(np.array([simpler.code]))
         if again is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,10 @@ from torch import Tensor
 
 from theorylab.claims.base import Claim, Test
 from theorylab.falsify.cases import CaseCode, Code, arrays, case_blocks, written
+from theorylab.falsify.cause import Cause
 from theorylab.falsify.draws import move
 from theorylab.falsify.judge import Finding, Screening
-from theorylab.falsify.program import QuickField, quick_program
+from theorylab.falsify.program import Program, QuickField, quick_program
 from theorylab.falsify.target import Component
 from theorylab.flow import FirstOrder, Flow
 from theorylab.readings import expression as ex
@@ -49,6 +51,9 @@ RUNAWAY = 1e6
 """A run whose speed has grown by this factor is blowing up."""
 
 HORIZON = 1e3
+FUSED_FROM = 256
+"""Ensembles of at least so many runs are solved in generated C, which takes a moment to compile."""
+FUSED_METHOD, FUSED_STEPS = "auto", 3_000
 MAX_STEPS = 300
 MAX_STEPS_SECOND = 1_500
 ZERO_LOSS = 1e-8
@@ -70,6 +75,11 @@ class Causes:
 
     counts: Counter[str] = field(default_factory=Counter)
 
+    def add(self, causes: np.ndarray, more: str = "") -> None:
+        """Count the causes (B,), those of violations left out."""
+        for code, count in zip(*np.unique(causes[causes != Cause.LAW_BROKEN], return_counts=True), strict=True):
+            self.counts[Cause(code).text + more] += int(count)
+
     def __str__(self) -> str:
         return ", ".join(f"{n} {cause}" for cause, n in sorted(self.counts.items()))
 
@@ -83,8 +93,8 @@ class _Ends:
     t: Tensor
     y: Tensor
     steps: Tensor
-    near: Tensor
-    cause: list[str]
+    margin: Tensor
+    cause: np.ndarray
 
     @property
     def absolute(self) -> Tensor:
@@ -92,22 +102,27 @@ class _Ends:
 
 
 class Runs:
-    """One test about runs at given sizes."""
+    """One test about runs at given sizes. fused: screen in generated C, where that is possible."""
 
-    def __init__(self, claim: Claim, test: Test, dims: Dims, device: str | None = None) -> None:
-        self.claim, self.test, self.device = claim, test, device
+    def __init__(
+        self, claim: Claim, test: Test, dims: Dims, device: str | None = None, *, fused: bool = False
+    ) -> None:
+        self.claim, self.test, self.device, self.fused = claim, test, device, fused
         self.flow: Flow = with_loss(test.subject)
         self.dims = {n: dims[n] for n in sorted(self.flow.sizes)}
         letters = variable_shapes(self.flow, self.dims)
         self.code = CaseCode(tuple(case_blocks(self.flow, self.dims, letters)))
         known = {b.name for b in self.code.blocks}
         self.constants = {n: (shape, draw.a) for n, (shape, draw) in letters.items() if n not in known}
-        self.quick = quick_program(self.flow, self.dims, self.code) if device in (None, "cpu") else None
         self.limit = test.where == "end"
         self.gtol = float(claim.settle.get("gtol", 1e-8))
         self.max_steps = MAX_STEPS
-        self.steps = self.near = np.zeros(0)
+        self.steps = np.zeros(0)
         self.causes = Causes()
+
+    @cached_property
+    def quick(self) -> tuple[Program, list[str]] | None:
+        return quick_program(self.flow, self.dims, self.code) if self.device in (None, "cpu") else None
 
     # -- runs -----------------------------------------------------------------------------------------------
 
@@ -125,59 +140,56 @@ class Runs:
         program, names = self.quick
         return QuickField(program, names, columns)
 
-    def _first(self, problem: Problem, field: Any) -> _Ends:
+    def _first(self, problem: Problem, field: Any, method: str, max_steps: int) -> _Ends:
         options = self.claim.settle
         if self.limit:
             horizon: Any = float(self.test.horizon or options.get("t_end", HORIZON))
         else:
             horizon = float(self.test.horizon) if self.test.horizon else own_times(problem)
-        method, rtol = FIRST
+        rtol = FIRST[1]
         until = Converged(self.gtol) if self.limit else None
         solution = integrate(
             field, problem.initial, t_end=horizon, rtol=rtol, atol=options.get("atol", rtol * 1e-3), method=method,
-            until=until, max_steps=self.max_steps, device=self.device,
+            until=until, max_steps=max_steps, device=self.device,
         )  # fmt: skip
-        return self._ends(problem, solution, Status.CONVERGED if self.limit else Status.T_END)
+        return self._ends(problem, solution, Status.CONVERGED if self.limit else Status.T_END, field)
 
-    def _ends(self, problem: Problem, solution: Any, wanted: Status) -> _Ends:
+    def _ends(self, problem: Problem, solution: Any, wanted: Status, field: Any = None) -> _Ends:
         values = problem.observe(self.test.observe, solution.t, solution.y, ended=True)
         own = values.abs() if self.test.kind == "zero" else torch.clamp(-values, min=0.0)
         size = self._size(problem, solution)
         relative = own.amax(1) / size
-        cause: list[str] = []
-        start = torch.linalg.vector_norm(self._velocity(problem), dim=1)
-        holds = self._hypotheses(problem)
+        start = torch.linalg.vector_norm(self._velocity(problem, field), dim=1)
         speed = torch.linalg.vector_norm(solution.field, dim=1)
         # A run that rests for ever has a limit; it says something unless the claim is about zero loss or most cases.
         rests = self.limit and self.claim.quantifier == "every" and not self._about_zero_loss
-        lost = (solution.failed | (speed > RUNAWAY * (1 + start))).tolist()
-        for i, status in enumerate(solution.status.tolist()):
-            if not holds[i]:
-                cause.append("outside the hypotheses")
-            elif float(start[i]) <= (STILL * self.gtol if self.limit else 1e3 * _EPS) and not (rests and start[i] == 0):
-                cause.append("at a critical point")
-            elif lost[i]:
-                cause.append("blow-up")
-            elif status != wanted:
-                cause.append("not converged")
-            elif not bool(torch.isfinite(relative[i])):
-                cause.append("outside the domain")
-            else:
-                cause.append("")
-        return _Ends(
-            relative, size, solution.t, solution.y, solution.stats.steps, self._near(problem, values, solution), cause
-        )
+        critical = start <= (STILL * self.gtol if self.limit else 1e3 * _EPS)
+        if rests:
+            critical &= start != 0
+        found = [
+            (~self._hypotheses(problem), Cause.OUTSIDE_HYPOTHESES),
+            (critical, Cause.CRITICAL_POINT),
+            (solution.failed | (speed > RUNAWAY * (1 + start)), Cause.BLOW_UP),
+            (solution.status != wanted, Cause.NOT_CONVERGED),
+            (~torch.isfinite(relative), Cause.OUTSIDE_DOMAIN),
+            (relative > CLEAR, Cause.LAW_BROKEN),
+        ]
+        conditions = [c.cpu().numpy() for c, _ in found]
+        cause = np.select(conditions, [int(c) for _, c in found], Cause.WITHIN_TOLERANCE)
+        margin = self._margin(problem, values, solution)
+        return _Ends(relative, size, solution.t, solution.y, solution.stats.steps, margin, cause)
 
-    def _near(self, problem: Problem, values: Tensor, solution: Any) -> Tensor:
-        """How near each run comes to breaking an inequality: its margin in units of what is compared, (B,)."""
+    def _margin(self, problem: Problem, values: Tensor, solution: Any) -> Tensor:
+        """How far each run is from breaking an inequality, in units of what is compared, (B,); negative if it does."""
         if self.test.sides is None:
             return torch.zeros(problem.trials, dtype=torch.float64, device=problem.device)
         compared = problem.observe(self.test.sides, solution.t, solution.y, ended=True)
         return torch.where(compared > 0, values / compared, torch.inf).amin(1)
 
-    def _velocity(self, problem: Problem) -> Tensor:
+    def _velocity(self, problem: Problem, field: Any = None) -> Tensor:
         zero = torch.zeros(problem.trials, dtype=torch.float64, device=problem.device)
-        return problem.field(zero, problem.initial, torch.arange(problem.trials, device=problem.device))
+        rows = torch.arange(problem.trials, device=problem.device)
+        return (field or problem.field)(zero, problem.initial, rows)
 
     def _size(self, problem: Problem, solution: Any) -> Tensor:
         """What the residual is compared with: the larger of the sizes of the quantity at both ends.
@@ -195,14 +207,14 @@ class Runs:
             start = torch.nan_to_num(torch.stack(terms), nan=0.0, posinf=0.0).amax((0, 2))
         return torch.maximum(end, torch.nan_to_num(start, nan=0.0, posinf=0.0)).clamp(min=_EPS)
 
-    def _hypotheses(self, problem: Problem) -> list[bool]:
+    def _hypotheses(self, problem: Problem) -> Tensor:
         holds = torch.ones(problem.trials, dtype=torch.bool, device=problem.device)
         for a in problem.setting.assumptions:
             if a.holds is None:
                 continue
             value = problem.of_case(a.holds).reshape(problem.trials, -1)
             holds &= (value > 0).all(1) if a.positive else (value.abs() <= 1e-9).all(1)
-        return holds.tolist()
+        return holds
 
     def written(self, code: Code) -> dict[str, Any]:
         """The case with its hypotheses enforced."""
@@ -215,15 +227,16 @@ class Runs:
         """Which of the cases (B, C) violate the claim in the first run."""
         columns = self.code.columns(codes)
         problem = self.problem(columns, len(codes))
-        ends = self._first(problem, self._field(problem, columns))
+        if self.fused:
+            ends = self._first(problem, problem.compiled(), FUSED_METHOD, FUSED_STEPS)
+        else:
+            ends = self._first(problem, self._field(problem, columns), FIRST[0], self.max_steps)
         self.steps = ends.steps.cpu().numpy()
-        self.near = np.where([bool(c) for c in ends.cause], np.inf, ends.near.nan_to_num(nan=np.inf).cpu().numpy())
-        known = np.array([not c for c in ends.cause])
-        relative = np.nan_to_num(ends.relative.cpu().numpy())
-        violates = known & (relative > CLEAR)
-        self.causes.counts.update(c for c in ends.cause if c)
-        self.causes.counts["within tolerance"] += int((known & ~violates).sum())
-        return Screening(violates, np.where(violates, relative, 0.0), violates[:, None], ~known)
+        self.causes.add(ends.cause)
+        violates, calm = ends.cause == Cause.LAW_BROKEN, ends.cause == Cause.WITHIN_TOLERANCE
+        excess = np.where(violates, np.nan_to_num(ends.relative.cpu().numpy()), 0.0)
+        margins = np.where(violates | calm, ends.margin.nan_to_num(nan=np.inf).cpu().numpy(), np.inf)
+        return Screening(violates, excess, violates[:, None], ~(violates | calm), margins, ends.cause)
 
     def decide(self, code: Sequence[int]) -> Finding:
         """The violation as the first run shows it; `recheck` decides."""
@@ -241,7 +254,7 @@ class Runs:
         move(self.code, columns, moved)
         problem = self.problem(columns, count)
         field = self._field(problem, columns)
-        first = self._first(problem, problem.field)
+        first = self._first(problem, problem.field, FIRST[0], self.max_steps * (2 if self.fused else 1))
         second = self._again(problem, field, problem.initial, 0.0, first.t)
         longer = self._again(problem, field, second.y, second.t, LONGER * first.t) if self.limit else second
         good = self._confirmed(problem, first, second, longer)
@@ -266,8 +279,11 @@ class Runs:
         return self._ends(problem, solution, Status.T_END)
 
     def _confirmed(self, problem: Problem, first: _Ends, second: _Ends, longer: _Ends) -> list[bool]:
+        known = np.ones(problem.trials, dtype=bool)
         for runs in (first, second, longer):
-            self.causes.counts.update(f"{c} when re-run" for c in runs.cause if c)
+            unknown = (runs.cause != Cause.LAW_BROKEN) & (runs.cause != Cause.WITHIN_TOLERANCE)
+            self.causes.add(runs.cause[unknown], " when re-run")
+            known &= ~unknown
         truth = longer.absolute
         same = torch.maximum((first.absolute - truth).abs(), (second.absolute - truth).abs()) <= SAME * truth
         good = (
@@ -279,11 +295,9 @@ class Runs:
             # an explicit method keeps the speed at its own tolerance, relative to where the run came from
             at_rest = (SECOND[1] * torch.linalg.vector_norm(self._velocity(problem), dim=1)).clamp(min=self.gtol)
             good &= (speed <= STILL * at_rest) & self._loss_vanishes(problem, longer)
-        known = [not (a or b or c) for a, b, c in zip(first.cause, second.cause, longer.cause, strict=True)]
-        self.causes.counts["changed by tolerance or time"] += sum(
-            k and not g for k, g in zip(known, good.tolist(), strict=True)
-        )
-        return [k and g for k, g in zip(known, good.tolist(), strict=True)]
+        confirmed = good.cpu().numpy()
+        self.causes.counts["changed by tolerance or time"] += int((known & ~confirmed).sum())
+        return (known & confirmed).tolist()
 
     def _signs_kept(self, problem: Problem, ends: _Ends) -> Tensor:
         """No coordinate has crossed zero where the exact flow cannot cross it: where its velocity vanishes with it."""
