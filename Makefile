@@ -7,7 +7,7 @@ REQUIREMENTS := pyproject.toml constraints.txt
 WORKERS ?= 2
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: verify test nightly lint coq bench-ensembles bench-kinks bench-laws clean
+.PHONY: verify test nightly lint coq bench-ensembles bench-falsify bench-kinks bench-laws clean
 
 verify: $(VENV)/installed
 	$(BIN)/theorylab verify --all --out runs/headline
@@ -36,6 +36,9 @@ build/coq/Makefile.coq: $(wildcard proofs_check/coq/*.v)
 
 bench-ensembles: $(VENV)/installed $(VENV)/installed-bench
 	$(BIN)/python benchmarks/ensembles.py --peers --out benchmarks/ensembles.md
+
+bench-falsify: $(VENV)/installed
+	$(BIN)/python benchmarks/falsify.py --out benchmarks/falsify.md
 
 bench-kinks: $(VENV)/installed
 	$(BIN)/python benchmarks/kinks.py --peers --out benchmarks/kinks.md

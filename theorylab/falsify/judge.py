@@ -33,6 +33,7 @@ Point = Mapping[str, Fraction]
 SLACK = 4.0
 """A float violates only beyond this multiple of its rounding bound."""
 
+_EPS = float(np.finfo(float).eps)
 NEIGHBOURS = 4
 NEIGHBOURHOOD = 2
 """The stream of random words that moves the entries."""
@@ -43,7 +44,8 @@ class Screening:
     """What floats say of a batch. `excess` is the size of the violation, 0 where there is none.
 
     margins: (B,) how far each case is from a violation, negative where it is one and inf where it says nothing; known
-    for inequalities. causes: (B,) codes of `Cause`, where more is known than `violates` and `outside` say.
+    for inequalities. causes: (B,) codes of `Cause`, where more is known than `violates` and `outside` say. undecided:
+    (B,) cases that floats say nothing about and an exact decision may.
     """
 
     violates: np.ndarray
@@ -52,6 +54,7 @@ class Screening:
     outside: np.ndarray
     margins: np.ndarray | None = None
     causes: np.ndarray | None = None
+    undecided: np.ndarray | None = None
 
     @property
     def cause(self) -> np.ndarray:
@@ -105,7 +108,12 @@ class Judge:
             broken &= ~kink[:, None]
         excess = np.where(broken, np.abs(np.where(finite, values, 0.0)), 0.0)
         outside = ~holds | ~finite.all(axis=1) | (kink & target.smooth)
-        return Screening(np.asarray(broken.any(axis=1)), excess.max(axis=1, initial=0.0), broken, outside)
+        undecided = holds & ~finite.all(axis=1)
+        margins = None if target.sense == "==" else _margins(values, errors, target.sense, outside)
+        violates = np.asarray(broken.any(axis=1))
+        return Screening(
+            violates, excess.max(axis=1, initial=0.0), broken, outside, margins, undecided=undecided & ~violates
+        )
 
     def _hypotheses_hold(self, values: np.ndarray, errors: np.ndarray) -> np.ndarray:
         holds, at = np.ones(len(values), dtype=bool), 0
@@ -255,6 +263,13 @@ def _beyond(values: np.ndarray, margin: np.ndarray, sense: Sense) -> np.ndarray:
             return values <= 0
         case "<=":
             return values > margin
+
+
+def _margins(values: np.ndarray, errors: np.ndarray, sense: Sense, outside: np.ndarray) -> np.ndarray:
+    """How far each case is from breaking an inequality, in units of the size of its terms, (B,)."""
+    with np.errstate(all="ignore"):
+        shares = np.where(sense == "<=", -1.0, 1.0) * values * _EPS / errors
+    return np.where(outside, np.inf, np.nan_to_num(shares, nan=np.inf).min(axis=1, initial=np.inf))
 
 
 def _forbidden(sign: int, sense: Sense) -> bool:

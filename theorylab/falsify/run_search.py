@@ -12,10 +12,10 @@ from theorylab.errors import InputError, UnsupportedReading
 from theorylab.falsify.ascent import GENERATIONS, OFFSPRING, next_generation
 from theorylab.falsify.cases import CaseCode, Code
 from theorylab.falsify.draws import random_codes, structured_codes
-from theorylab.falsify.judge import Screening
+from theorylab.falsify.judge import Finding, Screening
 from theorylab.falsify.outcome import Hunt, scope_of
 from theorylab.falsify.runs import FIRST, FUSED_FROM, LONGER, MAX_STEPS, SECOND, Rechecked, Runs
-from theorylab.falsify.shrink import shrink
+from theorylab.falsify.shrink import projections, shrink
 from theorylab.falsify.target import size_order, smaller
 from theorylab.flow import Flow
 from theorylab.model import SAMPLES
@@ -156,6 +156,23 @@ def _confirm(runs: Runs, codes: np.ndarray, screening: Screening) -> tuple[Code,
     return None
 
 
+@dataclass
+class Around:
+    """Runs as the shrinker sees them: with their neighbours, lest it land where only a null set violates."""
+
+    runs: Runs
+
+    @property
+    def code(self) -> CaseCode:
+        return self.runs.code
+
+    def screen(self, codes: np.ndarray) -> Screening:
+        return self.runs.screen_around(codes)
+
+    def decide(self, code: Code) -> Finding:
+        return self.runs.decide(code)
+
+
 def _shrunk(
     claim: Claim, test: Test, runs: Runs, code: Code, checked: Rechecked, seed: int, device: str | None
 ) -> tuple[Runs, Code, Rechecked]:
@@ -164,23 +181,25 @@ def _shrunk(
         for size in range(1, runs.dims[name]):
             try:
                 other = Runs(claim, test, {**runs.dims, name: size}, device, fused=runs.fused)
-                codes = _codes(other.code, seed, FUSED_FROM if other.fused else SHRINK_TRIALS // 2)
+                random = _codes(other.code, seed, FUSED_FROM if other.fused else SHRINK_TRIALS)
+                codes = np.concatenate([projections(runs.code, code, other.code), random])
                 found = _confirm(other, codes, other.screen(codes))
             except (InputError, UnsupportedReading):
                 continue
             if found is not None:
                 runs, (code, checked) = other, found
                 break
+    around = Around(runs)
     if runs.fused:
-        simpler = shrink(runs, code, runs.decide(code), most=FUSED_TRIALS)
+        simpler = shrink(around, code, runs.decide(code), most=FUSED_TRIALS)
     else:
         runs.max_steps = EASY
-        simpler = shrink(runs, code, runs.decide(code), rounds=SHRINK_ROUNDS, most=SHRINK_TRIALS)
+        simpler = shrink(around, code, runs.decide(code), rounds=SHRINK_ROUNDS, most=SHRINK_TRIALS)
         runs.max_steps = MAX_STEPS
-    if simpler.code != code:
-        (again,) = runs.recheck(np.array([simpler.code]))
+    steps = np.array(simpler.path[:0:-1]).reshape(-1, runs.code.length)[:RECHECKED]
+    for row, again in zip(steps, runs.recheck(steps) if len(steps) else (), strict=True):
         if again is not None:
-            return runs, simpler.code, again
+            return runs, tuple(int(v) for v in row), again
     return runs, code, checked
 
 

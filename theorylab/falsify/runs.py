@@ -26,6 +26,7 @@ from theorylab.falsify.target import Component
 from theorylab.flow import FirstOrder, Flow
 from theorylab.readings import expression as ex
 from theorylab.readings.letters import Dims
+from theorylab.simulate.compiled import Formula
 from theorylab.simulate.integrate import integrate
 from theorylab.simulate.observe import own_times
 from theorylab.simulate.problem import Problem, variable_shapes
@@ -104,9 +105,7 @@ class _Ends:
 class Runs:
     """One test about runs at given sizes. fused: screen in generated C, where that is possible."""
 
-    def __init__(
-        self, claim: Claim, test: Test, dims: Dims, device: str | None = None, *, fused: bool = False
-    ) -> None:
+    def __init__(self, claim: Claim, test: Test, dims: Dims, device: str | None = None, *, fused: bool = False) -> None:
         self.claim, self.test, self.device, self.fused = claim, test, device, fused
         self.flow: Flow = with_loss(test.subject)
         self.dims = {n: dims[n] for n in sorted(self.flow.sizes)}
@@ -225,10 +224,15 @@ class Runs:
 
     def screen(self, codes: np.ndarray) -> Screening:
         """Which of the cases (B, C) violate the claim in the first run."""
-        columns = self.code.columns(codes)
-        problem = self.problem(columns, len(codes))
+        return self._screened(self.code.columns(codes), len(codes))
+
+    def _screened(self, columns: dict[str, np.ndarray], count: int) -> Screening:
+        problem = self.problem(columns, count)
         if self.fused:
-            ends = self._first(problem, problem.compiled(), FUSED_METHOD, FUSED_STEPS)
+            fast = problem.compiled()
+            if isinstance(fast, Formula):
+                fast.own = True
+            ends = self._first(problem, fast, FUSED_METHOD, FUSED_STEPS)
         else:
             ends = self._first(problem, self._field(problem, columns), FIRST[0], self.max_steps)
         self.steps = ends.steps.cpu().numpy()
@@ -237,6 +241,16 @@ class Runs:
         excess = np.where(violates, np.nan_to_num(ends.relative.cpu().numpy()), 0.0)
         margins = np.where(violates | calm, ends.margin.nan_to_num(nan=np.inf).cpu().numpy(), np.inf)
         return Screening(violates, excess, violates[:, None], ~(violates | calm), margins, ends.cause)
+
+    def screen_around(self, codes: np.ndarray) -> Screening:
+        """Which of the cases (B, C) violate the claim in the first run, together with the cases around them."""
+        copies = self._copies
+        columns = self._around(codes, copies)
+        screening = self._screened(columns, len(codes) * copies)
+        violates = np.asarray(screening.violates.reshape(-1, copies).all(1))
+        own = slice(None, None, copies)
+        outside, excess = screening.outside[own], np.where(violates, screening.excess[own], 0.0)
+        return Screening(violates, excess, violates[:, None], outside)
 
     def decide(self, code: Sequence[int]) -> Finding:
         """The violation as the first run shows it; `recheck` decides."""
@@ -247,14 +261,11 @@ class Runs:
 
         The first run takes the field from the numeric reading, the second from the exact one.
         """
-        copies = 1 + (2 if self.limit or self.claim.quantifier == "almost every" else 0)
-        columns = self.code.columns(np.repeat(codes, copies, axis=0))
-        count = len(codes) * copies
-        moved = np.arange(count) % copies > 0
-        move(self.code, columns, moved)
+        copies, count = self._copies, len(codes) * self._copies
+        columns = self._around(codes, copies)
         problem = self.problem(columns, count)
         field = self._field(problem, columns)
-        first = self._first(problem, problem.field, FIRST[0], self.max_steps * (2 if self.fused else 1))
+        first = self._first(problem, problem.batched(), FIRST[0], self.max_steps * (2 if self.fused else 1))
         second = self._again(problem, field, problem.initial, 0.0, first.t)
         longer = self._again(problem, field, second.y, second.t, LONGER * first.t) if self.limit else second
         good = self._confirmed(problem, first, second, longer)
@@ -268,6 +279,16 @@ class Runs:
             else:
                 result.append(None)
         return result
+
+    @property
+    def _copies(self) -> int:
+        """A case and its neighbours, where a claim about limits or about almost every case needs an open set."""
+        return 3 if self.limit or self.claim.quantifier == "almost every" else 1
+
+    def _around(self, codes: np.ndarray, copies: int) -> dict[str, np.ndarray]:
+        columns = self.code.columns(np.repeat(codes, copies, axis=0))
+        move(self.code, columns, np.arange(len(codes) * copies) % copies > 0)
+        return columns
 
     def _again(self, problem: Problem, field: Any, y: Tensor, t_start: Any, t_end: Tensor) -> _Ends:
         """The second method from one time to another."""

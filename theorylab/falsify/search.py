@@ -10,6 +10,7 @@ import numpy as np
 
 from theorylab.claims.base import Claim
 from theorylab.errors import InputError, UnsupportedReading
+from theorylab.falsify.ascent import GENERATIONS, next_generation
 from theorylab.falsify.cases import Code
 from theorylab.falsify.draws import random_codes, structured_codes
 from theorylab.falsify.judge import Finding, Judge
@@ -22,6 +23,8 @@ from theorylab.readings.letters import Dims, complete_dims
 from theorylab.verdict import Evidence, Tier, Verdict
 
 BATCH = 1024
+VARIED = 256
+"""How many cases a generation of the ascent has."""
 STRUCTURED_SHARE = 8
 HIGHER_SHARE = 8
 SMALL = 2
@@ -30,7 +33,8 @@ SMALL = 2
 NO_EXACT_FORM = "no exact form"
 SHRINK_BUDGET = 512
 TRIES = 32
-RUNS = 64
+RUNS, MANY = 64, 4096
+"""A hunt that asks for many cases gets as many runs."""
 MODELS_FROM = 1024
 """How many cases a hunt has to examine before it asks a solver for one (see `models`)."""
 
@@ -102,19 +106,40 @@ def _nothing(tally: _Tally, reason: str) -> Hunt:
 
 
 def _search(judge: Judge, budget: int, seed: int, tally: _Tally) -> tuple[Code, Finding] | None:
-    """The first batch with a violation that survives the exact decision: the simplest one in it."""
+    """The first batch with a violation that survives the exact decision: the simplest one in it.
+
+    Inequalities that survive all batches are attacked from the cases nearest to breaking them.
+    """
+    nearest: list[tuple[np.ndarray, np.ndarray]] = []
     for draw, start, count in _batches(budget):
         codes = draw(judge.code, seed, start, count)
-        screening = judge.screen(codes)
-        tally.examined += count
-        tally.outside += int(screening.outside.sum())
-        tally.violations += int(screening.violates.sum())
-        tally.batches += 1
-        if screening.violates.any():
-            found = simplest(judge, codes[screening.violates], screening.excess[screening.violates], TRIES)
-            if found is not None:
-                return found
+        margins, found = _examined(judge, codes, tally)
+        if found is not None:
+            return found
+        if margins is not None:
+            kept = np.argsort(margins, kind="stable")[:VARIED]
+            nearest.append((codes[kept], margins[kept]))
+    for generation in range(GENERATIONS if nearest and judge.code.length and budget >= MODELS_FROM else 0):
+        codes, margins = (np.concatenate(parts) for parts in zip(*nearest, strict=True))
+        codes = next_generation(judge.code, codes, margins, seed, generation, VARIED)
+        margins, found = _examined(judge, codes, tally)
+        if found is not None or margins is None:
+            return found
+        nearest = [(codes, margins)]
     return None
+
+
+def _examined(judge: Judge, codes: np.ndarray, tally: _Tally) -> tuple[np.ndarray | None, tuple[Code, Finding] | None]:
+    """The margins of a batch, and the simplest violation in it that survives the exact decision."""
+    screening = judge.screen(codes)
+    tally.examined += len(codes)
+    tally.outside += int(screening.outside.sum())
+    tally.violations += int(screening.violates.sum())
+    tally.batches += 1
+    if not screening.violates.any():
+        return screening.margins, None
+    violating = codes[screening.violates], screening.excess[screening.violates]
+    return screening.margins, simplest(judge, *violating, TRIES)
 
 
 def _batches(budget: int) -> list[tuple[Callable[..., np.ndarray], int, int]]:
@@ -176,7 +201,8 @@ def falsify(
 ) -> Verdict:  # fmt: skip
     """Only hunt: the verdict is "refuted" with a shrunk counterexample, or "inconclusive".
 
-    dims: sizes to hunt at (and below); defaults are small. trials: cases screened for each goal; of runs, at most 64.
+    dims: sizes to hunt at (and below); defaults are small. trials: cases screened for each goal; of runs 64, or as
+    many where more than 4096 are asked for.
     Raises InputError for unknown sizes and for statements that make no sense at the given ones.
     """
     if not isinstance(claim, Claim):
@@ -184,7 +210,8 @@ def falsify(
     if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
         raise InputError(f"trials={trials!r} was given; expected a positive integer")
     complete = complete_dims(sorted(sizes_of(claim)), dims, getattr(claim.subject, "fixed_sizes", None))
-    found = hunt(claim, dims=complete, budget=trials, seed=seed, runs=min(trials, RUNS), device=device)
+    runs = trials if trials > MANY else min(trials, RUNS)
+    found = hunt(claim, dims=complete, budget=trials, seed=seed, runs=runs, device=device)
     refuted = found.counterexample is not None
     numbers = {n: getattr(found, n) for n in ("examined", "violations", "outside", "batches")}
     evidence = Evidence("search", found.summary, "against" if refuted else "open", numbers)

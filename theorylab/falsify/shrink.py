@@ -18,16 +18,18 @@ from theorylab.falsify.judge import Finding, Rejected, Screening
 NEAR_SIMPLEST = 9
 """How many of the simplest values of an entry are tried in each round."""
 
+MOST_PROJECTIONS = 8
 MAX_ROUNDS = 60
 MOST = 4096
 TRIES = 24
 
 
 class Shrunk:
-    """The simplest violation that was found, and what it took."""
+    """The simplest violation that was found, and what it took. `path` leads to it, from the one that was given."""
 
     def __init__(self, code: Code, finding: Finding) -> None:
         self.code, self.finding = code, finding
+        self.path: list[Code] = [code]
         self.batches = 0
         self.examined = 0
 
@@ -68,6 +70,11 @@ def _round(judge: Examiner, best: Shrunk, most: int) -> bool:
     best.batches += 1
     best.examined += len(candidates)
     good = candidates[screening.violates]
+    if screening.undecided is not None and screening.undecided.any():
+        unknown = candidates[screening.undecided]
+        simpler = judge.code.complexity(unknown) < judge.code.complexity(good).min(initial=here)
+        if simpler.any() and _accept(judge, best, unknown[simpler][:TRIES]):
+            return True
     if not len(good):
         return False
     joint = _joined(judge, current, good)
@@ -90,6 +97,7 @@ def _accept(judge: Examiner, best: Shrunk, pool: np.ndarray) -> bool:
             continue
         if finding.rational or not best.finding.rational:
             best.code, best.finding = code, finding
+            best.path.append(code)
             return True
     return False
 
@@ -142,6 +150,28 @@ def _joined(judge: Examiner, current: np.ndarray, good: np.ndarray) -> np.ndarra
         merged = np.where(changed, row, merged)
         rows.append(merged.copy())
     return np.array(rows[1:], dtype=np.int64).reshape(-1, len(current))
+
+
+def projections(old: CaseCode, code: Code, new: CaseCode) -> np.ndarray:
+    """A case with some rows and columns of its letters left out: its forms at smaller sizes, (B, C).
+
+    Letters that are not given entry by entry take their simplest value.
+    """
+    flat = np.array(code, dtype=np.int64)
+    before = {b.name: (b, flat[span]) for b, span in old.spans()}
+    most = max((o - n for b in new.blocks for o, n in zip(before[b.name][0].shape, b.shape, strict=True)), default=0)
+    found = []
+    for offset in range(min(most, MOST_PROJECTIONS) + 1):
+        parts = []
+        for b in new.blocks:
+            source, own = before[b.name]
+            if b.width > 1:
+                parts.append(np.zeros(b.length, dtype=np.int64))
+                continue
+            axes = [np.arange(n) + min(offset, o - n) for o, n in zip(source.shape, b.shape, strict=True)]
+            parts.append(own.reshape(source.shape)[np.ix_(*axes)].reshape(-1))
+        found.append(np.concatenate([np.zeros(0, dtype=np.int64), *parts]))
+    return np.array(found, dtype=np.int64).reshape(-1, new.length)
 
 
 def simplest(judge: Examiner, codes: np.ndarray, excess: np.ndarray, tries: int) -> tuple[Code, Finding] | None:

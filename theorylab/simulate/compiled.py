@@ -29,17 +29,18 @@ class Formula:
 
     program    what was compiled
     constants  (trials, len(program.held)) values of the case constants
+    own        no constant is taken for one that all trials share, so that ensembles of any company run the same code
     """
 
-    def __init__(self, program: Program, constants: Tensor, entry: Any) -> None:
-        self.program = program
+    def __init__(self, program: Program, constants: Tensor, entry: Any, own: bool = False) -> None:
+        self.program, self.own = program, own
         self.constants = np.ascontiguousarray(constants.numpy())
         self._entry = entry
         self._selected: tuple[Tensor, np.ndarray] | None = None
 
     def of(self, rows: Tensor) -> Formula:
         """The formula with the constants of the trials `rows`, in this order."""
-        return Formula(self.program, torch.from_numpy(self.constants[rows.numpy()]), self._entry)
+        return Formula(self.program, torch.from_numpy(self.constants[rows.numpy()]), self._entry, self.own)
 
     def __call__(self, t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
         if self._selected is None or self._selected[0] is not rows:

@@ -158,7 +158,7 @@ def kernel(field: Any, observe: Any, until: Any, method: ExplicitRungeKutta, y: 
         return None
     if sum(f.program.nodes for f in formulas) > MAX_NODES:
         return None
-    common = [_common(f.constants[:count]) for f in formulas]
+    common = [_common(f.constants[:count]) & (not f.own) for f in formulas]
     patterns = [tuple(map(bool, c)) for c in common] + [()] * (2 - len(common))
     parts = Formulas(field.program, None if observe is None else observe.program, *patterns)
     found = library(method, parts)
