@@ -40,8 +40,8 @@ class Summary:
             "",
             f"{', '.join(f'{n} {what}' for what, n in sorted(counts.items()))} in {seconds / 60:.1f} minutes.",
             "",
-            f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} processors, "
-            f"{packages}. Repeat with `make nightly`.",
+            f"Python {platform.python_version()}, {packages}; {platform.system()} {platform.machine()}, "
+            f"{os.cpu_count()} processors. Repeat with `make nightly`.",
             "",
         ]
         bad = [name for name, outcome in self.outcomes.items() if outcome not in ("passed", "skipped")]
