@@ -80,7 +80,7 @@ def test_claims_expected_to_be_proved_are_proved(tmp_path: Path) -> None:
     assert [name for name, found in attempts.items() if not all(a.holds for a in found)] == []
     ruled = rulings([identity_document(PROVED[name], found) for name, found in attempts.items()], tmp_path)
     assert [(name, r.reason) for name, r in zip(attempts, ruled, strict=True) if not r.accepted] == []
-    fixed = {"zero-loss-ray", "every-lp-norm"}
+    fixed = {"zero-loss-ray", "every-lp-norm"}  # in three dimensions
     scopes = {name.split("/")[1]: r.scope for name, r in zip(attempts, ruled, strict=True)}
     assert {name for name, scope in scopes.items() if scope != "all sizes"} == fixed
     assert {scopes[name] for name in fixed} == {"no sizes"}
@@ -101,9 +101,9 @@ def test_the_exact_witness_is_certified() -> None:
     assert sum(v * v for v in end) == Fraction(6195358457, 3584)
 
 
-def shown(claim: Claim, trials: int) -> bool | None:
+def shown(claim: Claim, trials: int, **dims: int) -> bool | None:
     *_, test = claim.tests()
-    return observe(test, {}, trials=trials, seed=0, settle=claim.settle).agrees
+    return observe(test, dims, trials=trials, seed=0, settle=claim.settle).agrees
 
 
 def test_simulated_limits() -> None:
@@ -113,9 +113,30 @@ def test_simulated_limits() -> None:
 
 def test_a_run_that_ends_at_zero_does_not_excuse_the_others() -> None:
     """From any start some runs end at 0, where no relative error is small, and others too far out."""
-    control = next(c for c in vardi_2020.controls if c.control_of and c.control_of.endswith("least-norm-in-the-plane"))
-    assert shown(vardi_2020.plane, 32) is True
-    assert shown(control, 32) is False
+    control = next(c for c in vardi_2020.distance_controls if c.control_of and c.control_of.endswith("least-norm-in-the-plane"))
+    assert shown(vardi_2020.plane, 32, n=2) is True
+    assert shown(control, 32, n=2) is False
+
+
+def test_one_hidden_neuron_from_small_starts_ends_at_the_measured_points() -> None:
+    """Limits of the third coordinate for gamma = 5, of an integrator of another kind, to six decimals."""
+    measured = {1: -0.252442, 0.1: -0.260065, 0.01: -0.260151, 0.001: -0.260152}
+    (curve,) = vardi_2020.against_eps(0).series
+    found = dict(zip(curve.x, curve.y, strict=True))
+    assert {eps: found[eps] for eps in measured} == pytest.approx(measured, abs=1e-6)
+
+
+def test_the_plotted_trajectories_end_at_the_closed_form() -> None:
+    for curve, gamma in zip(vardi_2020.paths(0).series, vardi_2020.GAMMAS, strict=True):
+        end = 0.0 if gamma == 0 else float(vardi_2020.s(numbers(gamma=gamma, alpha=1)).data)
+        assert (curve.x[-1], curve.y[-1]) == pytest.approx((5, end), abs=1e-3)
+
+
+def test_a_witness_without_values_for_the_other_flow_is_refuted_all_the_same() -> None:
+    """A conjugacy into a flow with other parameters: the certificate has no rule for it, the verdict stands."""
+    control = CLAIMS["vardi-2020/balanced-flow-isotropic"]
+    verdict = tl.verify(control, trials=16)
+    assert (verdict.status, verdict.tier, verdict.certificate) == ("refuted", "exact", None)
 
 
 def test_readings_are_compared_where_the_hypotheses_hold() -> None:

@@ -12,6 +12,7 @@ from theorylab.certificate.identity import plain, statement
 from theorylab.claims.base import Claim, Conjugates, Goal
 from theorylab.derive.prove import Attempt, formula_of, part_name
 from theorylab.derive.world import Component, World
+from theorylab.errors import UnsupportedReading
 from theorylab.readings import polynomial as po
 from theorylab.readings.array import Array
 from theorylab.readings.exact import Exact
@@ -74,6 +75,8 @@ def _entry(letter: str, values: Mapping[str, Any]) -> Fraction:
     name = found["name"]
     if (name.startswith("integral.") or name == TIME) and name not in values:
         return Fraction(0)
+    if name not in values:
+        raise UnsupportedReading(f"the witness gives no value of {name}")
     here = values[name]
     for i in found["index"].split(",") if found["index"] else ():
         here = here[int(i)]
