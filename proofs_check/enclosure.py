@@ -26,13 +26,12 @@ from .calculus import inside as letters_inside
 from .counterexample import Point
 from .document import Budget, Rejected, fields, integer, listing, mapping, name, rational, show, text
 from .dyadic import Dyadic, Interval, add, hull, inside, total
-from .nonnegative import semidefinite
+from .linear import dot, matrix, semidefinite, times, transposed, vector
 from .outcome import Checked
 from .series import Box, System
 from .statement import Statement
 
 RULE = "enclosure"
-Matrix = list[list[Fraction]]
 MAX_STEPS = 20_000
 MAX_CROSSING = 4
 MAX_STATE = 16
@@ -161,17 +160,17 @@ class Replay:
         n, system = len(self.state), self.system(self.signs)
         affine = [system.affine(system.moves[k]) for k in range(1, n + 1)]
         a, b = [[-c for c in row[1:]] for row in affine], [row[0] for row in affine]
-        inverse = [_row(row, n) for row in listing(raw["inverse"], "the inverse", n)]
-        metric, rate = _row(raw["metric"], n), Fraction(rational(raw["rate"], "the rate"))
-        projector = _matmul(inverse, a)
-        if _matmul(projector, a) != a or [_dot(row, b) for row in projector] != b:
+        inverse = matrix(raw["inverse"], "the inverse", n, n)
+        metric, rate = vector(raw["metric"], "the metric", n), Fraction(rational(raw["rate"], "the rate"))
+        projector = times(inverse, a)
+        if times(projector, a) != a or [dot(row, b) for row in projector] != b:
             raise Rejected(RULE, "the inverse is none on the range of the field")
         if min(*metric, rate) <= 0:
             raise Rejected(RULE, "the metric and the rate have to be positive")
         form = [[metric[i] * a[i][j] + metric[j] * a[j][i] for j in range(n)] for i in range(n)]
         for i in range(n):
             form[i][i] -= 2 * rate * metric[i]
-        if not semidefinite(_matmul([list(row) for row in zip(*projector, strict=True)], _matmul(form, projector))):
+        if not semidefinite(times(transposed(projector), times(form, projector))):
             raise Rejected(RULE, "the flow of the tail is not seen to contract at that rate")
         now = system.series(self.box, Fraction(1), 1)
         r = [now[k][1] for k in range(1, n + 1)]
@@ -181,10 +180,7 @@ class Replay:
         for gate, sign in zip(self.gates, self.signs, strict=True):
             u = system.gate(gate)[0]
             weights = system.affine(u)[1:]
-            spread = sum(
-                _dot(weights, list(column)) ** 2 / p
-                for column, p in zip(zip(*inverse, strict=True), metric, strict=True)
-            )
+            spread = sum(dot(weights, g) ** 2 / p for g, p in zip(transposed(inverse), metric, strict=True))
             value = system.value(u, at_end)
             least = value[0] if sign == "1" else -value[1]
             if least <= 0 or least**2 <= spread * size * self.dyadic.one[0]:
@@ -235,15 +231,3 @@ class Replay:
         for (start, end, way), (low, high, direction) in zip(found, given, strict=True):
             if rational(low, "low") > start or end > rational(high, "high") or way != direction:
                 raise Rejected(RULE, f"goal {known!r} gives a zero that is not the one found")
-
-
-def _row(raw: Any, n: int) -> list[Fraction]:
-    return [Fraction(rational(c, "an entry")) for c in listing(raw, "a row", n)]
-
-
-def _dot(a: list[Fraction], b: list[Fraction]) -> Fraction:
-    return sum((x * y for x, y in zip(a, b, strict=True)), Fraction(0))
-
-
-def _matmul(a: Matrix, b: Matrix) -> Matrix:
-    return [[_dot(row, column) for column in map(list, zip(*b, strict=True))] for row in a]

@@ -10,13 +10,13 @@ by elimination. What remains must have nonnegative coefficients only, on monomia
 
 from __future__ import annotations
 
-from fractions import Fraction
 from itertools import product
 from typing import Any
 
 from .algebra import Expression
 from .calculus import Substitution
 from .document import Coefficient, Rejected, fields, listing, mapping, name, rational
+from .linear import matrix, semidefinite
 from .reduce import Reducer
 from .statement import Axes, Statement
 
@@ -35,18 +35,6 @@ def check_nonnegative(
     positive = [piece.check(known) for piece in pieces]
     if strict and not any(positive):
         raise Rejected("nonnegative", f"{known}: no piece is seen to be positive in every case")
-
-
-def semidefinite(matrix: list[list[Fraction]]) -> bool:
-    """Whether a symmetric matrix is L D L' with D >= 0, by elimination."""
-    rest = [list(row) for row in matrix]
-    for k, pivot in enumerate(rest):
-        if pivot[k] < 0 or (not pivot[k] and any(pivot[k:])):
-            return False
-        for row in rest[k + 1 :]:
-            factor = row[k] / pivot[k] if pivot[k] else Fraction(0)
-            row[k:] = [a - factor * b for a, b in zip(row[k:], pivot[k:], strict=True)]
-    return all(row == list(column) for row, column in zip(matrix, zip(*matrix, strict=True), strict=True))
 
 
 class Piece:
@@ -125,14 +113,11 @@ class Piece:
         if "gram" in spec:
             gram = fields(spec["gram"], "a Gram form", ("vector", "matrix"))
             vector = [self._read(entry) for entry in listing(gram["vector"], "the vector of a Gram form")]
-            rows = [listing(row, "a row", len(vector)) for row in listing(gram["matrix"], "the matrix", len(vector))]
-            matrix = [[Fraction(rational(entry, "an entry of a Gram matrix")) for entry in row] for row in rows]
+            rows = matrix(gram["matrix"], "a Gram matrix", len(vector), len(vector))
             self.statement.ring.budget.spend(len(vector) ** 3)
-            if not semidefinite(matrix):
+            if not semidefinite(rows):
                 raise Rejected("nonnegative", "a Gram matrix is not symmetric and positive semidefinite")
-            found += [
-                (g, v, w) for row, v in zip(matrix, vector, strict=True) for g, w in zip(row, vector, strict=True)
-            ]
+            found += [(g, v, w) for row, v in zip(rows, vector, strict=True) for g, w in zip(row, vector, strict=True)]
         return found
 
     def _shut(self, gate: str, argument: Any) -> int:

@@ -31,7 +31,8 @@ class ReluPath:
 
     `path` holds one polynomial in z for each coordinate of w, coefficients by rising degree; z falls from 1 to
     `exit`, where the units of `leaving` switch off for ever. `limit` is the end of the flow, `minimal` the zero-loss
-    point of least l2 norm. `statement` and `proof` are those of a certificate with the rule "relu-path".
+    point of least l2 norm. limit - at_exit is the sum of the samples that stay active times `weights`. `statement` and
+    `proof` are those of a certificate with the rule "relu-path".
     """
 
     x: Matrix
@@ -44,6 +45,7 @@ class ReluPath:
     limit: Vector
     minimal: Vector
     cone: Mapping[str, Any]
+    weights: Vector
 
     @property
     def ratio(self) -> Fraction:
@@ -67,6 +69,7 @@ class ReluPath:
             "exit": str(self.exit),
             "leaving": list(self.leaving),
             "cone": dict(self.cone),
+            "weights": _written(self.weights),
         }
 
 
@@ -98,7 +101,7 @@ def relu_path(x: Sequence[Sequence[Exact]], y: Sequence[Exact]) -> ReluPath:
         raise UnsupportedReading("the samples that stay active are not linearly independent")
     limit = tuple(w + sum(a * r[k] for a, r in zip(weights, kept, strict=True)) for k, w in enumerate(at_exit))
     found = ReluPath(
-        rows, targets, rate, path, exit_, leaving, at_exit, limit, minimal_interpolator(rows, targets), cone
+        rows, targets, rate, path, exit_, leaving, at_exit, limit, minimal_interpolator(rows, targets), cone, weights
     )
     if found.ratio <= 1:
         raise UnsupportedReading("the flow ends at the zero-loss point of least norm")
