@@ -72,6 +72,7 @@ class Counterexample:
 
     `case` maps each variable to nested lists of exact rationals written "p/q" (or decimal strings where
     the witness is a run); `violation` says in one sentence what fails there, `cause` is the kind of failure.
+    `regression` is a test of the case, ready to be pasted into a file of tests.
     """
 
     case: Mapping[str, Any]
@@ -79,6 +80,7 @@ class Counterexample:
     cause: str
     recheck: str
     value: str = ""
+    regression: str = ""
 
 
 Fate = Literal["dies", "lives", "also true", "no statement"]

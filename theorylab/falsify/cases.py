@@ -280,3 +280,18 @@ def state_blocks(flow: Flow, shapes: Mapping[str, tuple[int, ...]]) -> list[Bloc
     """The entries of an arbitrary state, of the sign that the initial parameters were given."""
     signs = {name: variable.sign for name, variable in flow.initial().items()}
     return [block(name, shape, signs.get(name, "any"), None) for name, shape in shapes.items()]
+
+
+def coded(code: CaseCode, values: Mapping[str, Fraction]) -> tuple[CaseCode, Code]:
+    """A code whose tables hold the values given by entry name as well, and the case of these values in it."""
+    blocks: list[Block] = []
+    position: list[int] = []
+    for b in code.blocks:
+        own = [Fraction(values[name]) for name in b.entry_names()]
+        rows = [tuple(own[i : i + b.width]) for i in range(0, b.size, b.width)]
+        at = {row: i for i, row in enumerate(b.table)}
+        table = (*b.table, *(row for row in dict.fromkeys(rows) if row not in at))
+        at = {row: i for i, row in enumerate(table)}
+        blocks.append(Block(b.name, b.shape, table, b.discrete))
+        position += [at[row] for row in rows]
+    return CaseCode(tuple(blocks)), tuple(position)

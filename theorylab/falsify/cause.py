@@ -30,3 +30,54 @@ _TEXTS = {
     Cause.NOT_CONVERGED: "not converged",
     Cause.OUTSIDE_DOMAIN: "outside the domain",
 }
+
+
+class Attack(AssertionError):
+    """What an attack on a claim shows at one case; each cause has its own class, which Hypothesis holds fixed."""
+
+    cause: Cause
+
+
+class LawBroken(Attack):
+    """A case contradicts a claim."""
+
+    cause = Cause.LAW_BROKEN
+
+
+class WithinTolerance(Attack):
+    """The claim holds, as far as the error of the integrator lets one see."""
+
+    cause = Cause.WITHIN_TOLERANCE
+
+
+class OutsideHypotheses(Attack):
+    """A hypothesis does not hold in the case."""
+
+    cause = Cause.OUTSIDE_HYPOTHESES
+
+
+class AtCriticalPoint(Attack):
+    """The run starts where the flow rests."""
+
+    cause = Cause.CRITICAL_POINT
+
+
+class BlowUp(Attack):
+    """The run leaves every bound, or the integrator lost it."""
+
+    cause = Cause.BLOW_UP
+
+
+class NotConverged(Attack):
+    """The run did not converge within the horizon."""
+
+    cause = Cause.NOT_CONVERGED
+
+
+class OutsideDomain(Attack):
+    """A formula has no value in the case."""
+
+    cause = Cause.OUTSIDE_DOMAIN
+
+
+FAILURES: dict[Cause, type[Attack]] = {kind.cause: kind for kind in Attack.__subclasses__()}

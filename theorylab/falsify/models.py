@@ -12,7 +12,7 @@ from fractions import Fraction
 from importlib.util import find_spec
 from typing import Any
 
-from theorylab.falsify.cases import Block, CaseCode, Code
+from theorylab.falsify.cases import Block, Code, coded
 from theorylab.falsify.judge import Finding, Judge, Rejected
 from theorylab.falsify.target import Target
 from theorylab.readings import expression as ex
@@ -48,7 +48,7 @@ def countermodel(target: Target, quantifier: str) -> tuple[Judge, Code, Finding]
         return None
     if values is None:
         return None
-    code, position = _coded(target.code, values)
+    code, position = coded(target.code, values)
     judge = Judge(replace(target, code=code), quantifier)
     try:
         return judge, position, judge.decide(position)
@@ -147,15 +147,3 @@ class _Reals:
         low = self.const(Fraction(0 if function == "step" else -1))
         self.conditions.append(gate == z3.If(argument > 0, self.const(Fraction(1)), low))
         return gate
-
-
-def _coded(code: CaseCode, values: dict[str, Fraction]) -> tuple[CaseCode, Code]:
-    """A code whose tables hold the values of a model, and the case of the model in it."""
-    blocks, position = [], []
-    for block in code.blocks:
-        own = [values[name] for name in block.entry_names()]
-        new = [(v,) for v in dict.fromkeys(own) if v not in block.position]
-        wider = replace(block, table=(*block.table, *new))
-        blocks.append(wider)
-        position += [wider.position[v] for v in own]
-    return CaseCode(tuple(blocks)), tuple(position)

@@ -14,6 +14,7 @@ from theorylab.falsify.cases import CaseCode, Code
 from theorylab.falsify.draws import random_codes, structured_codes
 from theorylab.falsify.judge import Finding, Screening
 from theorylab.falsify.outcome import Hunt, scope_of
+from theorylab.falsify.regression import run_text
 from theorylab.falsify.runs import FIRST, FUSED_FROM, LONGER, MAX_STEPS, SECOND, Rechecked, Runs
 from theorylab.falsify.shrink import projections, shrink
 from theorylab.falsify.target import size_order, smaller
@@ -219,4 +220,5 @@ def _counterexample(runs: Runs, code: Code, checked: Rechecked) -> Counterexampl
         cause="law broken",
         recheck=f"run by {first} and again by {second}{times}; residuals {shown}",
         value=f"{value:.12g}",
+        regression=run_text(runs.claim, runs.dims, runs.code, code),
     )

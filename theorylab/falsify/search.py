@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from theorylab.falsify.draws import random_codes, structured_codes
 from theorylab.falsify.judge import Finding, Judge
 from theorylab.falsify.models import countermodel
 from theorylab.falsify.outcome import Hunt, scope_of
+from theorylab.falsify.regression import exact_text
 from theorylab.falsify.shrink import Shrunk, shrink, simplest
 from theorylab.falsify.target import Target, questions, size_order, sizes_of, smaller, targets
 from theorylab.falsify.witness import counterexample
@@ -85,13 +86,13 @@ def _hunt_cases(claim: Claim, dims: Dims, budget: int, seed: int) -> Hunt:
                 share = budget if target.order == target.natural_order else max(budget // HIGHER_SHARE, 16)
                 found = _search(Judge(target, quantifier), share, seed, tally)
                 if found is not None:
-                    return _report(*_shrink_sizes(claim, target, *found, seed, tally), tally)
+                    return _report(claim, *_shrink_sizes(claim, target, *found, seed, tally), tally)
                 if at == small and budget >= MODELS_FROM and target.order == target.natural_order:
                     proposed = countermodel(target, quantifier)
                     if proposed is not None:
                         judge, code, finding = proposed
                         tally.models += 1
-                        return _report(*_shrink_sizes(claim, judge.target, code, finding, seed, tally), tally)
+                        return _report(claim, *_shrink_sizes(claim, judge.target, code, finding, seed, tally), tally)
         except UnsupportedReading as error:
             reason = f"{NO_EXACT_FORM}: {error}"
         except InputError:
@@ -181,8 +182,9 @@ def _same_at(claim: Claim, target: Target, dims: Dims) -> Judge | None:
     return None
 
 
-def _report(judge: Judge, shrunk: Shrunk, tally: _Tally) -> Hunt:
+def _report(claim: Claim, judge: Judge, shrunk: Shrunk, tally: _Tally) -> Hunt:
     witness, shown = counterexample(judge, shrunk.code, shrunk.finding)
+    shown = replace(shown, regression=exact_text(claim, judge.target.dims, judge.code, shrunk.code))
     proposed = "z3 proposed one that does; " if tally.models else ""
     summary = (
         f"{tally.examined} cases examined, {tally.violations} of them violate the claim, {tally.outside} say nothing; "

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from theorylab.claims.base import Claim
 from theorylab.errors import InputError, UnsupportedReading
 from theorylab.falsify.cases import Code, nested
+from theorylab.falsify.cause import LawBroken
 from theorylab.falsify.evaluate import shown
 from theorylab.falsify.judge import Finding, Judge, Rejected
 from theorylab.falsify.target import sizes_of, targets
@@ -19,10 +20,6 @@ from theorylab.readings.letters import Dims
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
-
-
-class LawBroken(AssertionError):
-    """An exact case contradicts a claim."""
 
 
 @dataclass(frozen=True)

@@ -266,6 +266,8 @@ def _counterexample(witness: Counterexample, anchor: str) -> Section:
     ]
     if rows:
         blocks.append(Facts(tuple(rows)))
+    if witness.regression:
+        blocks.append(Listing("Regression test", printable(witness.regression)))
     return Section("Counterexample", f"{anchor}--counterexample", "counterexample", tuple(blocks))
 
 
