@@ -34,15 +34,22 @@ class Residues:
     def times(self, a: Dual, b: Dual) -> Dual:
         if a.__class__ is int and b.__class__ is int:
             return a * b % self.prime
-        level = max(a[0] if a.__class__ is tuple else 0, b[0] if b.__class__ is tuple else 0)
-        (a0, a1), (b0, b1) = parts(a, level), parts(b, level)
+        if a == 0 or b == 0:
+            return 0
+        first, second = level_of(a), level_of(b)
         self.budget.spend(2)
-        return level, self.times(a0, b0), self.plus(self.times(a0, b1), self.times(a1, b0))
+        if first < second:
+            return second, self.times(a, b[1]), self.times(a, b[2])
+        if second < first:
+            return first, self.times(a[1], b), self.times(a[2], b)
+        return first, self.times(a[1], b[1]), self.plus(self.times(a[1], b[2]), self.times(a[2], b[1]))
 
     def plus(self, a: Dual, b: Dual, sign: int = 1) -> Dual:
         if a.__class__ is int and b.__class__ is int:
             return (a + sign * b) % self.prime
-        level = max(a[0] if a.__class__ is tuple else 0, b[0] if b.__class__ is tuple else 0)
+        if b == 0:
+            return a
+        level = max(level_of(a), level_of(b))
         (a0, a1), (b0, b1) = parts(a, level), parts(b, level)
         return level, self.plus(a0, b0, sign), self.plus(a1, b1, sign)
 
@@ -143,6 +150,10 @@ class Residues:
                 inverse = self.unit(row[column])
                 pivots.append((column, [v * inverse % self.prime for v in row]))
         return len(pivots)
+
+
+def level_of(a: Dual) -> int:
+    return a[0] if a.__class__ is tuple else 0
 
 
 def parts(a: Dual, level: int) -> tuple[Dual, Dual]:

@@ -23,10 +23,10 @@ from typing import Any
 from .algebra import Expression
 from .brackets import Residues
 from .calculus import Substitution, inside, occurring, partials
-from .counterexample import Point
 from .document import Budget, Rejected, fields, integer, listing, mapping, name, rational
 from .functions import FUNCTIONS, UNKNOWN
 from .outcome import Checked
+from .point import Point
 from .reduce import Reducer
 from .statement import Statement
 

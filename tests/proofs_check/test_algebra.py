@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from proofs_check import algebra, check
 from proofs_check.algebra import MASK, WIDTH, free, unpack
-from proofs_check.counterexample import Point
 from proofs_check.document import Budget
+from proofs_check.point import Point
 from proofs_check.statement import Statement
 from tests.proofs_check.documents import Document, Expr, certificate, encode, expr, goal
 
