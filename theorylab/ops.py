@@ -97,7 +97,7 @@ def absolute(x: Array) -> Array:
     return abs(_array(x))
 
 
-def exp(x: Array) -> Array:
+def exp(x: Any) -> Array:
     return _array(x).apply("exp")
 
 

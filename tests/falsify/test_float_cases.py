@@ -9,7 +9,7 @@ import pytest
 
 import theorylab as tl
 from theorylab import ops
-from theorylab.catalog import neyshabur_2017
+from theorylab.catalog.neyshabur_2017 import spectral_bounds
 from theorylab.errors import UnsupportedReading
 from theorylab.falsify.float_cases import FloatCases
 from theorylab.falsify.search import hunt
@@ -86,7 +86,7 @@ def test_false_claims_die(name: str) -> None:
 
 def test_a_witness_is_shrunk() -> None:
     """(1 + 0.333)^3 - 1 is beyond e / 10 * 3 * 0.333; every size is 1 and every weight."""
-    found = hunt(neyshabur_2017.perturbation_tenth, dims={"d": 3, "g": 3, "h": 3, "k": 4}, budget=512)
+    found = hunt(spectral_bounds.perturbation_tenth, dims={"d": 3, "g": 3, "h": 3, "k": 4}, budget=512)
     assert found.dims == {"d": 1, "g": 1, "h": 1, "k": 1}
     assert found.counterexample is not None
     assert {n: found.counterexample.case[n] for n in "UVWx"} == {key: [["1"]] for key in "UVWx"}

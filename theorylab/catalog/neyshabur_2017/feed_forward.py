@@ -1,20 +1,12 @@
-"""Neyshabur's thesis: norms of rectifier networks that rescaling does not see, and descent that respects them.
-
-Multiplying the weights into a hidden unit by s > 0 and dividing those out of it by s leaves the function of a ReLU
-network as it is. The path norm does not change, Path-SGD maps rescaled weights to the rescaled result, sharpness and
-gradient descent do neither. `tl.measures` computes the same on a user's torch.nn.Module.
-"""
+"""Feed-forward networks: what rescaling the units leaves alone (path norms, Path-SGD) and what not."""
 
 from __future__ import annotations
 
-import theorylab as tl
-from theorylab import Fraction, ops
+from typing import Any
 
-_paper = tl.paper("neyshabur-2017", "Implicit regularization in deep learning", arxiv="1709.01953")
-_path = _paper.claim("path norm", note="formula as known in the field")
-_path_sgd = _paper.claim("Path-SGD", note="formula as known in the field")
-_perturbation = _paper.claim("perturbation lemma", note="formula as known in the field; Lemma 2 of 1707.09564")
-_derived = _paper.claim("", note="derived here")
+import theorylab as tl
+from theorylab import ops
+from theorylab.catalog.neyshabur_2017.paper import DERIVED, FACTOR, PATH, PATH_SGD
 
 
 @tl.model(U="h d", V="g h", W="k g")
@@ -23,16 +15,9 @@ def network(p, x):
     return p.W @ ops.relu(p.V @ ops.relu(p.U @ x))
 
 
-@tl.model(U="h d", b="h", W="k h")
-def biased(p, x):
-    """One hidden layer of rectifiers with biases."""
-    return p.W @ ops.relu(p.U @ x + p.b[:, None])
-
-
-_factor = tl.draw.loguniform(1 / 8, 8)
-_weights = {"U": tl.var("h d"), "V": tl.var("g h"), "W": tl.var("k g")}
-factors = tl.Setting(s=tl.var("h", _factor, positive=True), u=tl.var("g", _factor, positive=True))
-weights_and_factors = factors.with_(**_weights)
+WEIGHTS: dict[str, Any] = {"U": tl.var("h d"), "V": tl.var("g h"), "W": tl.var("k g")}
+factors = tl.Setting(s=tl.var("h", FACTOR, positive=True), u=tl.var("g", FACTOR, positive=True))
+weights_and_factors = factors.with_(**WEIGHTS)
 flow = tl.GradientFlow(network, setting=factors.with_(eta=tl.var(positive=True)))
 
 
@@ -50,7 +35,7 @@ same_function = tl.Identity(
     name="same-function",
     title="Rescaling the units does not change the function of the network",
     statement=r"f_{T(w)}(x) = f_w(x) \quad\text{for every rescaling } T",
-    source=_path,
+    source=PATH,
     expect="proved",
 )
 
@@ -67,7 +52,7 @@ path_norm = tl.Identity(
     name="path-norm",
     title="Rescaling the units does not change the path norm, p = 2",
     statement=r"\phi_2(T(w)) = \phi_2(w),\quad \phi_2(w)^2 = \sum_{\mathrm{paths}} \prod_{e} w_e^2",
-    source=_path,
+    source=PATH,
     expect="proved",
 )
 path_norm_1 = path_norm.but(
@@ -78,7 +63,7 @@ path_norm_1 = path_norm.but(
     statement=r"\phi_1(T(w)) = \phi_1(w),\quad \phi_1(w) = \sum_{\mathrm{paths}} \prod_{e} |w_e|",
     expect="proved",
 )
-with_biases = tl.Setting(s=tl.var("h", _factor, positive=True), U=tl.var("h d"), b=tl.var("h"), W=tl.var("k h"))
+with_biases = tl.Setting(s=tl.var("h", FACTOR, positive=True), U=tl.var("h d"), b=tl.var("h"), W=tl.var("k h"))
 
 
 def paths_with_biases(p):
@@ -93,7 +78,7 @@ path_norm_bias = tl.Identity(
     name="path-norm-bias",
     title="With biases among the weights into their units, the path norm does not change either",
     statement=r"\phi_2(T(w)) = \phi_2(w) \quad\text{with } T(b)_i = s_i b_i",
-    source=_path,
+    source=PATH,
     expect="proved",
 )
 bias_left_alone = path_norm_bias.but(
@@ -114,6 +99,70 @@ frobenius = path_norm.but(
 def squares(p):
     return (p.U**2).sum() + (p.V**2).sum() + (p.W**2).sum()
 
+
+# --- the largest layers with the same function ------------------------------------------------------------------------
+
+one_output = tl.Setting(**{**WEIGHTS, "W": tl.var("1 g")})
+two_units = tl.Setting(U=tl.var("2 d"), V=tl.var("2 2"), W=tl.var("1 2"))
+
+
+def evened_out(c):
+    """The network rescaled so that the weights into each hidden unit have norm 1."""
+    first = ops.norm(c.U, axis=-1)
+    into = c.V * first[None, :]
+    second = ops.norm(into, axis=-1)
+    return c.replace(U=c.U / first[:, None], V=into / second[:, None], W=c.W * second[None, :])
+
+
+def largest_norms(c):
+    """gamma_{2, inf}^2 = the product over the layers of the largest squared norm of the weights into one unit."""
+    into = [((c[n] ** 2).sum(-1)) for n in WEIGHTS]
+    return ops.maximum(into[0][0], into[0][1]) * ops.maximum(into[1][0], into[1][1]) * into[2][0]
+
+
+evened = [
+    tl.Identity(
+        one_output,
+        lambda c, n=name: (evened_out(c)[n] ** 2).sum(-1),
+        1,
+        name=f"evened-out-{name.lower()}",
+        title=f"Some rescaling gives every hidden unit incoming weights of norm 1: the weights {name}",
+        statement=r"\|T(w)_{\to v}\| = 1 \quad\text{for hidden } v",
+        source=PATH,
+        expect="proved",
+    )
+    for name in ("U", "V")
+]
+evened_paths = tl.Identity(
+    one_output,
+    lambda c: (evened_out(c).W ** 2).sum(),
+    lambda c: paths(c),
+    name="evened-out-path-norm",
+    title="There the product of the layers' largest norms is the path norm: the last layer alone",
+    statement=r"\gamma_{2,\infty}(T(w)) = \|T(w)_{\to \mathrm{out}}\| = \phi_2(w)",
+    source=PATH,
+    expect="proved",
+)
+largest_norms_bound = tl.Inequality(
+    two_units,
+    largest_norms,
+    paths,
+    name="path-norm-below-largest-norms",
+    title="The path norm is at most the product of the layers' largest norms: two units a layer",
+    statement=r"\phi_2(w) \le \gamma_{2,\infty}(w)",
+    source=PATH,
+    expect="supported",
+)
+largest_norms_equal = tl.Identity(
+    two_units,
+    paths,
+    largest_norms,
+    name="path-norm-is-largest-norms",
+    title="For every single choice of weights the two are equal",
+    statement=r"\phi_2(w) = \gamma_{2,\infty}(w)",
+    source=PATH,
+    expect="refuted",
+)
 
 # --- Path-SGD ---------------------------------------------------------------------------------------------------------
 
@@ -155,7 +204,7 @@ path_sgd = [
         name=f"path-sgd-{name.lower()}",
         title=f"Path-SGD maps rescaled weights to the rescaled result, for any step size: the weights {name}",
         statement=r"T(\mathrm{PathSGD}(w)) = \mathrm{PathSGD}(T(w))",
-        source=_path_sgd,
+        source=PATH_SGD,
         expect="proved",
     )
     for name in ("U", "V", "W")
@@ -180,88 +229,22 @@ def along(p, c, name):
 
 curvature = [
     tl.Identity(
-        tl.Setting(**_weights, z=_weights[name]),
-        lambda c, n=name: along({m: c[m] for m in _weights}, c, n),
+        tl.Setting(**WEIGHTS, z=WEIGHTS[name]),
+        lambda c, n=name: along({m: c[m] for m in WEIGHTS}, c, n),
         lambda c, n=name: (gamma(c)[n] * c.z**2).sum(),
         name=f"path-sgd-curvature-{name.lower()}",
         title=f"gamma is half the second derivative of the squared path norm: the weights {name}",
         statement=r"\tfrac12\, \partial_w^2 \phi_2^2\,[z, z] = \sum_e \gamma_2(w, e)\, z_e^2",
-        source=_path_sgd,
+        source=PATH_SGD,
         expect="proved",
     )
     for name in ("U", "V", "W")
 ]
 
-# --- weights that several edges share ---------------------------------------------------------------------------------
-
-recurrent = tl.Setting(A=tl.var("h h"), B=tl.var("h d"), C=tl.var("k h"), z=tl.var("h h"))
-COPIES = ("first", "second", "third")
-
-
-def unrolled(squares, c):
-    """The squared paths of h <- A h + B x over four steps, with a squared A of its own for each transition."""
-    into = (c.B**2).sum(-1)
-    total = into
-    for copy in COPIES:
-        total = squares[copy] @ total + into
-    return ((c.C**2) @ total).sum()
-
-
-def copies(c):
-    return dict.fromkeys(COPIES, c.A**2)
-
-
-def one_edge(c):
-    """kappa_1: one edge of A changes, the sum over its places on the paths."""
-    total = 0
-    for copy in COPIES:
-        total = ops.derivative(lambda q: unrolled(q, c), copies(c), {copy: c.z**2}) + total
-    return total
-
-
-def two_edges(c):
-    """kappa_2: two edges of A change, each pair of places on a path once."""
-    change, total = c.A * c.z, 0
-    for i, early in enumerate(COPIES):
-        for late in COPIES[i + 1 :]:
-
-            def slope(q, copy=early):
-                return ops.derivative(lambda r: unrolled(r, c), q, {copy: change})
-
-            total = ops.derivative(slope, copies(c), {late: change}) + total
-    return total
-
-
-def recurrent_curvature(c):
-    """Half the second derivative of phi_2^2 along a change z of A."""
-
-    def squared(q):
-        return unrolled(dict.fromkeys(COPIES, q.A**2), c)
-
-    return ops.derivative(lambda q: ops.derivative(squared, q, {"A": c.z}), {"A": c.A}, {"A": c.z}) / 2
-
-
-shared_weights = tl.Identity(
-    recurrent,
-    recurrent_curvature,
-    lambda c: one_edge(c) + 4 * two_edges(c),
-    name="shared-weights",
-    title="Recurrent weights: half the second derivative of the squared path norm is kappa_1 + 4 kappa_2",
-    statement=r"\tfrac12\, \partial_A^2 \phi_2^2\,[z, z] = \kappa^{(1)} + 4\, \kappa^{(2)}",
-    source=_derived,
-    expect="proved",
-)
-shared_weights_once = shared_weights.but(
-    rhs=lambda c: one_edge(c) + two_edges(c),
-    name="shared-weights-once",
-    title="Recurrent weights: half the second derivative is kappa_1 + kappa_2",
-    expect="refuted",
-)
-
 # --- the data-dependent path norm -------------------------------------------------------------------------------------
 
 on_data = tl.Setting(
-    s=tl.var("h", _factor, positive=True),
+    s=tl.var("h", FACTOR, positive=True),
     U=tl.var("h d"),
     W=tl.var("k h"),
     x=tl.var("d n"),
@@ -293,7 +276,7 @@ data_dependent = tl.Identity(
     name="data-dependent-path-norm",
     title="Rescaling the units does not change the data-dependent path norm",
     statement=r"\gamma_{\mathrm{net}}(T(w)) = \gamma_{\mathrm{net}}(w) \quad\text{for every } \alpha \in [0, 1]",
-    source=_derived,
+    source=DERIVED,
     expect="proved",
 )
 paths_endpoint = tl.Identity(
@@ -303,7 +286,7 @@ paths_endpoint = tl.Identity(
     name="data-dependent-path-norm-0",
     title="At alpha = 0 it is the path norm",
     statement=r"\alpha = 0: \quad \gamma_{\mathrm{net}}^2 = \phi_2^2",
-    source=_derived,
+    source=DERIVED,
     expect="proved",
 )
 variance_endpoint = tl.Identity(
@@ -313,14 +296,14 @@ variance_endpoint = tl.Identity(
     name="data-dependent-path-norm-1",
     title="At alpha = 1 it is the variance that batch normalisation divides by",
     statement=r"\alpha = 1: \quad \gamma_{\mathrm{net}}^2 = \sum_v \mathrm{Var}(z_v)",
-    source=_derived,
+    source=DERIVED,
     expect="proved",
 )
 
 # --- sharpness --------------------------------------------------------------------------------------------------------
 
 flow_on_data = tl.GradientFlow(
-    network, loss=tl.loss.square, setting=factors.with_(**{f"d{n}": v for n, v in _weights.items()})
+    network, loss=tl.loss.square, setting=factors.with_(**{f"d{n}": v for n, v in WEIGHTS.items()})
 )
 
 
@@ -344,57 +327,8 @@ sharpness = same_function.but(
     expect="refuted",
 )
 
-# --- the perturbation lemma -------------------------------------------------------------------------------------------
-
-DEPTH = len(_weights)
-
-
-def bounded_change(c):
-    """Changes of each layer cut down to a spectral norm of less than 1 / depth of its own."""
-    cut = {n: Fraction(999, 1000) * ops.opnorm(c[n]) / (DEPTH * ops.opnorm(c[f"d{n}"])) for n in _weights}
-    return {f"d{n}": c[f"d{n}"] * ops.minimum(1, cut[n]) for n in _weights}
-
-
-def shares(c):
-    """|dW_i|_2 / |W_i|_2 of each layer."""
-    return ops.stack([ops.opnorm(c[f"d{n}"]) / ops.opnorm(c[n]) for n in _weights])
-
-
-small_change = tl.assume("|dW_i|_2 < |W_i|_2 / depth", lambda c: 1 - DEPTH * shares(c), bounded_change, positive=True)
-perturbed = tl.Setting(
-    small_change,
-    **_weights,
-    **{f"d{n}": v for n, v in _weights.items()},
-    x=tl.var("d 1"),
-)
-
-
-def bound(c):
-    """e |x| prod |W_i|_2 sum |dW_i|_2 / |W_i|_2."""
-    product = 1
-    for n in _weights:
-        product = ops.opnorm(c[n]) * product
-    return ops.exp(1) * ops.norm(c.x) * product * shares(c).sum()
-
-
-def change_of_output(c):
-    moved = c.replace(**{n: c[n] + c[f"d{n}"] for n in _weights})
-    return ops.norm(network(moved, c.x) - network(c, c.x))
-
-
-perturbation = tl.Inequality(
-    perturbed,
-    bound,
-    change_of_output,
-    name="perturbation",
-    title="Small changes of the layers change the output by at most e |x| prod |W_i| sum |dW_i| / |W_i|",
-    statement=r"\|f_{w+u}(x) - f_w(x)\| \le e\, \|x\| \prod_i \|W_i\|_2 \sum_i \frac{\|U_i\|_2}{\|W_i\|_2}",
-    source=_perturbation,
-    expect="supported",
-)
-perturbation_tenth = perturbation.but(
-    lhs=lambda c: bound(c) / 10,
-    name="perturbation-a-tenth",
-    title="The same with a tenth of the constant",
-    expect="refuted",
-)
+claims = [
+    same_function, path_norm, path_norm_1, path_norm_bias, bias_left_alone, frobenius, evened, evened_paths,
+    largest_norms_bound, largest_norms_equal, path_sgd, sgd, curvature, data_dependent, paths_endpoint,
+    variance_endpoint, sharpness,
+]  # fmt: skip
