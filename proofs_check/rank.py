@@ -101,6 +101,8 @@ class Model:
         if kappa:
             letters["clock"]["sign"] = "positive"
         self.statement = Statement({"letters": letters, "define": raw["define"], "goals": []}, [], budget)
+        if self.statement.used_sizes:
+            raise Rejected("statement", "a definition is an array: here every entry has a name of its own")
         self.ring = self.statement.ring
         numbers = self.statement.letters
         self.parameters, self.state = [numbers[n] for n in parameters], [numbers[n] for n in state]
@@ -112,7 +114,8 @@ class Model:
         for n in clock:
             self.drift[numbers[n]] = self.ring.scale(self.ring.over_places(numbers[n]), kappa) if kappa else {0: 1}
         outputs = [self.statement.body(f, "an output") for f in listing(raw["outputs"], "outputs")]
-        if not inside(self.ring, self.ring.add(*outputs)) <= self._reach({*self.state, *self.constants, *self.inputs}):
+        reach = self._reach({*self.state, *self.constants, *self.inputs})
+        if not all(inside(self.ring, output) <= reach for output in outputs):
             raise Rejected("statement", "an output depends on the clock or on a slope")
         self.gates = {n for n, letter in enumerate(self.ring.letters) if letter.kind in GATES}
         self.along = [

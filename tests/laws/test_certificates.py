@@ -206,6 +206,25 @@ def test_what_outputs_and_velocities_may_contain(document: Document) -> None:
         assert expected in proofs_check.check(encode(seal(changed))).reason
 
 
+@pytest.mark.parametrize("document", ["damped"], indirect=True)
+def test_outputs_do_not_hide_a_slope_in_each_other(document: Document) -> None:
+    changed = copy.deepcopy(document)
+    for name, sign in (("plus", "1"), ("minus", "-1")):
+        expression = [[sign, [["slope.W1[0,0]", [], 1], ["W1[0,0]", [], 1]]]]
+        changed["statement"]["define"].append({"name": name, "axes": [], "expr": expression})
+        changed["statement"]["outputs"].append(name)
+    assert "an output depends on" in proofs_check.check(encode(seal(changed))).reason
+
+
+@pytest.mark.parametrize("document", ["linear"], indirect=True)
+def test_definitions_are_no_arrays(document: Document) -> None:
+    """Derivatives are taken entry by entry; in a sum over an index each entry would count once for all of them."""
+    changed = copy.deepcopy(document)
+    expression = [["1", [["W1[0,0]", [], 1]]]]
+    changed["statement"]["define"].append({"name": "row", "axes": [["i", "3"]], "fn": "exp", "arg": expression})
+    assert "an array" in proofs_check.check(encode(seal(changed))).reason
+
+
 def relu_document(tmp_path: Path) -> Document:
     laws = tl.discover(FLOWS["relu"][0], dims=FLOWS["relu"][1], out=tmp_path)
     assert laws.certificate is not None
