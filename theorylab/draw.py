@@ -75,6 +75,13 @@ class Draw:
     def positive(self) -> bool:
         return self.kind == "loguniform" or (self.kind in ("uniform", "integer", "constant") and self.a > 0)
 
+    @property
+    def nonnegative(self) -> bool:
+        """Whether no value is negative, and 0 has no weight."""
+        if self.kind in ("one_of", "ladder"):
+            return min(self.values) > 0
+        return self.positive or (self.kind == "uniform" and self.a == 0)
+
 
 def _range(a: float, b: float, name: str) -> tuple[float, float]:
     if not (np.isfinite(a) and np.isfinite(b) and a <= b):

@@ -25,6 +25,8 @@ from theorylab.simulate.problem import Cases, _reading, as_tensor, draw_cases, v
 CASES = 6
 ITERATIONS = 30
 RESTARTS = 3
+WIDE = 2.0
+"""Half of the cases are drawn by this normal law instead of their own: a claim is about all values."""
 SHOWN = 160
 """Characters of a case in a message."""
 NEAR = 1e-7
@@ -56,7 +58,9 @@ def missed(subject: Setting | Flow, sizes: Dims, reading: Dims | None, seed: int
         return None
     letters = _Letters(subject, own, draw_cases(subject, own, CASES, seed), names)
     if letters.names:
-        on = letters.solve(letters.violation, letters.coordinates())
+        drawn = letters.coordinates()
+        anywhere = WIDE * torch.randn(drawn.shape, generator=torch.Generator().manual_seed(2), dtype=drawn.dtype)
+        on = letters.solve(letters.violation, torch.cat([drawn, anywhere]))
         holds = letters.rows(letters.violation, on).abs().amax(1) <= ON
         # Where enforce has no value at a case or jumps (it divides by a kernel vector z = 0), nothing is said.
         moved = NEAR * torch.randn(on.shape, generator=torch.Generator().manual_seed(1), dtype=on.dtype)

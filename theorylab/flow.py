@@ -476,6 +476,9 @@ class SecondOrder(Flow):
     def __post_init__(self) -> None:
         _check_option(self.momentum, "momentum")
         velocities = {f"velocity_{n}": shape for n, shape in self.base.state.items()}
+        for name in velocities:
+            if name in self.base.state:
+                raise InputError(f"a parameter is named {name!r}, which is a velocity here; expected another name")
         given = self.setting
         of_base = Setting(
             *given.assumptions, init={n: v for n, v in given.init.items() if n not in velocities}, **given.variables

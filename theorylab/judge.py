@@ -24,6 +24,8 @@ class Proof:
     premises: tuple[str, ...] = ()
     path: Path | None = None
     hash: str = ""
+    along: tuple[str, ...] = ()
+    """Premises about whole runs that come from the formulas, such as that what they divide by is never 0."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,9 @@ def judge(
             )
         if found.counterexample is not None:  # true at the sizes of the proof, and false at others
             return Decision("refuted", found.tier, found.scope, stated, f"it is proved at {proof.scope} only")
+        if against and proof.along:
+            reason = f"it is proved where {', '.join(proof.along)}, and runs that leave this contradict it"
+            return Decision("inconclusive", None, proof.scope, stated, f"{reason}: {against[0].reason}")
         if against:
             raise InternalError(f"{claim.id} is proved, and yet the runs contradict it: {against[0].reason}")
         return Decision("proved", "kernel", proof.scope, proof.premises)

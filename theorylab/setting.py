@@ -81,6 +81,10 @@ def var(
     to: the limit along which it is walked, for asymptotic claims. positive, nonzero: known signs of all entries.
     """
     made = Variable(shape, draw, to, integer, positive, nonzero)
+    if positive and isinstance(draw, Draw) and not draw.nonnegative:
+        raise InputError(
+            f"a positive variable is drawn from a {draw.kind} law that has other values; expected one without"
+        )
     _ = made.sizes
     return made
 
@@ -183,17 +187,11 @@ class Setting:
     ) -> Case:
         """The case with given values of the free variables: defined variables computed, hypotheses enforced.
 
-        An assumption whose `enforce` has no form in this reading is left as a relation: see `relations`. `only` names
+        What is defined follows what is enforced, unless a hypothesis enforces it itself. An assumption whose `enforce` has no form in this reading is left as a relation: see `relations`. `only` names
         the hypotheses to enforce, all of them by default.
         """
-        c = Case({**values, "init": Namespace(initial, "init parameter")})
-        for name, variable in self.variables.items():
-            if variable.definition is not None:
-                c = c.updated({name: variable.definition(c)})
-        for name, given in self.init.items():
-            definition = given.definition if isinstance(given, Variable) else given if callable(given) else None
-            if definition is not None and name in initial:
-                c = c.updated({f"init.{name}": _like(initial[name], definition(c), f"init of {name!r}")})
+        c = self._defined(Case({**values, "init": Namespace(initial, "init parameter")}), initial)
+        enforced: set[str] = set()
         for a in self.assumptions:
             if a.enforce is not None and (only is None or a.name in only):
                 try:
@@ -202,7 +200,20 @@ class Setting:
                     if a.holds is None:
                         raise
                     continue
-                c = c.updated(_enforced(a, changed, c))
+                new = _enforced(a, changed, c)
+                enforced |= set(new)
+                c = self._defined(c.updated(new), initial, enforced)
+        return c
+
+    def _defined(self, c: Case, initial: Mapping[str, Array], kept: Collection[str] = ()) -> Case:
+        """The case with the variables computed that have a definition, except for those to be kept."""
+        for name, variable in self.variables.items():
+            if variable.definition is not None and name not in kept:
+                c = c.updated({name: variable.definition(c)})
+        for name, given in self.init.items():
+            definition = given.definition if isinstance(given, Variable) else given if callable(given) else None
+            if definition is not None and name in initial and f"init.{name}" not in kept:
+                c = c.updated({f"init.{name}": _like(initial[name], definition(c), f"init of {name!r}")})
         return c
 
     def letters(self, make: Make, initial: Mapping[str, Array]) -> Case:

@@ -10,7 +10,7 @@ from typing import Any
 from theorylab import agreement, enforcement
 from theorylab.certificate import document
 from theorylab.certificate.counterexample import COUNTEREXAMPLE, counterexample_document
-from theorylab.certificate.domain import conditions
+from theorylab.certificate.domain import along, conditions
 from theorylab.certificate.identity import statement
 from theorylab.certificate.kernel import Ruling, check
 from theorylab.claims.base import Claim, Goal, Test
@@ -159,6 +159,7 @@ def _verify(
     if decision.status == "refuted" and (refutation := _certify_failure(claim, found, folder)) is not None:
         evidence += refutation.evidence
         proof = refutation
+    settled = proof.accepted and decision.status in ("proved", "refuted")
     return Verdict(
         id=claim.id,
         status=decision.status,
@@ -166,8 +167,8 @@ def _verify(
         scope=decision.scope,
         premises=decision.premises,
         evidence=tuple(evidence),
-        certificate=str(proof.path) if proof.accepted else None,
-        certificate_hash=proof.hash if proof.accepted else None,
+        certificate=str(proof.path) if settled else None,
+        certificate_hash=proof.hash if settled else None,
         counterexample=found.counterexample if decision.status == "refuted" else None,
         reason=decision.reason,
         expected=claim.expected,
@@ -338,8 +339,9 @@ def ruled(sealed: Mapping[str, Any], path: Path, steps: Sequence[Step] = (), sum
     if not ruling.accepted:
         path.unlink()
         return Proof(False, tuple(evidence), f"the checker rejected the certificate: {ruling.reason}")
-    premises = (*sealed["premises"], *conditions(ruling.domain, sealed["statement"]))
-    return Proof(True, tuple(evidence), "", ruling.scope, premises, path, str(sealed["seal"]))
+    found = conditions(ruling.domain, sealed["statement"])
+    premises = (*sealed["premises"], *found)
+    return Proof(True, tuple(evidence), "", ruling.scope, premises, path, str(sealed["seal"]), along(found))
 
 
 def _kernel_evidence(ruling: Ruling, what: str, path: Path) -> Evidence:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 SIGNS = {"is not 0": "≠ 0", "is positive": "> 0"}
+ALONG = " all along"
 
 
 def conditions(domain: Sequence[str], statement: Mapping[str, Any]) -> tuple[str, ...]:
@@ -19,9 +20,14 @@ def conditions(domain: Sequence[str], statement: Mapping[str, Any]) -> tuple[str
             text = f"{_expression(arguments[match[2]], statement)} {SIGNS[match[3]]}"
         elif match := re.fullmatch(r"(.+) is (nonzero|positive|nonnegative) throughout", text):
             sign = {"nonzero": "≠ 0", "positive": "> 0", "nonnegative": "≥ 0"}[match[2]]
-            text = f"{match[1]} {sign} all along"
+            text = f"{match[1]} {sign}{ALONG}"
         found[text] = None
     return tuple(found)
+
+
+def along(found: Sequence[str]) -> tuple[str, ...]:
+    """Those conditions that are about whole runs, and not about a case alone."""
+    return tuple(text for text in found if text.endswith(ALONG))
 
 
 def _expression(expression: Sequence[Any], statement: Mapping[str, Any]) -> str:

@@ -224,8 +224,21 @@ class Trajectory(Claim):
         ]
 
 
+def check_one_case(a: Flow, b: Flow) -> None:
+    """Raise InputError where two flows cannot be read in one case: a variable or relu's slope at 0 would differ."""
+    for name, variable in b.setting.variables.items():
+        known = a.setting.variables.get(name)
+        if variable.defined and (known is None or known.definition is not variable.definition):
+            raise InputError(f"{name!r} is defined in the setting of {b.name!r} alone; expected one definition in both")
+    if a.gates != b.gates:
+        raise InputError(f"the flows have gates={a.gates} and gates={b.gates}; expected one value in both")
+
+
 class Conjugate(Claim):
-    """map(p, c) carries the solutions of flow `subject` to solutions of flow `to`, at `time` times the speed."""
+    """map(p, c) carries the solutions of flow `subject` to solutions of flow `to`, at `time` times the speed.
+
+    Both are read in one case, of the setting of `subject`; a variable that `to` defines is to be defined so there too.
+    """
 
     kind: ClassVar[str] = "equivariance"
 
@@ -239,6 +252,7 @@ class Conjugate(Claim):
             },
             meta,
         )
+        check_one_case(subject, to)
         self.to, self.map, self.time = to, map, time
 
     def _gap(self, p: Any, c: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -69,8 +69,20 @@ class World:
             state = {n: make(n, shape, "any") for n, shape in self.flow.state.items()}
             for name in self.flow.integrals:
                 state[f"integral.{name}"] = make(f"integral.{name}", self._integral_shape(name, state), "any")
+        self._check_names({*values, *state})
+        for name in state:
+            if name in values:
+                raise InputError(f"the parameter {name!r} is also a variable or data; expected another name")
         self.state = state
         self.letters = {**values, **{f"init.{n}": a for n, a in initial.items()}, **state}
+
+    @staticmethod
+    def _check_names(names: Collection[str]) -> None:
+        taken = {po.delta(1).name} & set(names)
+        if taken:
+            raise InputError(
+                f"{taken.pop()!r} stands for Kronecker's symbol in the exact readings; expected another name"
+            )
 
     def _initial(self, make: Any, name: str, variable: Variable) -> Array:
         draw = variable.draw
