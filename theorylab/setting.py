@@ -187,8 +187,9 @@ class Setting:
     ) -> Case:
         """The case with given values of the free variables: defined variables computed, hypotheses enforced.
 
-        What is defined follows what is enforced, unless a hypothesis enforces it itself. An assumption whose `enforce` has no form in this reading is left as a relation: see `relations`. `only` names
-        the hypotheses to enforce, all of them by default.
+        What is defined follows what is enforced, unless a hypothesis enforces it itself. An assumption whose `enforce`
+        has no form in this reading is left as a relation: see `relations`. `only` names the hypotheses to enforce, all
+        of them by default.
         """
         c = self._defined(Case({**values, "init": Namespace(initial, "init parameter")}), initial)
         enforced: set[str] = set()

@@ -99,8 +99,8 @@ TRUE = {
 }  # fmt: skip
 
 FALSE = {
-    "decay, one percent": tl.Trajectory(decay, lambda p: p.u, lambda c: c.init.u * ops.exp(-PERCENT * c.t)),
-    "decay, to first order": tl.Trajectory(decay, lambda p: p.u, lambda c: c.init.u * (1 - c.t)),
+    "exponential decay, one percent": tl.Trajectory(decay, lambda p: p.u, lambda c: c.init.u * ops.exp(-PERCENT * c.t)),
+    "exponential decay, to first order": tl.Trajectory(decay, lambda p: p.u, lambda c: c.init.u * (1 - c.t)),
     "logistic growth, one percent": tl.Trajectory(logistic, lambda p: p.u, logistic_path(PERCENT)),
     "u' = 1 - u^2, from 0 only": tl.Trajectory(saturating, lambda p: p.u, lambda c: c.init.u + ops.tanh(c.t)),
     "u' = -u^3, one percent": tl.Trajectory(square, lambda p: p.u, powers(2 * PERCENT)),

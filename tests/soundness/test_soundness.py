@@ -54,7 +54,7 @@ def parameters() -> Any:
         yield pytest.param(theme, truth, name, marks=marks, id=label)
 
 
-@pytest.mark.parametrize(("theme", "truth", "name"), parameters())
+@pytest.mark.parametrize(("theme", "truth", "name"), list(parameters()))
 def test_no_verdict_is_wrong(theme: str, truth: bool, name: str, tmp_path: Path) -> None:
     module = THEMES[theme]
     claim = getattr(module, TABLES[truth])[name].but(name=name)
