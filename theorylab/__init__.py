@@ -16,7 +16,7 @@ from theorylab._version import __version__
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from theorylab import bias, draw, loss, measures, ops
+    from theorylab import bias, draw, loss, measures, ops, strategies
     from theorylab import draw as init
     from theorylab.claims import (
         Conjugate,
@@ -59,6 +59,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "loss": ("theorylab.loss", None),
     "measures": ("theorylab.measures", None),
     "ops": ("theorylab.ops", None),
+    "strategies": ("theorylab.strategies", None),
     "Conjugate": ("theorylab.claims", "Conjugate"),
     "Enclosed": ("theorylab.claims", "Enclosed"),
     "Evolution": ("theorylab.claims", "Evolution"),
@@ -142,6 +143,7 @@ __all__ = [
     "paper",
     "report",
     "simulate",
+    "strategies",
     "var",
     "verify",
 ]
@@ -154,6 +156,8 @@ def __getattr__(name: str) -> Any:
     module = import_module(home)
     value = module if attribute is None else getattr(module, attribute)
     globals()[name] = value
+    if home == "theorylab.model" and "hypothesis" in sys.modules:
+        import_module("theorylab.strategies").register()
     return value
 
 

@@ -46,19 +46,22 @@ def verify(
     out: str | Path | None = None,
     coq: bool = False,
     mutate: bool = False,
+    budget: int = HUNT_BUDGET,
     progress: Progress | None = None,
 ) -> Verdict:
     """Prove, simulate and attack a claim, and judge the evidence.
 
     dims: sizes for the runs and the search (small defaults). trials: cases for the tests. out: folder under which the
     certificate is written. coq: compile proofs in Coq too, seconds each. mutate: judge the claim too with one sign,
-    constant, exponent or hypothesis changed at a time, see `Verdict.mutants`. Raises InputError for bad input and
+    constant, exponent or hypothesis changed at a time, see `Verdict.mutants`. budget: how many cases
+    the search for counterexamples screens for each goal. Raises InputError for bad input and
     InternalError where two engines disagree.
     """
     if not isinstance(claim, Claim):
         raise InputError(f"verify got {type(claim).__name__}; expected a claim, such as tl.Invariant(flow, quantity)")
-    if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
-        raise InputError(f"trials is {trials!r}; expected a positive integer")
+    for name, count in (("trials", trials), ("budget", budget)):
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise InputError(f"{name} is {count!r}; expected a positive integer")
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64:
         raise InputError(f"seed is {seed!r}; expected an integer from 0 to 2^64 - 1")
     if coq:
@@ -72,6 +75,7 @@ def verify(
         "device": device,
         "out": folder,
         "coq": coq,
+        "budget": budget,
         "progress": tell,
     }
     verdict = _illustrated(_verdict(claim, options), claim, seed)
@@ -97,9 +101,7 @@ def _verdict(claim: Claim, options: Mapping[str, Any]) -> Verdict:
 
         return verify_enclosed(claim, options)
     tell = options["progress"]
-    verdict = _verify(
-        claim, options["dims"], options["trials"], options["seed"], options["device"], options["out"], tell
-    )
+    verdict = _verify(claim, tell, **{n: options[n] for n in ("dims", "trials", "seed", "device", "out", "budget")})
     if options["coq"]:
         tell("compiling in Coq")
         verdict = compiled(verdict)
@@ -119,12 +121,14 @@ def _illustrated(verdict: Verdict, claim: Claim, seed: int) -> Verdict:
 
 def _verify(
     claim: Claim,
+    tell: Progress,
+    *,
     dims: Mapping[str, int] | None,
     trials: int,
     seed: int,
     device: str | None,
-    folder: Path,
-    tell: Progress,
+    out: Path,
+    budget: int,
 ) -> Verdict:
     subjects = _subjects(claim)
     fixed = {n: v for s in subjects for n, v in getattr(s, "fixed_sizes", {}).items()}
@@ -134,10 +138,10 @@ def _verify(
     tell("comparing the readings")
     evidence += _agreement(claim, tests, sizes, seed)
     tell("deriving")
-    proof = _prove(claim, sizes, folder)
+    proof = _prove(claim, sizes, out)
     evidence += proof.evidence
     tell("searching for counterexamples")
-    found = hunt(claim, dims=sizes, budget=PROVED_BUDGET if proof.accepted else HUNT_BUDGET, seed=seed)
+    found = hunt(claim, dims=sizes, budget=min(budget, PROVED_BUDGET) if proof.accepted else budget, seed=seed)
     evidence.append(_search_evidence(claim, found, sizes, seed))
     observations: list[Observation] = []
     if found.counterexample is None or proof.accepted:
@@ -156,7 +160,7 @@ def _verify(
     decision = judge(claim, proof, found, observations, sizes)
     if decision.status == "supported" and (gap := _missed(claim, sizes, sizes)):
         raise InputError(f"{gap}; expected a map onto them, best one that changes nothing where the hypothesis holds")
-    if decision.status == "refuted" and (refutation := _certify_failure(claim, found, folder)) is not None:
+    if decision.status == "refuted" and (refutation := _certify_failure(claim, found, out)) is not None:
         evidence += refutation.evidence
         proof = refutation
     settled = proof.accepted and decision.status in ("proved", "refuted")
