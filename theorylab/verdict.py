@@ -56,7 +56,16 @@ class Evidence:
     """
 
     kind: Literal[
-        "readings", "derivation", "kernel", "coq", "search", "simulation", "witness", "argument", "illustration"
+        "readings",
+        "derivation",
+        "kernel",
+        "coq",
+        "search",
+        "simulation",
+        "witness",
+        "argument",
+        "illustration",
+        "suggestion",
     ]
     summary: str
     outcome: Outcome

@@ -24,6 +24,7 @@ from theorylab.errors import InputError, InternalError, UnsupportedReading
 from theorylab.falsify.run_search import hunt_runs
 from theorylab.falsify.search import Hunt, hunt
 from theorylab.falsify.statistics import confirm
+from theorylab.falsify.suggest import suggestion
 from theorylab.judge import Proof, judge
 from theorylab.readings.letters import complete_dims
 from theorylab.simulate.observe import Observation, observe
@@ -163,6 +164,8 @@ def _verify(
     if decision.status == "refuted" and (refutation := _certify_failure(claim, found, out)) is not None:
         evidence += refutation.evidence
         proof = refutation
+    if decision.status == "refuted" and (suggested := suggestion(claim, found, sizes, seed)) is not None:
+        evidence.append(suggested)
     settled = proof.accepted and decision.status in ("proved", "refuted")
     return Verdict(
         id=claim.id,

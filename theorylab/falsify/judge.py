@@ -94,10 +94,14 @@ class Judge:
 
     def screen(self, codes: np.ndarray) -> Screening:
         """Which of the cases (B, C) seem to violate the target."""
+        return self.screen_columns(self.code.columns(codes), len(codes))
+
+    def screen_columns(self, columns: dict[str, np.ndarray], count: int) -> Screening:
+        """The same for `count` cases given entry by entry, whether their values are in the tables or not."""
         target = self.target
         hypotheses = [r for h in target.hypotheses for r in h.roots]
         at_zero = None if target.step_at_zero is None else float(target.step_at_zero)
-        values, errors, kink = screened([*target.roots, *hypotheses], self.code.columns(codes), len(codes), at_zero)
+        values, errors, kink = screened([*target.roots, *hypotheses], columns, count, at_zero)
         split = len(target.roots)
         holds = self._hypotheses_hold(values[:, split:], errors[:, split:])
         values, errors = values[:, :split], errors[:, :split]

@@ -224,9 +224,10 @@ class Runs:
 
     def screen(self, codes: np.ndarray) -> Screening:
         """Which of the cases (B, C) violate the claim in the first run."""
-        return self._screened(self.code.columns(codes), len(codes))
+        return self.screen_columns(self.code.columns(codes), len(codes))
 
-    def _screened(self, columns: dict[str, np.ndarray], count: int) -> Screening:
+    def screen_columns(self, columns: dict[str, np.ndarray], count: int) -> Screening:
+        """The same for `count` cases given entry by entry, whether their values are in the tables or not."""
         problem = self.problem(columns, count)
         if self.fused:
             fast = problem.compiled()
@@ -246,7 +247,7 @@ class Runs:
         """Which of the cases (B, C) violate the claim in the first run, together with the cases around them."""
         copies = self._copies
         columns = self._around(codes, copies)
-        screening = self._screened(columns, len(codes) * copies)
+        screening = self.screen_columns(columns, len(codes) * copies)
         violates = np.asarray(screening.violates.reshape(-1, copies).all(1))
         own = slice(None, None, copies)
         outside, excess = screening.outside[own], np.where(violates, screening.excess[own], 0.0)
