@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 import theorylab as tl
-from tests.soundness.claims_evolutions import neuron
+from tests.soundness.evolutions import neuron
 from theorylab import ops
 
 DEFAULT = {"trials": 6}

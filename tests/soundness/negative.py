@@ -6,10 +6,10 @@ from fractions import Fraction
 from typing import Any
 
 import theorylab as tl
-from tests.soundness.claims_evolutions import squares, taught
-from tests.soundness.claims_formulas import vectors
-from tests.soundness.claims_invariants import invariant, linear, matrix, relu, unit
-from tests.soundness.claims_limits import from_anywhere, from_zero, weights
+from tests.soundness.evolutions import squares, taught
+from tests.soundness.formulas import vectors
+from tests.soundness.invariants import invariant, linear, matrix, relu, unit
+from tests.soundness.limits import from_anywhere, from_zero, weights
 from theorylab import ops
 
 DEFAULT = {"trials": 6}

@@ -6,8 +6,8 @@ from fractions import Fraction
 from typing import Any
 
 import theorylab as tl
-from tests.soundness.claims_evolutions import PERCENT, predictor, squares, taught
-from tests.soundness.claims_invariants import relu
+from tests.soundness.evolutions import PERCENT, predictor, squares, taught
+from tests.soundness.invariants import relu
 from theorylab import ops
 
 vectors = tl.Setting(x=tl.var("d"), y=tl.var("d"), s=tl.var(), a=tl.var(positive=True), b=tl.var(positive=True))

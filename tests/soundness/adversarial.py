@@ -6,8 +6,8 @@ from fractions import Fraction
 from typing import Any
 
 import theorylab as tl
-from tests.soundness.claims_evolutions import predictor
-from tests.soundness.claims_invariants import passing
+from tests.soundness.evolutions import predictor
+from tests.soundness.invariants import passing
 from theorylab import ops
 from theorylab.readings.namespace import Namespace
 
@@ -28,6 +28,7 @@ square = tl.GradientFlow(predictor, loss=tl.loss.square)
 given = S(x=V("d n"), y=V("1 n"), e=V())
 told = tl.GradientFlow(predictor, setting=given, data=lambda c: (c.x, c.y))
 kernel = tl.assume("s x = 0", lambda c: c.s * c.x)
+missing = tl.assume("x (s - 3) = 0", lambda c: c.x * (c.s - 3), lambda c: {"x": 0 * c.x})
 factors = S(kernel, s=V("", tl.draw.one_of(0, 1)), x=V("", tl.draw.one_of(0, 2)), y=V())
 
 
@@ -112,6 +113,10 @@ FALSE = {
     "past 0 by a sign": tl.Trajectory(
         tl.Flow(lambda p: {"u": -2 * p.u / abs(p.u)}, state={"u": ""}), lambda p: p.u, lambda c: c.init.u - 2 * c.t
     ),
+    # u' = 1 crosses 0, where the image jumps from 0 to 1 and does not stand still
+    "an image that jumps": tl.Conjugate(passing, still, lambda p: {"u": ops.step(p.u)}),
+    # x = 1, s = 3
+    "a factor that enforce never makes 0": identity(lambda c: c.x, 0, S(missing, x=V(), s=V())),
     "twice the speed, twice the time": tl.Conjugate(
         decay, tl.Flow(lambda p: {"u": -2 * p.u}, state={"u": ""}), lambda p: p, time=2
     ),

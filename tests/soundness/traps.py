@@ -6,8 +6,8 @@ from fractions import Fraction
 from typing import Any
 
 import theorylab as tl
-from tests.soundness.claims_evolutions import neuron
-from tests.soundness.claims_limits import product
+from tests.soundness.evolutions import neuron
+from tests.soundness.limits import product
 from theorylab import ops
 
 DEFAULT = {"trials": 6}

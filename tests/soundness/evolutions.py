@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 import theorylab as tl
-from tests.soundness.claims_invariants import linear, matrix, relu, unit
+from tests.soundness.invariants import linear, matrix, relu, unit
 from theorylab import ops
 
 PERCENT = Fraction(101, 100)

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 import theorylab as tl
-from tests.soundness.claims_evolutions import PERCENT, neuron
+from tests.soundness.evolutions import PERCENT, neuron
 from theorylab import ops
 
 decay = tl.Flow(lambda p: {"u": -p.u}, state={"u": "n"})

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 import theorylab as tl
-from tests.soundness.claims_evolutions import PERCENT, predictor
+from tests.soundness.evolutions import PERCENT, predictor
 
 DEFAULT = {"dims": {"d": 3, "n": 1}, "trials": 6}
 
