@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from theorylab.catalog.collect import collect
 
 pytest_plugins = "pytester"
 
+# An installation that is older than the entry point needs to be told.
+GIVEN = () if any(e.name == "theorylab" for e in entry_points(group="pytest11")) else ("-p", "theorylab.pytest_plugin")
 LOADED = (tl.verify, tl.Invariant, collect)
 """Loaded once: pytester drops what a run inside of a test imports, and two copies of a class are two classes."""
 
@@ -32,7 +35,7 @@ FALSE = CLAIMS + 'false = tl.Invariant(flow, lambda p: (p.w**2).sum(), name="too
 
 
 def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    return pytester.runpytest("-p", "no:cacheprovider", *arguments)
+    return pytester.runpytest("-p", "no:cacheprovider", *GIVEN, *arguments)
 
 
 def alone(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> pytest.RunResult:
@@ -156,7 +159,7 @@ def test_foreign_suites_import_nothing_of_ours(pytester: pytest.Pytester, monkey
 def test_any_folder_and_several_workers(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "my_claims.py").write_text(FALSE)
-    command = [sys.executable, "-m", "pytest", "--theorylab-budget", "200", "deep/my_claims.py", "-n", "2"]
+    command = [sys.executable, "-m", "pytest", *GIVEN, "--theorylab-budget", "200", "deep/my_claims.py", "-n", "2"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "1 failed, 2 passed" in done.stdout
