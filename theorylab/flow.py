@@ -117,13 +117,13 @@ class Flow:
         return scheme.euler(self, h)
 
     def after(self, p: Mapping[str, Any], c: Case, time: Any) -> Namespace:
-        """The state after `time` of the run that is at p at time 0, for use in formulas; only in the numeric reading."""
+        """The state after `time` of the run that is at p at time 0. Only in the numeric reading."""
         from theorylab.simulate.inside import after
 
         return after(self, p, c, time)
 
     def end(self, c: Case) -> Namespace:
-        """Where the run from the case's initial parameters converges, for use in formulas; only in the numeric reading."""
+        """Where the run from the case's initial parameters converges. Only in the numeric reading."""
         from theorylab.simulate.inside import end
 
         return end(self, c)

@@ -71,7 +71,7 @@ class Scheme:
         return self.flow.state
 
     def after(self, p: Namespace, c: Case, steps: Any = 1) -> Namespace:
-        """The state after one step from p, or after more; a number of steps that a formula gives is a numeric matter."""
+        """The state after one step from p, or after more. Only in the numeric reading for a formula's number of steps."""
         if is_number(steps) and steps == 1:
             return _moved(call(self.step, p, c), p)
         from theorylab.simulate.inside import repeated
