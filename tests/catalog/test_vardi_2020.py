@@ -113,7 +113,9 @@ def test_simulated_limits() -> None:
 
 def test_a_run_that_ends_at_zero_does_not_excuse_the_others() -> None:
     """From any start some runs end at 0, where no relative error is small, and others too far out."""
-    control = next(c for c in vardi_2020.distance_controls if c.control_of and c.control_of.endswith("least-norm-in-the-plane"))
+    control = next(
+        c for c in vardi_2020.distance_controls if c.control_of and c.control_of.endswith("least-norm-in-the-plane")
+    )
     assert shown(vardi_2020.plane, 32, n=2) is True
     assert shown(control, 32, n=2) is False
 
