@@ -111,15 +111,14 @@ class Residues:
             found[atom] = total if total == 0 else self.times(self.value(slope, at), total)
         return found
 
-    def field(self, rates: Mapping[int, Expression], inputs: Sequence[int] = ()) -> Field:
+    def field(self, rates: Mapping[int, Compiled], inputs: Sequence[int] = ()) -> Field:
         """The field with these rates, differentiated by some constant letters in turn."""
-        terms = {k: self.compiled(rate) for k, rate in rates.items()}
 
         def found(at: Sequence[Dual], level: int) -> list[Dual]:
             here = at
             for n, letter in enumerate(inputs):
                 here = moved(here, self.velocity({letter: 1}, here), level + n)
-            speeds = {k: self.value(p, here) for k, p in terms.items()}
+            speeds = {k: self.value(p, here) for k, p in rates.items()}
             for n in reversed(range(level, level + len(inputs))):
                 speeds = {k: parts(v, n)[1] for k, v in speeds.items()}
             return self.velocity(speeds, at)

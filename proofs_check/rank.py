@@ -58,7 +58,8 @@ def check(document: dict[str, Any], budget: Budget) -> Checked:
     if residues.rank(gradients) != len(laws) or len(laws) != count + fixed:
         raise Rejected(RULE, f"the laws do not show a count of {count}")
 
-    members = [residues.field(*model.member(raw)) for raw in listing(proof["members"], "the members")]
+    tables = [{k: residues.compiled(rate) for k, rate in field.items()} for field in model.fields]
+    members = [residues.field(tables[n], by) for n, by in map(model.member, listing(proof["members"], "the members"))]
     rows = []
     for raw in listing(proof["words"], "the words"):
         word = [members[integer(n, "a word", 0, len(members) - 1)] for n in listing(raw, "a word")]
@@ -118,9 +119,9 @@ class Model:
         if not all(inside(self.ring, output) <= reach for output in outputs):
             raise Rejected("statement", "an output depends on the clock or on a slope")
         self.gates = {n for n, letter in enumerate(self.ring.letters) if letter.kind in GATES}
-        self.along = [
-            [self._field(Substitution(self.ring, values)(f)) for f in outputs] for values in self._patterns(len(clock))
-        ]
+        self.outputs, self.fields = len(outputs), [self.drift]
+        for values in self._patterns(len(clock)):
+            self.fields += [self._field(Substitution(self.ring, values)(output)) for output in outputs]
         self.reducer = Reducer(self.ring, [])
 
     def _entries(self, raw: Any) -> list[str]:
@@ -226,22 +227,22 @@ class Model:
         if not occurring(ring, law) <= set(self.coordinates):
             raise Rejected(RULE, f"{what} is no polynomial in the coordinates")
         slopes = {n: partial for n, _, _, partial in partials(ring, law)}
-        for field in [self.drift, *(field for pattern in self.along for field in pattern)]:
+        for field in self.fields:
             rate = ring.add(*(ring.multiply(slope, field[k]) for k, slope in slopes.items() if k in field))
             if not self.reducer.is_zero(rate):
                 raise Rejected(RULE, f"{what} is not constant along a field of the flow")
         return slopes
 
-    def member(self, raw: Any) -> tuple[Rates, list[int]]:
+    def member(self, raw: Any) -> tuple[int, list[int]]:
         """A field, and the inputs that it is differentiated by: "drift", or [output, inputs, pattern of the gates]."""
         if raw == "drift":
-            return self.drift, []
+            return 0, []
         output, inner, pattern = listing(raw, "a member", 3)
-        field = self.along[integer(pattern, "a pattern", 0, len(self.along) - 1)]
         inputs = [self.inputs[integer(n, "an input", 0, len(self.inputs) - 1)] for n in listing(inner, "a member")]
         if len(inputs) > MAX_WORD:
             raise Rejected("limit", f"a member has more than {MAX_WORD} derivatives")
-        return field[integer(output, "an output", 0, len(field) - 1)], inputs
+        first = 1 + self.outputs * integer(pattern, "a pattern", 0, (len(self.fields) - 1) // max(self.outputs, 1) - 1)
+        return first + integer(output, "an output", 0, self.outputs - 1), inputs
 
     def scope(self) -> str:
         sizes = ", ".join(f"{size}={value}" for size, value in sorted(self.sizes.items())) or "no sizes"
