@@ -71,7 +71,7 @@ class Scheme:
         return self.flow.state
 
     def after(self, p: Namespace, c: Case, steps: Any = 1) -> Namespace:
-        """The state after one step from p, or after more. Only in the numeric reading for a formula's number of steps."""
+        """The state after one step from p, or after more; `steps` as a formula is for the numeric reading."""
         if is_number(steps) and steps == 1:
             return _moved(call(self.step, p, c), p)
         from theorylab.simulate.inside import repeated
