@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import linprog
 
 import theorylab as tl
 from tests.catalog.certify import claims_of, is_derived, is_provable, rulings
@@ -21,7 +23,9 @@ from theorylab.simulate.problem import Problem
 DIMS = {"N": 2, "M": 1, "n": 2}
 PROVED = {
     "norm-invariant", "polar-invariants", "polar-invariants-l3", "polar-invariants-l4", "plain-invariants",
-    "plain-invariants-l3", "plain-invariants-l4", "mirror-form",
+    "plain-invariants-l3", "plain-invariants-l4", "mirror-form", "signed-norm", "signed-polar-invariants",
+    "signed-polar-invariants-l3", "signed-polar-invariants-l4", "signed-plain-invariants",
+    "signed-plain-invariants-l3", "signed-plain-invariants-l4", "residual-law",
 }  # fmt: skip
 
 
@@ -67,7 +71,7 @@ MUTANTS = {
 def test_the_checker_rejects_controls_and_mutants(tmp_path: Path) -> None:
     claims = claims_of("chou-2023")
     controls = {n: c for n, c in claims.items() if c.expected == "refuted" and c.goals()}
-    assert len(controls) == 5
+    assert len(controls) == 11
     assert not [name for name, ruling in rulings(controls | MUTANTS, tmp_path).items() if ruling.accepted]
 
 
@@ -110,6 +114,34 @@ def test_weight_normalization_ends_where_plain_gradient_flow_does_from_a_smaller
     rho = sizes[0] / sizes[1] * torch.exp((sizes[1] ** 2 - sizes[0] ** 2) / (2 * run.case["eta"]))
     assert (_plain_limits(L, start / rho[:, None], run.case) - end).abs().max() < 1e-9
     assert (_plain_limits(L, start, run.case) - end).abs().max() > 1e-2
+
+
+def test_the_bound_of_the_l1_norm_against_linear_programming() -> None:
+    """The runs of the claim, and Q of scipy: the bound is 0 or more, and is not met by chance alone."""
+    flow = chou.wn_bound[2].subject
+    run = tl.simulate(flow, dims={"N": 6, "M": 3}, trials=6, seed=1, t_end=300.0, rtol=1e-10, atol=1e-30)
+    g, v = run.params["g"], run.params["v"]
+    norms = ((g[:, None] * v / torch.linalg.vector_norm(v, dim=1, keepdim=True)) ** 2).sum(1)
+    start = 6 * run.case["scale"] ** 2
+    rho = torch.sqrt(start / norms) * torch.exp((norms - start) / (2 * run.case["eta"]))
+    for k in range(6):
+        a, y = run.case["A"][k].numpy(), run.case["y"][k, 0].numpy()
+        least = linprog([1.0] * 6, A_eq=a, b_eq=y, bounds=[(0, None)] * 6).fun
+        assert norms[k] >= least * (1 - 1e-6)
+        assert (norms[k] - least) * torch.log(rho[k] ** 2 * least / start[k]) <= least * math.log(6) + 1e-9
+
+
+def test_two_networks_side_by_side_do_not_touch_each_other() -> None:
+    flow = chou.problems(tl.draw.constant(0.3))
+    pair = tl.simulate(flow, trials=3, seed=2, t_end=5.0, rtol=1e-11, atol=1e-30)
+    setting = tl.Setting(A=tl.var("M N"), y=tl.var("1 M"))
+    case = {"A": pair.case["A"], "y": (pair.case["y"])[:, None], "init.w": pair.case["init.w"]}
+    alone = Problem(chou.gradient_flow(2, setting), {"N": 20, "M": 10}, case)
+    end = integrate(alone.compiled(), alone.initial, t_end=5.0, rtol=1e-11, atol=1e-30).y
+    assert (end - pair.params["w"]).abs().max() < 1e-9
+    assert torch.linalg.vector_norm(pair.case["init.v"], dim=1) == pytest.approx(torch.ones(3))
+    weights = pair.case["init.g"][:, None] * pair.case["init.v"]
+    assert (weights - pair.case["init.w"]).abs().max() < 1e-14
 
 
 LIMITS = {c.name: c for c in claims_of("chou-2023").values() if c.kind == "limit"}

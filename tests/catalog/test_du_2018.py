@@ -18,7 +18,7 @@ DIMS = {"d": 2, "k": 2, "m": 2, "n": 2}
 PROVED = {
     "balancedness-linear", "balancedness-relu", "balancedness-relu-bias", "balancedness-leaky",
     "balancedness-leaky-bias", "balancedness-layer", "weight-decay", "weight-decay-law", "weight-decay-path",
-    "gradient-step", "gradient-step-relu",
+    "gradient-step", "gradient-step-relu", "balancedness-convolution", "balancedness-deep",
 }  # fmt: skip
 
 

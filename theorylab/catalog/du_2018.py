@@ -131,6 +131,41 @@ balancedness_layer = tl.Invariant(
     settle=_kinks,
 )
 
+
+@tl.model(W1="k q", W2="m k s", x="q s")
+def convolution(p, x):
+    """One filter bank W1 on all s patches of a sample, with q entries each, then a layer of weights for every place."""
+    return (p.W2 * ops.relu(p.W1 @ x)[None]).sum(-1).sum(-1)
+
+
+balancedness_convolution = tl.Invariant(
+    tl.GradientFlow(convolution.embedded()),
+    lambda p: (p.W1**2).sum(-1) - (p.W2**2).sum((0, 2)),
+    name="balancedness-convolution",
+    title="ReLU convolution, weights shared by all places: each channel conserves the squared norm in minus out",
+    statement=r"\frac{d}{dt}\left(\|W_1[i,:]\|^2 - \|W_2[:,i,:]\|^2\right) = 0",
+    source=_known,
+    expect="proved",
+    settle=_kinks,
+)
+
+
+@tl.model(W1="k d", W2="h k", W3="m h")
+def three_layers(p, x):
+    return p.W3 @ ops.relu(p.W2 @ ops.relu(p.W1 @ x))
+
+
+balancedness_deep = tl.Invariant(
+    tl.GradientFlow(three_layers),
+    lambda p: (p.W2**2).sum(-1) - (p.W3**2).sum(-2),
+    name="balancedness-deep",
+    title="Three ReLU layers: the upper two conserve the balance of each unit between them",
+    statement=r"\frac{d}{dt}\left(\|W_2[i,:]\|^2 - \|W_3[:,i]\|^2\right) = 0",
+    source=_known,
+    expect="proved",
+    settle=_kinks,
+)
+
 # --- weight decay -----------------------------------------------------------------------------------------------------
 
 decaying = tl.GradientFlow(
@@ -224,5 +259,14 @@ controls = [
         rate=lambda p, c: c.h * matrix(linear.field(p, c)),
         name="gradient-step-first-order",
         title="A change of first order",
+    ),
+    gradient_step.but(
+        subject=linear.heavy_ball("h", "beta"), name="gradient-step-heavy-ball", title="The same change under momentum"
+    ),
+    gradient_step.but(subject=linear.adam("h"), name="gradient-step-adam", title="The same change under Adam"),
+    balancedness_convolution.but(
+        quantity=lambda p: (p.W1**2).sum(-1) - (p.W2**2).sum((0, 2)) / 2,
+        name="balancedness-convolution-half",
+        title="Half of the squared norm out of a channel",
     ),
 ]

@@ -11,12 +11,12 @@ import theorylab as tl
 from theorylab import ops
 
 _paper = tl.paper("chou-2023", "Robust implicit regularization via weight normalization", arxiv="2305.05448")
-_source = _paper.claim("", note="formula derived here, not quoted from the paper")
+source = _paper.claim("", note="formula derived here, not quoted from the paper")
 
 DEPTHS = (2, 3, 4)
 
 
-def _name(stem, L):
+def named(stem, L):
     return stem if L == 2 else f"{stem}-l{L}"
 
 
@@ -90,8 +90,8 @@ def gradient_flow(L, setting):
     )
 
 
-_paths = {"horizon": 2.0, "max_steps": 400, "atol": 1e-30}
-_limits = {"t_end": 300.0, "atol": 1e-30, "trials": 16}
+paths = {"horizon": 2.0, "max_steps": 400, "atol": 1e-30}
+limits = {"t_end": 300.0, "atol": 1e-30, "trials": 16}
 
 # --- conservation laws ------------------------------------------------------------------------------------------------
 
@@ -108,9 +108,9 @@ norm_invariant = tl.Invariant(
     name="norm-invariant",
     title="Weight normalization conserves the norm of v: every L, any loss, any ratio of rates",
     statement=r"w = g\,v/\|v\|:\quad \frac{d}{dt}\|v\|^2 = 0",
-    source=_source,
+    source=source,
     expect="proved",
-    settle=_paths,
+    settle=paths,
 )
 
 
@@ -126,13 +126,13 @@ polar_invariants = {
         weight_normalization(L, kernel_vector.merged(polar_start)),
         polar(L),
         on=[norm_invariant],
-        name=_name("polar-invariants", L),
+        name=named("polar-invariants", L),
         title=f"Weight normalization: an invariant for each z in the kernel of A (L = {L})",
         statement=r"\tilde u = u\,e^{g^2/(2\eta)},\; Az = 0:\quad \frac{d}{dt}"
         + (r"\langle z, \log\tilde u\rangle = 0" if L == 2 else rf"\langle z, \tilde u^{{{2 - L}}}\rangle = 0"),
-        source=_source,
+        source=source,
         expect="proved",
-        settle=_paths,
+        settle=paths,
     )
     for L in DEPTHS
 }
@@ -149,13 +149,13 @@ plain_invariants = {
     L: tl.Invariant(
         gradient_flow(L, kernel_vector),
         plain_law(L),
-        name=_name("plain-invariants", L),
+        name=named("plain-invariants", L),
         title=f"Plain gradient flow, for comparison: an invariant for each z in the kernel of A (L = {L})",
         statement=r"Az = 0:\quad \frac{d}{dt}"
         + (r"\langle z, \log w\rangle = 0" if L == 2 else rf"\langle z, w^{{{2 - L}}}\rangle = 0"),
-        source=_source,
+        source=source,
         expect="proved",
-        settle=_paths,
+        settle=paths,
     )
     for L in DEPTHS
 }
@@ -173,13 +173,13 @@ plain_bias = {
         gradient_flow(L, solvable),
         lambda p, L=L: p.w**L,
         tl.argmin(tl.bias.bregman(bias_of_depth(L), start=lambda c, L=L: c.init.w**L)),
-        name=_name("plain-bias", L),
+        name=named("plain-bias", L),
         title=f"Plain gradient flow ends at the solution closest to its start in Bregman divergence (L = {L})",
         statement=r"x(\infty) = \arg\min_{Ax = y} D_q(x, x(0)),\quad "
         + ("q'(x) = \\log x" if L == 2 else rf"q'(x) = -x^{{2/{L} - 1}}"),
-        source=_source,
+        source=source,
         expect="proved" if L == 2 else "supported",
-        settle=_limits,
+        settle=limits,
     )
     for L in DEPTHS
 }
@@ -203,13 +203,13 @@ effective_initialization = {
         weight_normalization(L, solvable.merged(polar_start)),
         lambda p, L=L: weights(p) ** L,
         ends_as_if_from(L, lambda c: weights(c.init) / rho(c)),
-        name=_name("effective-initialization", L),
+        name=named("effective-initialization", L),
         title=f"Weight normalization ends where plain gradient flow ends from w(0) / rho (L = {L})",
         statement=r"w_{\mathrm{WN}}(\infty) = w_{\mathrm{GF}}(\infty)\big|_{w(0)/\rho},\quad "
         r"\rho = \frac{\|w_0\|}{\|w_\infty\|}\exp\frac{\|w_\infty\|^2 - \|w_0\|^2}{2\eta}",
-        source=_source,
+        source=source,
         expect="supported",
-        settle=_limits,
+        settle=limits,
     )
     for L in DEPTHS
 }
@@ -229,9 +229,9 @@ mirror_form = tl.Evolution(
     title="Weight normalization of depth two is mirror flow at a changing speed: any loss, any norm of v",
     statement=r"\frac{d}{dt}\nabla h(x) = -\frac{4 g^2}{\|v\|^2} A^\top \nabla\ell(Ax),\quad "
     r"h(x) = \sum_i x_i\log x_i - \|x\|_1\log\|x\|_1 + \frac{\|x\|_1^2}{2\eta\|v\|^2}",
-    source=_source,
+    source=source,
     expect="proved",
-    settle=_paths,
+    settle=paths,
 )
 mirror_limit = effective_initialization[2].but(
     value=tl.argmin(
