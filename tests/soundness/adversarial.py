@@ -20,6 +20,7 @@ still = tl.Flow(lambda p: {"u": 0 * p.u}, state={"u": ""})
 decay = tl.Flow(lambda p: {"u": -p.u}, state={"u": ""})
 timed = tl.Flow(lambda p, c: {"u": -p.u * c.t}, state={"u": ""})
 clock = tl.Flow(lambda p: {"t": -p.t, "u": 0 * p.u + 1}, state={"t": "", "u": ""})
+from_start = tl.Flow(lambda p, c: {"u": c.init.u + 0 * p.u}, state={"u": ""})
 summed = decay.with_integral(u=lambda p: p.u)
 circle = tl.Flow(lambda p: {"u": -p.v, "v": p.u}, state={"u": "", "v": ""})
 radius = tl.Invariant(circle, lambda p: p.u**2 + p.v**2, name="radius")
@@ -117,6 +118,8 @@ FALSE = {
     "an image that jumps": tl.Conjugate(passing, still, lambda p: {"u": ops.step(p.u)}),
     # x = 1, s = 3
     "a factor that enforce never makes 0": identity(lambda c: c.x, 0, S(missing, x=V(), s=V())),
+    # the image starts at u0 + 1 and would have that speed
+    "a speed that is the start": tl.Conjugate(from_start, from_start, lambda p: {"u": p.u + 1}),
     "twice the speed, twice the time": tl.Conjugate(
         decay, tl.Flow(lambda p: {"u": -2 * p.u}, state={"u": ""}), lambda p: p, time=2
     ),

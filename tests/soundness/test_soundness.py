@@ -43,6 +43,7 @@ OPEN = {
 
 GAPS = {
     "an image that jumps": "a conjugacy is tried at states alone, which no jump of its map shows",
+    "a speed that is the start": "where a conjugacy is tried, the start of the image is read as the start of the run",
     "a factor that enforce never makes 0": "cases that enforce misses are looked for near the drawn ones",
 }
 """Claims whose verdict is known to be wrong."""

@@ -54,6 +54,10 @@ def formula_of(goal: Goal, world: World) -> Array:
 def conjugacy_gaps(goal: Conjugates, world: World) -> dict[str, Array]:
     """field_b(map(p)) * time - D map(p) . field_a(p), for each state array of the flow b."""
     p, c = world.view
+    if not goal.unique and World(goal.to, world.dims).reads_start:
+        raise UnsupportedReading(
+            f"the field of {goal.to.name!r} depends on its own start, which is the image of this one"
+        )
     image = call(goal.map, p, c)
     clock = world.time if is_number(goal.time) and goal.time == 1 else None
     there = goal.to.field(*goal.to.view(image, world.case, clock))

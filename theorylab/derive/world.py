@@ -167,6 +167,11 @@ class World:
         assert isinstance(value, Exact)
         return {name.split("[")[0] for name in ex.variables(value.entries())}
 
+    @property
+    def reads_start(self) -> bool:
+        """Whether the field depends on where the run started."""
+        return any(name.startswith("init.") for v in self.velocity.values() for name in self._letters(v))
+
     def is_smooth(self, value: Any) -> bool:
         """Whether a value contains no gate, which jumps, and no root, which is vertical at 0."""
         atoms = [s for c in self.components(self.array(value)) for s in c.entry.atoms()]

@@ -165,7 +165,7 @@ def projections(old: CaseCode, code: Code, new: CaseCode) -> np.ndarray:
         parts = []
         for b in new.blocks:
             source, own = before[b.name]
-            if b.width > 1:
+            if b.width > 1 or source.width > 1:
                 parts.append(np.zeros(b.length, dtype=np.int64))
                 continue
             axes = [np.arange(n) + min(offset, o - n) for o, n in zip(source.shape, b.shape, strict=True)]
