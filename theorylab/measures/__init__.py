@@ -1,6 +1,8 @@
 """Measures of a user's own network, a torch.nn.Module: path norms, gradient gaps, margins, bounds, sharpness.
 
-Everything is computed on a float64 copy in evaluation mode; the network itself is never changed.
+Everything is computed on a float64 copy in evaluation mode, on the CPU: networks of any precision and device are fine,
+and none is changed. Samples and labels are tensors, arrays or lists. Modules that a measure does not understand (batch
+normalisation, pooling, attention, a convolution where a chain of Linear layers is meant) are refused, never skipped.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from theorylab.errors import InputError
-from theorylab.measures.networks import dense_layers, inputs
+from theorylab.measures.networks import SHAPES, dense_layers, inputs, only
 
 
 def node_complexities(network: nn.Sequential, x: Any, alpha: float) -> list[Tensor]:
@@ -24,6 +24,7 @@ def node_complexities(network: nn.Sequential, x: Any, alpha: float) -> list[Tens
     """
     if not 0 <= alpha <= 1:
         raise InputError(f"alpha is {alpha!r}; expected a number in [0, 1]")
+    only(network, (nn.Linear, nn.ReLU, *SHAPES), "the data-dependent path norm")
     layers = dense_layers(network, "the data-dependent path norm")
     if any(bias is not None for _, bias in layers):
         raise InputError("the data-dependent path norm got a network with biases; expected bias=False")

@@ -19,11 +19,13 @@ def classified(network: nn.Module, x: Any, labels: Any) -> tuple[Tensor, Tensor]
     """The scores (n, classes) of samples x (n, ...), and the labels (n,) as integers."""
     with torch.no_grad():
         scores = double(network)(inputs(x, "x"))
-    y = torch.as_tensor(labels)
+    y = torch.as_tensor(labels).cpu()
     if scores.ndim != 2 or y.shape != scores.shape[:1]:
         raise InputError(
             f"scores have the shape {tuple(scores.shape)}, labels {tuple(y.shape)}; expected (n, k) and (n,)"
         )
+    if scores.shape[1] < 2:
+        raise InputError("the network has one output; expected a score for each of two or more classes")
     if y.is_floating_point() or not bool(((y >= 0) & (y < scores.shape[1])).all()):
         raise InputError(f"labels are not all integers from 0 to {scores.shape[1] - 1}; expected one class a sample")
     return scores, y.long()

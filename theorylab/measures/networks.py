@@ -24,8 +24,8 @@ def checked(network: Any) -> nn.Module:
 
 
 def double(network: nn.Module) -> nn.Module:
-    """A copy in float64 and evaluation mode, whose parameters may be changed."""
-    return copy.deepcopy(checked(network)).double().eval()
+    """A copy in float64 and evaluation mode on the CPU, whose parameters may be changed."""
+    return copy.deepcopy(checked(network)).cpu().double().eval()
 
 
 def leaves(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -43,6 +43,19 @@ def only(network: nn.Module, kinds: Sequence[type[nn.Module]], measure: str) -> 
                 f"{measure} got a network with {type(module).__name__} (module {name or 'itself'!r}); "
                 f"expected only {', '.join(k.__name__ for k in kinds)}"
             )
+        if isinstance(module, nn.LeakyReLU) and not 0 <= module.negative_slope <= 1:
+            raise InputError(f"{measure} got a LeakyReLU of slope {module.negative_slope}; expected one from 0 to 1")
+
+
+def in_a_row(network: nn.Module, measure: str) -> Iterator[nn.Module]:
+    """The modules that a Sequential applies one after the other, those of nested ones included."""
+    if isinstance(network, nn.Sequential) and type(network).forward is nn.Sequential.forward:
+        for module in network:
+            yield from in_a_row(module, measure)
+    elif next(network.children(), None) is not None:
+        raise InputError(f"{measure} got {type(network).__name__}; expected a torch.nn.Sequential of Linear and ReLU")
+    else:
+        yield network
 
 
 def dense_layers(network: nn.Module, measure: str) -> LayerList:
@@ -52,12 +65,12 @@ def dense_layers(network: nn.Module, measure: str) -> LayerList:
     only(network, (nn.Linear, *RECTIFIERS, *SHAPES), measure)
     layers: LayerList = []
     rectified = True
-    for _, module in leaves(network):
+    for module in in_a_row(network, measure):
         if isinstance(module, nn.Linear):
             if not rectified:
                 raise InputError(f"{measure} got two Linear layers in a row; expected a ReLU between each pair")
-            bias = None if module.bias is None else module.bias.detach().double()
-            layers.append((module.weight.detach().double(), bias))
+            bias = None if module.bias is None else module.bias.detach().cpu().double()
+            layers.append((module.weight.detach().cpu().double(), bias))
             rectified = False
         rectified = rectified or isinstance(module, RECTIFIERS)
     if not layers:
@@ -66,8 +79,11 @@ def dense_layers(network: nn.Module, measure: str) -> LayerList:
 
 
 def inputs(value: Any, name: str) -> Tensor:
-    """A finite float64 tensor of samples."""
-    x = torch.as_tensor(value).detach().double()
+    """A finite float64 tensor of samples, on the CPU."""
+    try:
+        x = torch.as_tensor(value).detach().cpu().double()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{name} is {type(value).__name__} and no array of numbers; expected samples") from error
     if not bool(torch.isfinite(x).all()):
         raise InputError(f"{name} is not finite; expected finite numbers")
     return x

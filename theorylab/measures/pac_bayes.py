@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from theorylab.errors import InputError
 from theorylab.measures.margins import margin_loss, spectral_norm
-from theorylab.measures.networks import dense_layers
+from theorylab.measures.networks import dense_layers, inputs
 
 PROOF_CONSTANT = 42
 """sigma = gamma / (42 d B beta^(d-1) sqrt(h ln(4 h d))) in the proof of theorem 1: e^2 sqrt(2) / 42 <= 1/4."""
@@ -54,7 +54,7 @@ def perturbation_bound(network: nn.Sequential, changes: Sequence[Tensor], radius
     if [u.shape for u in changes] != [w.shape for w in weights]:
         raise InputError(f"changes have the shapes {[tuple(u.shape) for u in changes]}; expected those of the weights")
     norms = [spectral_norm(w) for w in weights]
-    ratios = [spectral_norm(u.double()) / n for u, n in zip(changes, norms, strict=True)]
+    ratios = [spectral_norm(u.detach().cpu().double()) / n for u, n in zip(changes, norms, strict=True)]
     if max(ratios) > (1 + 1e-12) / len(weights):
         raise InputError(f"a change has {max(ratios):.3g} of the norm of its weight; expected at most 1 / depth")
     return math.e * radius * math.prod(norms) * sum(ratios)
@@ -84,6 +84,11 @@ def spectral_bound(
     """
     if not margin > 0:
         raise InputError(f"margin is {margin!r}; expected a positive number")
+    longest = float(inputs(x, "x").flatten(1).norm(dim=1).max())
+    if longest > radius * (1 + 1e-12):
+        raise InputError(
+            f"a sample has the norm {longest:.6g}, the radius is {radius:.6g}; expected it to hold them all"
+        )
     weights = _weights(network)
     d, h, m = len(weights), max(_width(weights), 1), len(x)
     norms = [spectral_norm(w) for w in weights]
@@ -101,7 +106,10 @@ def _weights(network: nn.Sequential) -> list[Tensor]:
     layers = dense_layers(network, "the bound")
     if any(bias is not None for _, bias in layers):
         raise InputError("the bound got a network with biases; expected bias=False")
-    return [w for w, _ in layers]
+    weights = [w for w, _ in layers]
+    if not all(bool(w.any()) for w in weights):
+        raise InputError("a layer of the network is 0; expected layers with a positive norm")
+    return weights
 
 
 def _width(weights: Sequence[Tensor]) -> int:

@@ -35,7 +35,7 @@ def path_norm(network: nn.Module, input_shape: Sequence[int], p: float = 2) -> f
 
 
 def path_weights(network: nn.Module, input_shape: Sequence[int], p: float = 2) -> dict[str, Tensor]:
-    """gamma_p of every parameter by name, float64 and of its shape.
+    """gamma_p of every parameter by name, float64, on the CPU and of its shape.
 
     gamma_p(w, e) = (sum over the paths through e of prod over their other edges of |w|^p)^(2/p). For p = 2 and
     weights that no two edges share it is half the second derivative of phi_2^2 by the weight.
@@ -74,6 +74,7 @@ class PathSGD(torch.optim.Optimizer):
         if not lr > 0:
             raise InputError(f"lr is {lr!r}; expected a positive number")
         self._network, self._shape, self._p = checked(network), tuple(input_shape), p
+        path_norm(network, input_shape, p)  # refuses what it does not understand before the first step
         super().__init__(network.parameters(), {"lr": lr})
 
     @torch.no_grad()
@@ -87,6 +88,7 @@ class PathSGD(torch.optim.Optimizer):
         lr = self.param_groups[0]["lr"]
         for name, parameter in self._network.named_parameters():
             if parameter.grad is not None:
-                gamma = weights[name].to(parameter.dtype)
-                parameter -= torch.where(gamma > 0, lr * parameter.grad / gamma, 0.0)
+                gamma = weights[name].to(parameter.device)
+                change = torch.where(gamma > 0, lr * parameter.grad.double() / gamma, 0.0)
+                parameter -= change.to(parameter.dtype)
         return loss

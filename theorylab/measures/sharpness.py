@@ -16,7 +16,8 @@ from theorylab.errors import InputError
 from theorylab.measures.networks import double
 
 Loss = Callable[[nn.Module], Tensor]
-"""The loss of a network as a scalar tensor: it closes over the data."""
+"""The loss of a network as a scalar tensor. It closes over the data, which are float64 on the CPU as the copy of the
+network that it is called with."""
 
 
 def sharpness(network: nn.Module, loss: Loss, alpha: float = 5e-4, steps: int = 100, seed: int = 0) -> float:
