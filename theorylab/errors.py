@@ -21,3 +21,7 @@ class InternalError(RuntimeError):
 
 class UnsupportedReading(Exception):
     """A formula has no form in this reading (for instance no all-sizes form); callers fall back to another reading."""
+
+
+class MissingExtra(Exception):
+    """An optional package that a claim needs and that is not installed; the claim is then inconclusive."""

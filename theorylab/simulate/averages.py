@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from theorylab.claims.base import Average, Test
-from theorylab.errors import InputError
+from theorylab.errors import InputError, MissingExtra
 from theorylab.flow import Flow
 from theorylab.readings.letters import Dims
 from theorylab.simulate.integrate import integrate
@@ -93,7 +93,10 @@ def observe_mean(test: Test, dims: Dims, *, seed: int, device: str | None, optio
     from theorylab.simulate.observe import Observation
 
     asked = _asked(test)
-    found = sample(test, dims, seed=seed, device=device, options=options)
+    try:
+        found = sample(test, dims, seed=seed, device=device, options=options)
+    except MissingExtra as error:
+        return Observation(test, None, f"skipped: {error}", 0)
     verdicts = [g.agrees(asked.sense) for g in found]
     agrees = False if False in verdicts else None if None in verdicts else True
     shown = found[verdicts.index(agrees)]

@@ -10,5 +10,6 @@ from __future__ import annotations
 from theorylab.catalog.neyshabur_2017.feed_forward import claims as feed_forward_claims
 from theorylab.catalog.neyshabur_2017.recurrent import claims as recurrent_claims
 from theorylab.catalog.neyshabur_2017.spectral_bounds import claims as bound_claims
+from theorylab.catalog.neyshabur_2017.width import claims as width_claims
 
-__all__ = ["bound_claims", "feed_forward_claims", "recurrent_claims"]
+__all__ = ["bound_claims", "feed_forward_claims", "recurrent_claims", "width_claims"]
