@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import theorylab as tl
 import theorylab.measures as ms
 from tests.catalog.certify import claims_of, is_provable, rulings
 from theorylab import Fraction, ops
-from theorylab.catalog.neyshabur_2017 import feed_forward, recurrent, spectral_bounds
+from theorylab.catalog.neyshabur_2017 import feed_forward, recurrent, spectral_bounds, width
 from theorylab.readings.namespace import Case, Namespace
 from theorylab.readings.numeric import Numeric
 from theorylab.simulate.averages import sample
@@ -211,3 +212,21 @@ def test_how_often_the_bound_with_the_expected_sharpness_holds(name: str, holds:
 def test_the_spectral_capacity_at_random_cases(claim: tl.Identity) -> None:
     found = observe(claim.tests()[0], {"d": 3, "h": 3, "g": 3, "k": 2}, trials=32, seed=0)
     assert found.agrees is (claim.expected == "supported")
+
+
+def test_without_its_package_an_experiment_is_inconclusive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    width.digits.cache_clear()
+    found = observe(width.wide_real.tests()[0], {}, trials=1, seed=0)
+    assert found.agrees is None
+    assert "scikit-learn" in found.reason
+
+
+def test_the_margin_of_the_experiment() -> None:
+    """Of scores that are the images themselves."""
+    p = Namespace({"U": Numeric(torch.eye(10).double()), "W": Numeric(torch.eye(10).double())})
+    scores = torch.rand(10, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    y = [0, 3, 9, 2, 2, 5, 7]
+    found = width.margins(p, Numeric(scores), ops.array(y)).data
+    others = [max(float(s) for k, s in enumerate(scores[:, i]) if k != label) for i, label in enumerate(y)]
+    torch.testing.assert_close(found, scores[y, range(7)] - torch.tensor(others, dtype=torch.float64))
