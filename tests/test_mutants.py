@@ -42,6 +42,11 @@ NOT_SHARP = {
     },
     "vardi-2020/zero-loss-ray": {"lhs loss_on_ray(c)": "minus zero is zero"},
     "vardi-2020/least-norm-in-the-plane": {"lhs twice what it was": "a weaker inequality"},
+    "vardi-2020/least-norm-on-the-line": {"lhs twice what it was": "a weaker inequality"},
+    "vardi-2020/balanced-from-zero": {
+        "quantity p.v ** 2 + dot(p.w, p.w)": "runs from w = 0 stay there",
+        "quantity p.v ** 2 - 2 * dot(p.w, p.w)": "runs from w = 0 stay there",
+    },
     "vardi-2020/factor-two": {"lhs 3 * ops.norm(c.v - c.init.w)": "a weaker inequality"},
     "vardi-2020/lemma-6-length": {
         "lhs dot(step(c) + c.w, step(c) - c.w)": ORTHOGONAL,
