@@ -63,7 +63,8 @@ telescoping = tl.Identity(
     lambda c: slope(c, c.x1) - slope(c, c.x0),
     name="telescoping",
     title="The gradient deflection is the sum of the gradient gaps",
-    statement=r"\sum_j \mathrm{gap}_j = f'(1^-) - f'(0^+),\quad \mathrm{gap}_j = a_j\,\Delta h_j\,\langle w_j, x_1 - x_0\rangle",
+    statement=r"\sum_j \mathrm{gap}_j = f'(1^-) - f'(0^+),\quad "
+    r"\mathrm{gap}_j = a_j\,\Delta h_j\,\langle w_j, x_1 - x_0\rangle",
     source=_derived,
     expect="proved",
 )
@@ -159,7 +160,8 @@ closed_form = tl.Mean(
     samples=2**15,
     name="closed-form",
     title="The mean of the sum of squared gaps over random networks, in closed form",
-    statement=r"E \sum_j \mathrm{gap}_j^2 = m\,\sigma_a^2 \sigma_w^2\,\tfrac{4}{\pi}\sin^2\tfrac\theta2\,(\theta + \sin\theta)",
+    statement=r"E \sum_j \mathrm{gap}_j^2 = "
+    r"m\,\sigma_a^2 \sigma_w^2\,\tfrac{4}{\pi}\sin^2\tfrac\theta2\,(\theta + \sin\theta)",
     **_protocol,
 )
 deflection_variance = closed_form.but(
@@ -281,7 +283,9 @@ def error(p, c, label="label"):
 
 def as_module(p):
     """The network as a torch.nn.Module."""
-    hidden, out = torch.nn.Linear(p["w"].shape[1], len(p["b"])), torch.nn.Linear(len(p["b"]), 1, bias=False)
+    units, size = p["w"].shape
+    hidden = torch.nn.Linear(size, units, dtype=torch.float64)
+    out = torch.nn.Linear(units, 1, bias=False, dtype=torch.float64)
     with torch.no_grad():
         hidden.weight.set_(p["w"]), hidden.bias.set_(p["b"]), out.weight.set_(p["a"][None])
     return torch.nn.Sequential(hidden, torch.nn.ReLU(), out)
@@ -291,7 +295,9 @@ def between_samples(label, scale, title):
     """The plot of the output between two samples, before and after training."""
 
     def figure(seed):
-        run = tl.simulate(gradient_descent(label, scale), trials=1, seed=seed, steps=STEPS, times=[0])
+        run = tl.simulate(
+            gradient_descent(label, scale), dims={"m": 64, "n": 8}, trials=1, seed=seed, steps=STEPS, times=[0]
+        )
         x, y = (run.case[name][0] for name in ("x", label))
         low, high = x[:, y < 0][:, 0], x[:, y > 0][:, 0]
         t = torch.linspace(0, 1, 101, dtype=torch.float64)

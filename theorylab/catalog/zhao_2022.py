@@ -51,15 +51,15 @@ decomposed = tl.Setting(
 )
 
 
-def matrix(c, values):
-    """U diag(values) V'."""
-    return (c.U * values) @ c.V.mT
+def matrix(U, s, V):
+    """U diag(s) V'."""
+    return (U * s) @ V.mT
 
 
-def gradient(c):
+def gradient(U, s, V):
     """U V' / |W|_F - |W|_* W / |W|_F^3."""
-    size = ops.norm(c.s)
-    return c.U @ c.V.mT / size - c.s.sum() * matrix(c, c.s) / size**3
+    size = ops.norm(s)
+    return U @ V.mT / size - s.sum() * matrix(U, s, V) / size**3
 
 
 def change(c):
@@ -80,7 +80,7 @@ velocity = tl.Identity(
 )
 penalty_gradient = tl.Identity(
     decomposed,
-    lambda c: (gradient(c) * change(c)).sum(),
+    lambda c: (gradient(c.U, c.s, c.V) * change(c)).sum(),
     lambda c: ops.derivative(lambda q: ratio(q["s"]), {"s": c.s}, {"s": c.ds}),
     name="gradient",
     title="The gradient of the penalty",
@@ -90,7 +90,7 @@ penalty_gradient = tl.Identity(
 )
 orthogonal_to_w = tl.Identity(
     decomposed,
-    lambda c: (gradient(c) * matrix(c, c.s)).sum(),
+    lambda c: (gradient(c.U, c.s, c.V) * matrix(c.U, c.s, c.V)).sum(),
     name="gradient-is-orthogonal-to-w",
     title="The penalty does not feel the scale: its gradient is orthogonal to W",
     statement=r"\langle \nabla R(W), W\rangle = 0",
@@ -249,19 +249,19 @@ def velocity_of_the_product(c, N, slope):
 
 def decomposition(c, N):
     """The singular value decomposition of the product."""
-    return c.replace(U=c[f"Q{N}"], V=c.Q0, s=c.d**N)
+    return c[f"Q{N}"], c.d**N, c.Q0
 
 
 def along_the_values(c, N):
     """u_r' W' v_r with the penalised loss."""
-    at = decomposition(c, N)
-    return ops.diag(at.U.mT @ velocity_of_the_product(c, N, c.g + c.penalty * gradient(at)) @ at.V)
+    U, s, V = decomposition(c, N)
+    return ops.diag(U.mT @ velocity_of_the_product(c, N, c.g + c.penalty * gradient(U, s, V)) @ V)
 
 
 def law_of_depth(c, N):
-    at = decomposition(c, N)
-    size = ops.norm(at.s)
-    force = ops.diag(at.U.mT @ c.g @ at.V) + c.penalty / size * (1 - at.s.sum() * at.s / size**2)
+    U, s, V = decomposition(c, N)
+    size = ops.norm(s)
+    force = ops.diag(U.mT @ c.g @ V) + c.penalty / size * (1 - s.sum() * s / size**2)
     return -N * c.d ** (2 * N - 2) * force
 
 
@@ -287,7 +287,12 @@ def end_to_end_law(c, N):
     """-sum_j (W W')^((j-1)/N) g (W' W)^((N-j)/N)."""
     left, right, total = c[f"Q{N}"], c.Q0, 0
     for j in range(1, N + 1):
-        total = (left * c.d ** (2 * j - 2)) @ left.mT @ c.g @ (right * c.d ** (2 * N - 2 * j)) @ right.mT + total
+        term = c.g
+        if j > 1:
+            term = (left * c.d ** (2 * j - 2)) @ left.mT @ term
+        if j < N:
+            term = term @ (right * c.d ** (2 * N - 2 * j)) @ right.mT
+        total = term + total
     return -total
 
 
@@ -397,7 +402,9 @@ def adam(flow, depth):
 
 def completed(c, scheme, depth):
     """The product of the factors after training."""
-    p = scheme.after(*scheme.flow.start(c), STEPS)
+    others = {"mean": 0 * c.mask, "square": 0 * c.mask, "power1": 1, "power2": 1}
+    start = {n: c[f"start{n[1:]}"] if n[0] == "W" else others[n.partition("_")[0]] for n in scheme.state}
+    p = scheme.after(start, c, STEPS)
     return product([p[f"W{j}"] for j in range(1, depth + 1)])
 
 
