@@ -21,6 +21,12 @@ def test_a_false_law_fails_with_its_case() -> None:
         check(s.relu_matrix, examples=400, dims={"d": 1, "m": 1, "n": 1})
 
 
+def test_what_was_screened_is_served_first() -> None:
+    """Two examples, of which Hypothesis spends the first on zeros, are enough for a law that few cases break."""
+    with pytest.raises(LawBroken, match="k=2"):
+        check(s.relu_matrix, examples=2)
+
+
 def test_shrinking_reaches_the_known_minimum() -> None:
     """One sample, one input, one weight: x = w1 = w2 = r = 1 up to sign."""
     ones = cases(s.one_percent, largest=1)

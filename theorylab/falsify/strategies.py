@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from theorylab.claims.base import Claim
 from theorylab.errors import InputError, UnsupportedReading
 from theorylab.falsify.cases import Code, nested
 from theorylab.falsify.cause import LawBroken
+from theorylab.falsify.draws import random_codes
 from theorylab.falsify.evaluate import shown
 from theorylab.falsify.judge import Finding, Judge, Rejected
 from theorylab.falsify.target import sizes_of, targets
@@ -20,6 +23,10 @@ from theorylab.readings.letters import Dims
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
+
+
+SCREENED, SUSPECTS = 1024, 4
+"""How many cases are screened for each question before Hypothesis starts, and how many of them it is served."""
 
 
 @dataclass(frozen=True)
@@ -104,20 +111,38 @@ def _judges(claim: Claim, sizes: Dims) -> list[Judge]:
 def check(claim: Claim, *, dims: Dims | None = None, largest: int = 2, examples: int = 100) -> None:
     """A property test of the claim: raises LawBroken with a shrunk case if Hypothesis finds one that contradicts it.
 
-    Deterministic: examples do not depend on earlier runs. Raises InputError as `cases` does.
+    What a screening of many cases at the largest sizes suspects is served to Hypothesis first. Deterministic: examples
+    do not depend on earlier runs. Raises InputError as `cases` does.
     """
-    from hypothesis import HealthCheck, Phase, given, settings
+    from hypothesis import Phase, given, settings
 
-    unhealthy = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
+    from theorylab.falsify.backend import UNHEALTHY, serving
 
-    @settings(
-        max_examples=examples, deadline=None, derandomize=True, database=None, suppress_health_check=unhealthy,
-        phases=(Phase.generate, Phase.shrink),
-    )  # fmt: skip
-    @given(case=cases(claim, dims=dims, largest=largest))
-    def holds(case: ExactCase) -> None:
-        found = violation(case)
-        if found is not None:
-            raise LawBroken(f"{claim.id}: the value is {shown(found.value)} at {case!r}")
+    drawn = cases(claim, dims=dims, largest=largest)
+    with serving(_suspects(claim, dict(dims or {}), largest)) as backend:
 
-    holds()
+        @settings(
+            max_examples=examples, backend=backend, deadline=None, derandomize=True, database=None,
+            suppress_health_check=UNHEALTHY, phases=(Phase.generate, Phase.shrink),
+        )  # fmt: skip
+        @given(case=drawn)
+        def holds(case: ExactCase) -> None:
+            found = violation(case)
+            if found is not None:
+                raise LawBroken(f"{claim.id}: the value is {shown(found.value)} at {case!r}")
+
+        holds()
+
+
+def _suspects(claim: Claim, given: Dims, largest: int) -> list[Code]:
+    """The simplest cases that seem to violate the claim at the largest sizes, as the integers that `cases` draws."""
+    names = sorted(sizes_of(claim))
+    sizes = {n: given.get(n, largest) for n in names}
+    before = [sizes[n] for n in names if n not in given]
+    found: list[Code] = []
+    for number, judge in enumerate(_judges(claim, sizes)):
+        codes = random_codes(judge.code, 0, 0, SCREENED)
+        codes = codes[judge.screen(codes).violates]
+        simple = codes[np.argsort(judge.code.complexity(codes), kind="stable")[:SUSPECTS]]
+        found += [(*before, number, *(int(i) for i in row)) for row in simple]
+    return found
