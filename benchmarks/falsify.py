@@ -32,7 +32,7 @@ from theorylab.simulate.stopping import Converged
 
 BATCH = 4096
 ROUNDS = 7
-ONE_BY_ONE, EAGER = 200, 12
+ONE_BY_ONE, EAGER = 100, 2
 WITNESSES = 15
 DIMS = {"d": 2, "n": 2}
 GTOL = 1e-12
