@@ -237,8 +237,8 @@ STRAIGHT = Fraction(1, 10)
 STEPS = 2000
 LARGE = 4
 trained_setting = tl.Setting(
-    w=tl.var("64 8", tl.draw.normal(0.5)),
-    a=tl.var("64", tl.draw.normal(math.sqrt(2 / 64))),
+    first_w=tl.var("64 8", tl.draw.normal(0.5)),
+    first_a=tl.var("64", tl.draw.normal(math.sqrt(2 / 64))),
     label=tl.var("24", tl.draw.one_of(-1, 1)),
     coin=tl.var("24", tl.draw.one_of(-1, 1)),
     noise=tl.var("8 24", tl.draw.normal()),
@@ -247,7 +247,7 @@ trained_setting = tl.Setting(
 
 
 def start(c, scale=1):
-    return {"w": scale * c.w, "b": 0 * c.a, "a": scale * c.a}
+    return {"w": scale * c.first_w, "b": 0 * c.first_a, "a": scale * c.first_a}
 
 
 def gradient_descent(label, scale):
