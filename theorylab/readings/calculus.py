@@ -94,7 +94,11 @@ def gradient(function: Callable[[Namespace], Array], p: Mapping[str, Array]) -> 
 def _numeric_directional(function: Any, p: Mapping[str, Any], v: Mapping[str, Any], kind: str) -> Any:
     import torch
 
+    from theorylab.readings.host import note
     from theorylab.readings.numeric import Numeric
+
+    # Torch crashes where every operation of a forward derivative is intercepted, as a search beyond rounding does.
+    note("a derivative along a direction")
 
     def raw(values: dict[str, Any]) -> Any:
         return function(Namespace({n: Numeric(t) for n, t in values.items()}, kind)).data

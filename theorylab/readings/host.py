@@ -21,13 +21,19 @@ _called: ContextVar[list[str] | None] = ContextVar("_called", default=None)
 
 @contextmanager
 def noting_solvers() -> Iterator[list[str]]:
-    """A list that collects what the formulas evaluated meanwhile call by `per_ensemble`, in words."""
+    """A list that collects what the formulas evaluated meanwhile call by `per_ensemble` or note, in words."""
     called: list[str] = []
     token = _called.set(called)
     try:
         yield called
     finally:
         _called.reset(token)
+
+
+def note(what: str) -> None:
+    """Tell whoever collects it that a formula calls what the rounding of single operations does not bound."""
+    if (called := _called.get()) is not None:
+        called.append(what)
 
 
 class _Host(torch.autograd.Function):
@@ -59,8 +65,7 @@ def per_ensemble(function: OfEnsemble, *arrays: Any, what: str = "a solver") -> 
     tensors = [_tensor(a, what) for a in arrays]
     if not any(isinstance(a, Numeric) for a in arrays):
         raise UnsupportedReading(f"{what} has no symbolic form")
-    if (called := _called.get()) is not None:
-        called.append(what)
+    note(what)
     return Numeric(_Host.apply(function, *tensors))  # type: ignore[arg-type]
 
 
