@@ -82,7 +82,7 @@ STATEMENTS = {
     "no_claim": ["no claim", "tl.Invariant"],
     "non_finite_data": ["line 11", "nan", "finite"],
     "not_array_api": ["line 10", "ops"],
-    "one_name_for_two_claims": ["first", "second", "one_name_for_two_claims/law"],
+    "one_name_twice": ["first", "second", "one_name_twice/law"],
     "quantity_is_a_list": ["list", "array"],
     "quantity_is_text": ["str", "array"],
     "quantity_not_a_function": ["line 11", "int", "function"],
