@@ -433,10 +433,11 @@ SIZE, RANK, OBSERVED = 30, 2, Fraction(27, 100)
 problem = completion_problem(SIZE, RANK, OBSERVED)
 _protocol = {"samples": 16, "confidence": 0.95, "source": _empirical}
 
-with_adam = {
-    depth: tl.Mean(
+
+def with_adam(depth, **found):
+    return tl.Mean(
         problem,
-        lambda c, depth=depth: falls(c, adam, problem, SIZE, depth),
+        lambda c: falls(c, adam, problem, SIZE, depth),
         0,
         sense=">=",
         name=f"adam-depth-{depth}",
@@ -444,13 +445,14 @@ with_adam = {
         statement=r"E\left[1 - \frac{\mathrm{rank}_\lambda}{\mathrm{rank}_0}\right] \ge 0,\quad "
         r"E\left[1 - \frac{\mathrm{error}_\lambda}{\mathrm{error}_0}\right] \ge 0",
         **_protocol,
+        **found,
     )
-    for depth in (1, 2, 3)
-}
-with_gradient_descent = {
-    depth: tl.Mean(
+
+
+def with_gradient_descent(depth, **found):
+    return tl.Mean(
         problem,
-        lambda c, depth=depth: abs(falls(c, gradient_descent, problem, SIZE, depth)),
+        lambda c: abs(falls(c, gradient_descent, problem, SIZE, depth)),
         SMALL,
         sense="<=",
         name=f"gradient-descent-depth-{depth}",
@@ -458,9 +460,14 @@ with_gradient_descent = {
         statement=r"E\left|1 - \frac{\mathrm{rank}_\lambda}{\mathrm{rank}_0}\right| \le \tfrac1{20},\quad "
         r"E\left|1 - \frac{\mathrm{error}_\lambda}{\mathrm{error}_0}\right| \le \tfrac1{20}",
         **_protocol,
+        **found,
     )
-    for depth in (1, 2, 3)
-}
+
+
+# What the runs found is written down after them: at depth 1 the penalty changes what gradient descent finds, too.
+# Depths 2 and 3 take minutes each: tl.verify(zhao_2022.with_adam(2)).
+adam_completes = with_adam(1, expect="supported")
+gradient_descent_completes = with_gradient_descent(1, expect="refuted")
 
 # --- controls ---------------------------------------------------------------------------------------------------------
 
