@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +119,14 @@ def _illustrated(verdict: Verdict, claim: Claim, seed: int) -> Verdict:
             raise InputError(f"a figure of {claim.id} is {type(figure).__name__}; expected a tl.Figure")
     if not drawn:
         return verdict
-    return verdict.replace(evidence=(*verdict.evidence, Evidence("illustration", "", "open", figures=drawn)))
+    shown = tuple(replace(f, series=tuple(map(_finite, f.series))) for f in drawn)
+    return verdict.replace(evidence=(*verdict.evidence, Evidence("illustration", "", "open", figures=shown)))
+
+
+def _finite(series: Series) -> Series:
+    """The points of a series that can be drawn: a run that did not settle leaves a gap."""
+    points = [(x, y) for x, y in zip(series.x, series.y, strict=True) if math.isfinite(x) and math.isfinite(y)]
+    return replace(series, x=tuple(x for x, _ in points), y=tuple(y for _, y in points))
 
 
 def _verify(

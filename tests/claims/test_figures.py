@@ -45,3 +45,12 @@ def test_what_is_no_plot_is_refused(tmp_path: Path) -> None:
         tl.Identity(plane, lambda c: c.a - c.a, figures=["plot.png"])
     with pytest.raises(tl.InputError, match=r"expected a tl\.Figure"):
         tl.verify(tl.Identity(plane, lambda c: c.a - c.a, figures=[lambda seed: None]), out=tmp_path)
+
+
+def test_points_that_cannot_be_drawn_leave_a_gap(tmp_path: Path) -> None:
+    def plot(seed: int) -> tl.Figure:
+        return tl.Figure("f", "x", "y", (tl.Series("s", (0.0, 1.0, 2.0), (1.0, float("nan"), 3.0)),))
+
+    square = tl.Identity(tl.Setting(x=tl.var()), lambda c: c.x * c.x, lambda c: c.x**2, name="square", figures=[plot])
+    [item] = [e for e in tl.verify(square, trials=4, out=tmp_path).evidence if e.kind == "illustration"]
+    assert item.figures[0].series[0].y == (1.0, 3.0)
