@@ -328,7 +328,7 @@ fits = tl.Mean(
     sense="<=",
     name="fits",
     title="Trained networks fit: the mean square error on the training set is at most 1/20",
-    statement=r"E\,	frac1n\sum_i (f(x_i) - y_i)^2 \le 	frac1{20}",
+    statement=r"E\,\tfrac1n\sum_i (f(x_i) - y_i)^2 \le \tfrac1{20}",
     **_runs,
 )
 straight = tl.Mean(
@@ -338,8 +338,8 @@ straight = tl.Mean(
     sense="<=",
     name="trained-networks-are-almost-straight",
     title="Trained from He's initialization, networks are almost straight between samples",
-    statement=r"E\,rac{\|f(x_t) - (1-t) f(x_0) - t f(x_1)\|}{\|f(x_1) - f(x_0)\|} \le 	frac1{10}"
-    r"\quad	ext{(root mean squares over pairs of samples and } t = 	frac14, 	frac12, 	frac34)",
+    statement=r"E\,\frac{\|f(x_t) - (1-t) f(x_0) - t f(x_1)\|}{\|f(x_1) - f(x_0)\|} \le \tfrac1{10}"
+    r"\quad\text{(root mean squares over pairs of samples and } t = \tfrac14, \tfrac12, \tfrac34)",
     figures=[between_samples("label", 1, "the output between two samples, He's initialization")],
     expect="refuted",
     **_runs,
@@ -351,7 +351,7 @@ training = tl.Mean(
     sense=">=",
     name="training-straightens",
     title="Training leaves the network straighter between samples than it was",
-    statement=r"E\,\mathrm{bend}(	ext{start}) \ge E\,\mathrm{bend}(	ext{trained})",
+    statement=r"E\,\mathrm{bend}(\text{start}) \ge E\,\mathrm{bend}(\text{trained})",
     **_runs,
 )
 scale_matters = tl.Mean(
@@ -371,7 +371,7 @@ labels_matter = tl.Mean(
     sense=">=",
     name="random-labels-bend",
     title="Random labels leave the trained network more bent",
-    statement=r"E\,\mathrm{bend}(	ext{trained on random labels}) \ge E\,\mathrm{bend}(	ext{trained})",
+    statement=r"E\,\mathrm{bend}(\text{trained on random labels}) \ge E\,\mathrm{bend}(\text{trained})",
     **_runs,
 )
 
