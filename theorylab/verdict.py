@@ -65,6 +65,7 @@ class Evidence:
         "witness",
         "argument",
         "illustration",
+        "note",
         "suggestion",
     ]
     summary: str

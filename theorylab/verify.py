@@ -112,7 +112,9 @@ def _verdict(claim: Claim, options: Mapping[str, Any]) -> Verdict:
 
 
 def _illustrated(verdict: Verdict, claim: Claim, seed: int) -> Verdict:
-    """The verdict with the plots that the claim brings along: they are for the reader and decide nothing."""
+    """The verdict with the remark and the plots that the claim brings along, which decide nothing."""
+    if claim.note:
+        verdict = verdict.replace(evidence=(*verdict.evidence, Evidence("note", claim.note, "open")))
     drawn = tuple(figure(seed) for figure in claim.figures)
     for figure in drawn:
         if not isinstance(figure, Figure):

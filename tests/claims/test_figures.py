@@ -54,3 +54,12 @@ def test_points_that_cannot_be_drawn_leave_a_gap(tmp_path: Path) -> None:
     square = tl.Identity(tl.Setting(x=tl.var()), lambda c: c.x * c.x, lambda c: c.x**2, name="square", figures=[plot])
     [item] = [e for e in tl.verify(square, trials=4, out=tmp_path).evidence if e.kind == "illustration"]
     assert item.figures[0].series[0].y == (1.0, 3.0)
+
+
+def test_a_remark_is_on_the_page_of_its_claim_and_not_of_its_controls(tmp_path: Path) -> None:
+    noted = tl.Identity(plane, lambda c: c.a - c.a, name="noted", note="Found by hand in 12 minutes.")
+    verdict = tl.verify(noted, out=tmp_path)
+    assert (verdict.evidence[-1].kind, verdict.evidence[-1].summary) == ("note", "Found by hand in 12 minutes.")
+    tl.report([verdict], tmp_path / "report.html")
+    assert "Found by hand in 12 minutes." in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert noted.but(lhs=lambda c: c.a).note == ""

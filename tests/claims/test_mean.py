@@ -36,6 +36,16 @@ def test_an_equality_is_supported_within_its_margin_and_refuted_outside_of_its_i
     assert "two independent samples of 4096 and 16384 cases" in wrong.counterexample.recheck
 
 
+def test_a_protocol_has_draws_of_its_own() -> None:
+    """The samples are those of the verification's seed and the protocol's together."""
+
+    def found(own: int, seed: int) -> tuple[str, ...]:
+        return tuple(e.summary for e in judged(average.but(seed=own, expect="supported"), seed=seed).evidence)
+
+    assert found(3, 4) == found(0, 7)
+    assert found(3, 4) != found(0, 4)
+
+
 def test_a_margin_that_the_samples_cannot_see_decides_nothing() -> None:
     verdict = judged(average.but(margin=None, expect="inconclusive"))
     assert verdict.status == "inconclusive"
@@ -145,6 +155,7 @@ def test_runs_that_do_not_converge_are_no_samples() -> None:
         (lambda: tl.Mean(case, lambda c: c.u, 0, values=(1, 0)), "a range"),
         (lambda: tl.Mean(case, lambda c: c.u, 0, samples=8), "samples is 8; expected an integer of at least 16"),
         (lambda: tl.Mean(case, lambda c: c.u, 0, groups=0), "groups is 0"),
+        (lambda: tl.Mean(case, lambda c: c.u, 0, seed=-1), "seed is -1; expected an integer of at least 0"),
     ],
 )
 def test_misuse_is_one_sentence(misuse: Any, sentence: str) -> None:

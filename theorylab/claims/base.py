@@ -133,7 +133,7 @@ class Average:
     The protocol is fixed here, before any run: `samples` cases, an interval at level `confidence`, by the rule for
     `values`: "boolean" (0 or 1), a range (low, high), or None. margin: within what an equality is meant, a number, or
     None for a hundredth of what is claimed. over: the variables that are random; the others are held fixed, at `groups`
-    values each of which gets its own interval. None: all variables are random.
+    values each of which gets its own interval. None: all variables are random. seed: added to that of the verification.
     """
 
     claimed: Formula
@@ -144,6 +144,7 @@ class Average:
     samples: int = 4096
     over: tuple[str, ...] | None = None
     groups: int = 4
+    seed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +197,8 @@ class Claim(ABC):
 
     Keyword arguments of every kind: name, title, source, quantifier ("every" or "almost every"), expect (the status
     that is expected), horizon (how long runs last), settle (options of the runs: t_end, gtol, trials, atol, ...),
-    statement (TeX), premises (stated in words), figures (functions of the seed of a run that give a tl.Figure each).
+    statement (TeX), premises (stated in words), figures (functions of the seed of a run that give a tl.Figure each),
+    note (a remark for its page in the report).
     """
 
     kind: ClassVar[str] = "claim"
@@ -273,7 +275,7 @@ class Claim(ABC):
 
     def but(self, **changes: Any) -> Self:
         """A control: the claim with arguments or options changed, expected to be refuted."""
-        reset = dict.fromkeys(("title", "statement", "figures"))
+        reset = dict.fromkeys(("title", "statement", "figures", "note"))
         meta = {**self._meta, **reset, "expect": "refuted", "control_of": self.name or self.id}
         arguments = dict(self._arguments)
         for name, value in changes.items():

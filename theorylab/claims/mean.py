@@ -40,6 +40,9 @@ class Mean(Claim):
     the interval lies on its side, and an equality where the interval contains the value and lies within `margin` of it
     (two one-sided tests), by default a hundredth of the value: what is supported is the equality up to the margin.
 
+    seed: added to the seed of the verification, so that a protocol has draws of its own: runs made while a claim was
+    worked out, with other seeds, tell nothing about them.
+
     over: the names of the random variables ("w", "init.v", ...), where the mean is claimed for every value of the
     others; they are held at `groups` random values, each with its interval, at a level that holds for all at once.
     """
@@ -59,12 +62,13 @@ class Mean(Claim):
         samples: int = 4096,
         over: Sequence[str] | None = None,
         groups: int = 4,
+        seed: int = 0,
         **meta: Any,
     ) -> None:
         arguments = {
             "subject": checked_subject(subject, "Mean"), "quantity": quantity, "value": value, "sense": sense,
             "confidence": confidence, "margin": margin, "values": values, "samples": samples, "over": over,
-            "groups": groups,
+            "groups": groups, "seed": seed,
         }  # fmt: skip
         super().__init__(arguments, meta)
         self.quantity = of_case(quantity, "the quantity of a mean", "c.end is where the run ends")
@@ -82,13 +86,13 @@ class Mean(Claim):
             and values[0] < values[1]
         ):
             raise InputError(f"values is {values!r}; expected 'boolean', a range (low, high) or None")
-        for name, count, least in (("samples", samples, 16), ("groups", groups, 1)):
+        for name, count, least in (("samples", samples, 16), ("groups", groups, 1), ("seed", seed, 0)):
             if isinstance(count, bool) or not isinstance(count, int) or count < least:
                 raise InputError(f"{name} is {count!r}; expected an integer of at least {least}")
         self.average = Average(
             claimed=self.value, sense=sense, confidence=float(confidence),
             margin=None if margin is None else float(margin), values=values, samples=samples,
-            over=None if over is None else tuple(over), groups=groups,
+            over=None if over is None else tuple(over), groups=groups, seed=seed,
         )  # fmt: skip
 
     @property

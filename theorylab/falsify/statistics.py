@@ -207,8 +207,7 @@ def _mean(claim: Claim, observation: Observation, dims: Dims, seed: int, device:
     test = observation.test
     asked = test.mean
     assert asked is not None
-    first = averages.sample(test, dims, seed=seed, device=device, options=claim.settle)
-    bad = [g for g in first if g.agrees(asked.sense) is False]
+    bad = [g for g in observation.groups if g.agrees(asked.sense) is False]
     more = replace(test, mean=replace(asked, samples=MORE * asked.samples))
     for g in bad[:CONFIRMED]:
         second = averages.sample(

@@ -209,7 +209,7 @@ class _Writer:
             anchor=anchor,
             role="finding",
             blocks=tuple(blocks),
-            outcome=None if item.kind == "illustration" else item.outcome,
+            outcome=None if item.kind in ("illustration", "note") else item.outcome,
         )
 
     def _provenance(self, verdict: Verdict, anchor: str) -> Section:

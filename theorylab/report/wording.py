@@ -35,6 +35,7 @@ FINDING_TITLE = {
     "witness": "Witness",
     "argument": "Argument by hand",
     "illustration": "Plots",
+    "note": "Remark",
     "suggestion": "A hypothesis to try",
 }
 

@@ -69,7 +69,7 @@ def sample(
     fixed: the values of what is not random, for one group alone.
     """
     asked = _asked(test)
-    groups = _draw(test, dims, asked, seed, fixed or {})
+    groups = _draw(test, dims, asked, (seed + asked.seed) % 2**64, fixed or {})
     values = [_values(test, dims, raw, device, dict(options or {})) for _, raw in groups]
     entries = values[0][0].shape[1]
     level = 1 - (1 - asked.confidence) / (len(groups) * entries)
@@ -113,7 +113,7 @@ def observe_mean(test: Test, dims: Dims, *, seed: int, device: str | None, optio
         why = ""
     margin = f", margin {shown.margin:.2g}" if asked.sense == "==" else ""
     reason = f"{why}{shown.described()} at level {asked.confidence:g}{margin}"
-    return Observation(test, agrees, reason, count)
+    return Observation(test, agrees, reason, count, groups=tuple(found))
 
 
 def _asked(test: Test) -> Average:

@@ -16,7 +16,7 @@ from theorylab.claims.base import Test
 from theorylab.flow import Flow
 from theorylab.readings.letters import Dims
 from theorylab.readings.namespace import call
-from theorylab.simulate.averages import observe_mean
+from theorylab.simulate.averages import Group, observe_mean
 from theorylab.simulate.integrate import integrate
 from theorylab.simulate.problem import Cases, Problem, draw_cases
 from theorylab.simulate.refine import ROUND_OFF, drift_falls, refine
@@ -64,6 +64,8 @@ class Observation:
     ladder: tuple[float, ...] = ()
     sizes: tuple[float, ...] = ()
     """For slopes: the sizes of the observation in one case along the ladder of values of `variable`."""
+    groups: tuple[Group, ...] = ()
+    """For means: the intervals."""
 
 
 def observe(
