@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import theorylab as tl
 from theorylab import ops
 from theorylab.errors import InputError
-from theorylab.flow import FirstOrder
+from theorylab.gradient_flow import FirstOrder
 from theorylab.model import Model
 from theorylab.strategies import DrawnCase
 

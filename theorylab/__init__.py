@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from theorylab.enclosure.enclose import enclose
     from theorylab.errors import InputError
     from theorylab.falsify import falsify
-    from theorylab.flow import Flow, GradientFlow
+    from theorylab.flow import Flow
+    from theorylab.gradient_flow import GradientFlow
     from theorylab.model import model
     from theorylab.report import report
     from theorylab.scheme import Scheme
@@ -82,7 +83,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "enclose": ("theorylab.enclosure.enclose", "enclose"),
     "falsify": ("theorylab.falsify", "falsify"),
     "Flow": ("theorylab.flow", "Flow"),
-    "GradientFlow": ("theorylab.flow", "GradientFlow"),
+    "GradientFlow": ("theorylab.gradient_flow", "GradientFlow"),
     "Scheme": ("theorylab.scheme", "Scheme"),
     "model": ("theorylab.model", "model"),
     "report": ("theorylab.report", "report"),

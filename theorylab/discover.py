@@ -22,7 +22,8 @@ from theorylab.derive.laws.count import Cell, Count, count_laws
 from theorylab.derive.laws.recognise import Family, Reader, quantity
 from theorylab.derive.laws.system import Formulas, System, formulas, has_functions, is_gated, system
 from theorylab.errors import InputError, InternalError, UnsupportedReading
-from theorylab.flow import FirstOrder, Flow, SecondOrder
+from theorylab.flow import Flow
+from theorylab.gradient_flow import FirstOrder, SecondOrder
 from theorylab.readings.letters import complete_dims
 from theorylab.verdict import Verdict
 

@@ -11,7 +11,8 @@ from theorylab import ops
 from theorylab.draw import Draw, uniform
 from theorylab.draw import batch as mini_batch
 from theorylab.errors import InputError
-from theorylab.flow import FirstOrder, Flow, Formula
+from theorylab.flow import Flow, Formula
+from theorylab.gradient_flow import FirstOrder
 from theorylab.model import SAMPLES
 from theorylab.readings.array import is_number
 from theorylab.readings.calculus import gradient

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from theorylab.claims import Claim
     from theorylab.falsify.strategies import ExactCase
-    from theorylab.flow import FirstOrder, Flow
+    from theorylab.flow import Flow
+    from theorylab.gradient_flow import FirstOrder
     from theorylab.model import Model
     from theorylab.setting import Setting
 
@@ -167,7 +168,7 @@ def models(*, layers: tuple[int, int] = (1, 3), activations: Sequence[str] = ACT
 
 def flows(**options: Any) -> SearchStrategy[FirstOrder]:
     """Gradient flows of `models(...)`, of any differentiable loss and any data."""
-    from theorylab.flow import GradientFlow
+    from theorylab.gradient_flow import GradientFlow
 
     return models(**options).map(GradientFlow)
 
@@ -177,7 +178,7 @@ def register() -> None:
     if "theorylab.model" in sys.modules:
         from hypothesis import strategies as st
 
-        from theorylab.flow import FirstOrder
+        from theorylab.gradient_flow import FirstOrder
         from theorylab.model import Model
 
         st.register_type_strategy(Model, models())

@@ -12,7 +12,8 @@ from theorylab.claims import Claim
 from theorylab.claims.base import slug
 from theorylab.discover import Laws, discover
 from theorylab.errors import InputError
-from theorylab.flow import FirstOrder, Flow, SecondOrder
+from theorylab.flow import Flow
+from theorylab.gradient_flow import FirstOrder, SecondOrder
 from theorylab.targets import named_values
 from theorylab.verdict import Verdict
 

@@ -16,7 +16,8 @@ from theorylab.derive.prove import Attempt, part_name
 from theorylab.derive.relations import gram, lead_of, orthogonal_letter
 from theorylab.derive.world import Component, World
 from theorylab.errors import UnsupportedReading
-from theorylab.flow import FirstOrder, Flow, SecondOrder
+from theorylab.flow import Flow
+from theorylab.gradient_flow import FirstOrder, SecondOrder
 from theorylab.readings import polynomial as po
 from theorylab.readings.array import Array, is_number
 from theorylab.readings.letters import TIME, maker

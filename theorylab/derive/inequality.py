@@ -9,7 +9,7 @@ from theorylab.claims.base import Evolves, Goal, NonNegative
 from theorylab.derive.signs import Axes, Piece, nonnegative, squares_of
 from theorylab.derive.squares import is_nonnegative
 from theorylab.derive.world import Component, World
-from theorylab.flow import FirstOrder
+from theorylab.gradient_flow import FirstOrder
 from theorylab.readings import polynomial as po
 from theorylab.readings.polynomial import ONE, Polynomial, Rule
 

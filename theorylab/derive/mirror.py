@@ -16,7 +16,7 @@ from theorylab.claims.base import Claim, Conserved, Goal, NonNegative, Zero
 from theorylab.claims.limit import Limit, Minimiser
 from theorylab.derive.world import World
 from theorylab.errors import InputError, UnsupportedReading
-from theorylab.flow import FirstOrder
+from theorylab.gradient_flow import FirstOrder
 from theorylab.readings.letters import Dims
 from theorylab.readings.namespace import Namespace, call
 from theorylab.setting import assume, var

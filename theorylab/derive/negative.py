@@ -20,7 +20,7 @@ from theorylab.derive.flatten import polynomials
 from theorylab.derive.relu_path import ReluPath, relu_path
 from theorylab.derive.world import World
 from theorylab.errors import InputError, UnsupportedReading
-from theorylab.flow import FirstOrder
+from theorylab.gradient_flow import FirstOrder
 from theorylab.loss import square
 from theorylab.readings import exact
 from theorylab.readings import polynomial as po

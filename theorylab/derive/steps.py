@@ -9,7 +9,7 @@ from theorylab.derive.prove import Attempt
 from theorylab.derive.sign_steps import sign_steps
 from theorylab.derive.tex import name_tex, polynomial_tex
 from theorylab.derive.world import Component, World
-from theorylab.flow import FirstOrder
+from theorylab.gradient_flow import FirstOrder
 from theorylab.readings.array import Array
 from theorylab.verdict import Step
 

@@ -23,7 +23,8 @@ from theorylab.falsify.draws import move
 from theorylab.falsify.judge import Finding, Screening
 from theorylab.falsify.program import Program, QuickField, quick_program
 from theorylab.falsify.target import Component
-from theorylab.flow import FirstOrder, Flow
+from theorylab.flow import Flow
+from theorylab.gradient_flow import FirstOrder
 from theorylab.readings import expression as ex
 from theorylab.readings.letters import Dims
 from theorylab.simulate.compiled import Formula

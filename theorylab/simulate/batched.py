@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from theorylab.flow import FirstOrder
+from theorylab.gradient_flow import FirstOrder
 from theorylab.readings.namespace import Namespace
 from theorylab.readings.numeric import Numeric
 from theorylab.simulate.typing import Field

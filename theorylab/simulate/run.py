@@ -15,7 +15,8 @@ from torch import Tensor
 from theorylab.claims.base import with_setting
 from theorylab.draw import Draw
 from theorylab.errors import InputError
-from theorylab.flow import Flow, SecondOrder
+from theorylab.flow import Flow
+from theorylab.gradient_flow import SecondOrder
 from theorylab.readings.letters import complete_dims
 from theorylab.scheme import Scheme
 from theorylab.simulate import events as happenings

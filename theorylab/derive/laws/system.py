@@ -19,7 +19,7 @@ from theorylab.derive.laws import sparse
 from theorylab.derive.laws.functions import Functions
 from theorylab.derive.laws.sparse import INPUT, Monomial, Poly
 from theorylab.errors import InputError, UnsupportedReading
-from theorylab.flow import FirstOrder, SecondOrder
+from theorylab.gradient_flow import FirstOrder, SecondOrder
 from theorylab.loss import softmax_cross_entropy
 from theorylab.model import SAMPLES
 from theorylab.readings import expression as ex
