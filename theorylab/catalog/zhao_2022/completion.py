@@ -46,14 +46,14 @@ class Completion:
 
     @property
     def setting(self):
-        square = f"{self.size} {self.size}"
+        square, rank = f"{self.size} {self.size}", ops.array(self.rank)
         starts: dict[str, Any] = {f"start{j}": tl.var(square, tl.draw.normal(0.01)) for j in DEPTHS}
         return tl.Setting(
             A=tl.var(f"{self.size} {self.rank}", tl.draw.normal()),
             B=tl.var(f"{self.size} {self.rank}", tl.draw.normal()),
             coin=tl.var(square, tl.draw.uniform(0, 1)),
             **starts,
-            target=tl.var(square, lambda c: c.A @ c.B.mT / self.rank**0.5),
+            target=tl.var(square, lambda c: c.A @ c.B.mT / ops.sqrt(rank)),
             mask=tl.var(square, lambda c: ops.step(self.observed - c.coin)),
         )
 
