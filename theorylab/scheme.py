@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
@@ -180,6 +181,8 @@ def _parameter(flow: Any, given: Any, name: str, draw: Draw | None = None) -> tu
             flow = replace(flow, setting=flow.setting.with_(**new))
         return flow, lambda c: c[given]
     if is_number(given):
+        if isinstance(given, float) and not math.isfinite(given):
+            raise InputError(f"{name} is {given}; expected a finite number that is not negative")
         exact = Fraction(repr(given)) if isinstance(given, float) else Fraction(given)
         if exact < 0:
             raise InputError(f"{name} is {given}; expected a number that is not negative")

@@ -55,6 +55,22 @@ def test_same_field(name: str) -> None:
     assert torch.allclose(found, expected, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.parametrize("name", FLOWS)
+def test_products_with_the_jacobian(name: str) -> None:
+    """By two backward passes, or forward mode, as difference quotients say."""
+    ensemble = problem(FLOWS[name])
+    batched = batched_field(ensemble)
+    assert batched is not None
+    rows, step = torch.arange(7), 1e-6
+    t, y = torch.zeros(7, dtype=torch.float64), ensemble.initial + 0.125
+    v = torch.randn(y.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    quotient = (ensemble.field(t, y + step * v, rows) - ensemble.field(t, y - step * v, rows)) / (2 * step)
+    with torch.no_grad():
+        found = batched.product(t, y, rows, v)
+    assert found.abs().max() > 1e-2
+    assert torch.allclose(found, quotient, rtol=1e-6, atol=1e-7)
+
+
 @pytest.mark.parametrize("name", OTHERS)
 def test_other_flows_keep_to_the_field_itself(name: str) -> None:
     ensemble = problem(OTHERS[name])

@@ -10,17 +10,18 @@ import pytest
 import torch
 
 import theorylab as tl
-from theorylab.simulate import integrate_fixed
-from theorylab.simulate.methods import METHODS, ExplicitRungeKutta
+from theorylab.simulate import integrate, integrate_fixed
+from theorylab.simulate.methods import METHODS, STIFF_METHODS, ExplicitRungeKutta
 
 from .test_order import slopes
 from .theory import FLOWS, VARDI, Exact, vardi
 
+ALL = (*METHODS, *STIFF_METHODS, "auto")
 flows = pytest.mark.parametrize("known", FLOWS, ids=lambda known: known.name)
 
 
 @flows
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ALL)
 def test_runs_follow_the_solution(known: Exact, method: str) -> None:
     times = [0.3 * known.t_end, known.t_end]
     errors = []
@@ -55,8 +56,28 @@ def test_orders(known: Exact, method: ExplicitRungeKutta) -> None:
     assert method.order - 0.6 < measured < method.order + 1.3, (measured, errors)
 
 
+@flows
+@pytest.mark.parametrize("method", STIFF_METHODS)
+def test_the_error_of_one_step_has_the_order(known: Exact, method: str) -> None:
+    """The local order is one more."""
+    run = tl.simulate(known.flow, dims=known.dims, trials=4, t_end=0.1, seed=3)
+    problem = run.problem
+    parts, errors = (5, 10) if known.name == "exponential weights" else (40, 80), []
+    for h in (known.t_end / n for n in parts):
+        one = integrate(
+            problem.compiled(), problem.initial, t_end=h, first_step=h, rtol=0.9, atol=1e6, method=method
+        )  # fmt: skip
+        assert one.stats.steps.tolist() == [1] * 4
+        t = torch.full((4,), h, dtype=torch.float64)
+        errors.append(
+            float((problem.observe(known.quantity, t, one.y) - known.solution(run.case, h).reshape(4, -1)).norm())
+        )
+    (measured,) = slopes([1 / n for n in parts], errors)
+    assert STIFF_METHODS[method].order + 0.5 < measured < STIFF_METHODS[method].order + 1.8, (measured, errors)
+
+
 @pytest.mark.parametrize("gamma", VARDI)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ALL)
 def test_the_limit_of_a_relu_neuron(gamma: int, method: str) -> None:
     run = tl.simulate(
         vardi(gamma), trials=1, t_end=200.0, until=tl.converged(1e-9), rtol=1e-9, atol=1e-12, method=method

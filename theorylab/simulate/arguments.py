@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from theorylab.errors import InputError
+from theorylab.simulate.typing import Until
 
 _EPS = torch.finfo(torch.float64).eps
 
@@ -25,9 +26,18 @@ def states(initial: Tensor | ArrayLike, device: torch.device | str | None = None
     return given.detach().to(device=device, copy=True, memory_format=torch.contiguous_format)
 
 
+def _tensor(name: str, value: object, like: Tensor, expected: str) -> Tensor:
+    try:
+        if isinstance(value, bool | np.bool_):
+            raise TypeError
+        return torch.as_tensor(value, dtype=like.dtype, device=like.device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{name} is {value!r}; expected {expected}") from error
+
+
 def per_row(name: str, value: float | Tensor, y: Tensor) -> Tensor:
     """A number or (B,) as (B,)."""
-    tensor = torch.as_tensor(value, dtype=y.dtype, device=y.device)
+    tensor = _tensor(name, value, y, "a number, or one for each trial")
     if tensor.shape not in ((), (len(y),)):
         raise InputError(f"{name} has shape {tuple(tensor.shape)}; expected a number or shape ({len(y)},)")
     return tensor.expand(len(y)).clone()
@@ -45,7 +55,7 @@ def time_span(t_start: float | Tensor, t_end: float | Tensor, y: Tensor) -> tupl
 
 def absolute_tolerance(atol: float | Tensor, y: Tensor) -> Tensor:
     """() or (D,)."""
-    tensor = torch.as_tensor(atol, dtype=y.dtype, device=y.device)
+    tensor = _tensor("atol", atol, y, "a positive number, or one for each coordinate")
     if tensor.shape not in ((), (y.shape[1],)):
         raise InputError(f"atol has shape {tuple(tensor.shape)}; expected a number or shape ({y.shape[1]},)")
     if not bool(((tensor > 0) & torch.isfinite(tensor)).all()):
@@ -57,7 +67,7 @@ def save_times(save: Sequence[float] | Tensor | None, starts: Tensor) -> Tensor:
     """(S,); S is 0 for None."""
     if save is None:
         return starts.new_empty(0)
-    times = torch.as_tensor(save, dtype=starts.dtype, device=starts.device)
+    times = _tensor("save", save, starts, "rising finite times")
     if times.ndim != 1 or not len(times):
         raise InputError(f"save has shape {tuple(times.shape)}; expected at least one time in a flat list")
     if not bool(torch.isfinite(times).all() & (times[1:] > times[:-1]).all() & (times[0] >= starts.max())):
@@ -65,11 +75,24 @@ def save_times(save: Sequence[float] | Tensor | None, starts: Tensor) -> Tensor:
     return times
 
 
+def stops(until: Until, t: Tensor, y: Tensor, f: Tensor, rows: Tensor) -> Tensor:
+    """What a stopping rule says of each row, (b,) bool."""
+    met = until(t, y, f, rows)
+    if not (isinstance(met, Tensor) and met.shape == t.shape and met.dtype == torch.bool):
+        given = f"{met.dtype} of shape {tuple(met.shape)}" if isinstance(met, Tensor) else type(met).__name__
+        raise InputError(f"the stopping rule returned {given}; expected torch.bool of shape ({len(t)},)")
+    return met
+
+
 def check_numbers(rtol: float, max_steps: int, first_step: float | None) -> None:
     """Ranges of the plain numbers."""
-    if not (isinstance(rtol, float | int) and _EPS <= rtol < 1):
+    if isinstance(rtol, bool) or not (isinstance(rtol, float | int) and _EPS <= rtol < 1):
         raise InputError(f"rtol={rtol!r} was given; expected a number from {_EPS:.1e} to below 1")
-    if not (isinstance(max_steps, int) and max_steps >= 1):
+    if isinstance(max_steps, bool) or not (isinstance(max_steps, int) and max_steps >= 1):
         raise InputError(f"max_steps={max_steps!r} was given; expected a positive integer")
-    if first_step is not None and not (math.isfinite(first_step) and first_step > 0):
+    if first_step is not None and not (_is_number(first_step) and math.isfinite(first_step) and first_step > 0):
         raise InputError(f"first_step={first_step!r} was given; expected a positive number")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, float | int) and not isinstance(value, bool)

@@ -14,32 +14,63 @@ from torch import Tensor
 from theorylab.gradient_flow import FirstOrder
 from theorylab.readings.namespace import Namespace
 from theorylab.readings.numeric import Numeric
-from theorylab.simulate.typing import Field
 
 if TYPE_CHECKING:
     from theorylab.simulate.problem import Problem
 
 
-def batched_field(problem: Problem) -> Field | None:
-    """The field as a callable of (t, y, rows); None where the flow is no plain gradient flow of a given loss."""
+class BatchedField:
+    """The field of a plain gradient flow of a given loss as a callable of (t, y, rows)."""
+
+    def __init__(self, problem: Problem, flow: FirstOrder) -> None:
+        self.problem, self.flow = problem, flow
+
+    def __call__(self, t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
+        with torch.enable_grad():
+            start = y.detach().requires_grad_(True)
+            (slope,) = torch.autograd.grad(self._total(t, start, rows), start, materialize_grads=True)
+        return -slope if self.flow.is_plain else self.problem.mapped(self._moved, t, (y, slope), rows)
+
+    def product(self, t: Tensor, y: Tensor, rows: Tensor, v: Tensor) -> Tensor:
+        """The Jacobian of the field times v, (b, D), gates frozen: a second backward pass where that is all of it."""
+        if not self.flow.is_plain:
+            return torch.func.jvp(lambda x: self.problem.field(t, x, rows), (y,), (v,))[1]  # type: ignore[return-value]
+        with torch.enable_grad():
+            start = y.detach().requires_grad_(True)
+            (slope,) = torch.autograd.grad(
+                self._total(t, start, rows), start, create_graph=True, materialize_grads=True
+            )
+            if not slope.requires_grad:
+                return torch.zeros_like(y)
+            (bend,) = torch.autograd.grad(slope, start, v, materialize_grads=True)
+        return -bend
+
+    def change(self, t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
+        """The derivative of the field by time, (b, D)."""
+        one = torch.ones_like(t)
+        return torch.func.jvp(lambda x: self.problem.field(x, y, rows), (t,), (one,))[1]  # type: ignore[return-value]
+
+    def _total(self, t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
+        return self.problem.mapped(self._loss, t, y, rows).sum()
+
+    def _loss(self, t: Tensor, y: Tensor, one: dict[str, Tensor]) -> Tensor:
+        p, c = self.flow.view(_numeric(self.problem, y), self.problem.case(one), Numeric(t))
+        return self.flow.objective(p, c).data.sum()
+
+    def _moved(self, t: Tensor, state: tuple[Tensor, Tensor], one: dict[str, Tensor]) -> Tensor:
+        y, slope = state
+        p, c = self.flow.view(_numeric(self.problem, y), self.problem.case(one), Numeric(t))
+        gradient = Namespace(_numeric(self.problem, slope))
+        return self.problem.flattened(self.flow.velocity_from(gradient, p, c), y)
+
+
+def batched_field(problem: Problem) -> BatchedField | None:
+    """The field in one backward pass; None where the flow is no plain gradient flow of a given loss."""
     flow = problem.flow
     if type(flow) is not FirstOrder or flow.loss is None or flow.integrals:
         return None
+    return BatchedField(problem, flow)
 
-    def loss(t: Tensor, y: Tensor, one: dict[str, Tensor]) -> Tensor:
-        p, c = flow.view({n: Numeric(v) for n, v in problem.unflatten(y).items()}, problem.case(one), Numeric(t))
-        return flow.objective(p, c).data.sum()
 
-    def moved(t: Tensor, state: tuple[Tensor, Tensor], one: dict[str, Tensor]) -> Tensor:
-        y, slope = state
-        p, c = flow.view({n: Numeric(v) for n, v in problem.unflatten(y).items()}, problem.case(one), Numeric(t))
-        gradient = Namespace({n: Numeric(v) for n, v in problem.unflatten(slope).items()})
-        return problem.flattened(flow.velocity_from(gradient, p, c), y)
-
-    def field(t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
-        with torch.enable_grad():
-            start = y.detach().requires_grad_(True)
-            (slope,) = torch.autograd.grad(problem.mapped(loss, t, start, rows).sum(), start, materialize_grads=True)
-        return -slope if flow.is_plain else problem.mapped(moved, t, (y, slope), rows)
-
-    return field
+def _numeric(problem: Problem, y: Tensor) -> dict[str, Numeric]:
+    return {n: Numeric(v) for n, v in problem.unflatten(y).items()}

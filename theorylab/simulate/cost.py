@@ -2,14 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from theorylab.errors import InputError
+
+_REFUSED = ("can't allocate memory", "out of memory")
 MAX_OPERATIONS = 200_000
 """Scalar operations beyond which the exact reading is not tried: it would take long to turn out too long."""
+
+
+def check_memory(shapes: Mapping[str, tuple[int, ...]], trials: int) -> None:
+    """Raise InputError where the values of an ensemble alone would not fit into the memory of the machine."""
+    size = 8.0 * trials * sum(math.prod(shape) for shape in shapes.values())
+    there = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) if hasattr(os, "sysconf") else math.inf
+    if size > there:
+        largest = max(shapes, key=lambda name: math.prod(shapes[name]))
+        raise InputError(
+            f"{trials} trials with {largest!r} of shape {shapes[largest]} take {size / 2**30:.0f} GiB; expected sizes "
+            f"that fit into {there / 2**30:.0f} GiB of memory"
+        )
+
+
+@contextmanager
+def enough_memory() -> Iterator[None]:
+    """Turn a refused allocation into an InputError."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not any(words in str(error) for words in _REFUSED):
+            raise
+        raise InputError("the ensemble does not fit into memory; expected smaller sizes or fewer trials") from error
 
 
 class Operations(TorchDispatchMode):

@@ -111,7 +111,11 @@ class Watch:
         return stops if self.rule is None else stops | self.rule(t, y, f, rows)
 
     def _values(self, t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
-        return torch.cat([q(t, y, rows) for q in self.quantities], 1)
+        values = [q(t, y, rows) for q in self.quantities]
+        for value in values:
+            if value.shape[1] != 1:
+                raise InputError(f"the quantity of an event has {value.shape[1]} entries; expected a scalar")
+        return torch.cat(values, 1)
 
     def _passed(self, t: Tensor, y: Tensor, f: Tensor, rows: Tensor) -> Tensor:
         """Note the passages on the way to (t, y); whether one of them ends the run, (b,)."""

@@ -23,6 +23,7 @@ from theorylab.simulate.trajectories import Active, Record
 from theorylab.simulate.typing import Field, Observe, Until
 
 _RUNNING = -1
+MOST_STEPS = 2**62
 
 
 @torch.no_grad()
@@ -72,13 +73,15 @@ def integrate(
     if until is None and not bool(torch.isfinite(ends).all()):
         raise InputError(f"t_end={t_end!r} was given without a stopping rule; expected finite times or until=...")
     chosen = any_by_name(method, rtol=rtol) if isinstance(method, str) else method
+    if not isinstance(chosen, ExplicitRungeKutta | Stabilised | Rosenbrock):
+        raise InputError(f"method is {method!r}; expected a name such as 'auto' or 'tsit5', or a method")
     options: dict[str, Any] = {
         "rtol": float(rtol),
         "atol": arguments.absolute_tolerance(atol, y),
         "until": until,
         "times": arguments.save_times(save, starts),
         "first_step": first_step,
-        "max_steps": max_steps,
+        "max_steps": min(max_steps, MOST_STEPS),
     }
     explicit = chosen if isinstance(chosen, ExplicitRungeKutta) else by_name("auto", rtol=rtol)
     fused = kernel(field, observe, until, explicit, y)
@@ -166,7 +169,7 @@ class AdaptiveRun:
         finite = torch.isfinite(y).all(1) & torch.isfinite(f).all(1)
         code = torch.where(ends == starts, Status.T_END, _RUNNING)
         if until is not None:
-            code = torch.where(until(starts, y, f, rows), Status.CONVERGED, code)
+            code = torch.where(arguments.stops(until, starts, y, f, rows), Status.CONVERGED, code)
         self.stop(torch.where(finite, code, Status.NON_FINITE))
 
     def step(self) -> None:
@@ -206,7 +209,7 @@ class AdaptiveRun:
         code = torch.where(active.h < control.smallest_step(active.t), failure, code)
         code = torch.where(accept & final, Status.T_END, code)
         if self.until is not None:
-            met = self.until(active.t, active.y, active.f, active.rows)
+            met = arguments.stops(self.until, active.t, active.y, active.f, active.rows)
             code = torch.where(accept & met, Status.CONVERGED, code)
         self.stop(code)
 

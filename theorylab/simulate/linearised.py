@@ -1,6 +1,7 @@
 """Derivatives of a field for batched torch: products with its Jacobian, the Jacobian, the change with time.
 
-Compiled formulas are differentiated as graphs and compiled; other fields by forward mode. Gates are frozen in both.
+Compiled formulas are differentiated as graphs and compiled, gradients by a second backward pass, other fields by
+forward mode. Gates are frozen in all of them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from theorylab.errors import InputError
+from theorylab.simulate.batched import BatchedField
 from theorylab.simulate.compiled import Formula, compile_formula
 from theorylab.simulate.stiffness import derivatives, direction_name
 from theorylab.simulate.typing import Field
@@ -41,6 +43,8 @@ class Linearised:
         """J v, (b, D)."""
         if self._tangent is not None:
             return self._tangent(t, torch.cat([y, v], 1), rows)
+        if isinstance(self.field, BatchedField):
+            return self.field.product(t, y, rows, v)
         return _forward(lambda x: self.field(t, x, rows), y, v)
 
     def jacobian(self, t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
@@ -52,6 +56,8 @@ class Linearised:
         """df/dt, (b, D)."""
         if self._is_formula:
             return torch.zeros_like(y) if self._clock is None else self._clock(t, y, rows)
+        if isinstance(self.field, BatchedField):
+            return self.field.change(t, y, rows)
         return _forward(lambda x: self.field(x, y, rows), t, torch.ones_like(t))
 
 

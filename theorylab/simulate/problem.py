@@ -25,7 +25,7 @@ from theorylab.readings.numeric import device as device_variable
 from theorylab.setting import Assumption, Setting, Variable
 from theorylab.simulate.batched import batched_field
 from theorylab.simulate.compiled import compile_formula, obstacle
-from theorylab.simulate.cost import MAX_OPERATIONS, Operations
+from theorylab.simulate.cost import MAX_OPERATIONS, Operations, check_memory
 from theorylab.simulate.random import generator
 
 AGREEMENT = 1e-9
@@ -63,6 +63,7 @@ def draw_cases(
     `replaced` get other values afterwards, so they may be left zero. Raises InputError where no case is found.
     """
     shapes = variable_shapes(subject, dims)
+    check_memory({name: shape for name, (shape, _) in shapes.items()}, trials)
     setting = subject if isinstance(subject, Setting) else subject.setting
     rejecting = [a for a in setting.assumptions if a.enforce is None and a.holds is not None]
     if not rejecting and set(shapes) <= set(replaced):

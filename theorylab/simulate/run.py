@@ -22,6 +22,7 @@ from theorylab.scheme import Scheme
 from theorylab.simulate import events as happenings
 from theorylab.simulate import quantities as observed
 from theorylab.simulate.compiled import Formula
+from theorylab.simulate.cost import enough_memory
 from theorylab.simulate.events import Event, Occurrences
 from theorylab.simulate.extrapolate import Extrapolation, extrapolated
 from theorylab.simulate.integrate import integrate
@@ -95,6 +96,7 @@ class Run:
         return extrapolated(self.problem, self.solution, self.field, quantity, self.options)
 
 
+@enough_memory()
 def simulate(
     flow: Flow | Scheme,
     *,
@@ -142,6 +144,7 @@ def simulate(
     base, raw = _cases(with_loss(base), init, sizes, trials, seed)
     if scheme is not None:
         given = {"t_end": t_end, "events": events, **options} | ({"until": ending[0]} if ending else {})
+        given |= {n: v for n, v in {"rtol": rtol, "atol": atol, "method": method}.items() if not _is_default(n, v)}
         for name, value in given.items():
             if value is not None:
                 raise InputError(
@@ -328,11 +331,17 @@ def _cases(
     return flow, raw
 
 
+def _is_default(name: str, value: Any) -> bool:
+    return isinstance(value, float | str) and value == inspect.signature(simulate).parameters[name].default
+
+
 def _check_device(device: Any) -> None:
     if device is None or device == "cpu":
         return
     try:
-        torch.zeros(1, device=device)
+        if torch.device(device).type == "meta":
+            raise ValueError("it holds no numbers")
+        torch.zeros(1, dtype=torch.float64, device=device)
     except (RuntimeError, AssertionError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
@@ -347,6 +356,8 @@ def _check_options(options: Mapping[str, Any], t_end: Any, rtol: Any, times: Any
             raise InputError(f"simulate got the unknown option {name!r}; expected max_steps, first_step or t_start")
     if t_end is not None and not isinstance(t_end, Tensor):
         try:
+            if isinstance(t_end, bool):
+                raise TypeError
             ends = np.asarray(t_end, dtype=float)
         except (TypeError, ValueError) as error:
             raise InputError(f"t_end is {t_end!r}; expected a time, or one for each trial") from error
@@ -356,9 +367,11 @@ def _check_options(options: Mapping[str, Any], t_end: Any, rtol: Any, times: Any
         raise InputError(f"rtol is {rtol!r}; expected a positive number")
     if times is not None:
         try:
-            np.asarray(times, dtype=float)
+            moments = np.asarray(times, dtype=float)
         except (TypeError, ValueError) as error:
             raise InputError(f"times is {times!r}; expected rising finite times") from error
+        if moments.ndim != 1 or not len(moments):
+            raise InputError(f"times is {times!r}; expected at least one time in a flat list")
 
 
 def _given(flow: Flow, init: Any) -> dict[str, np.ndarray]:
@@ -372,7 +385,10 @@ def _given(flow: Flow, init: Any) -> dict[str, np.ndarray]:
         if name not in known:
             raise InputError(f"init names the unknown parameter {name!r}; expected one of: {', '.join(known)}")
         try:
-            array = np.asarray(values.detach().cpu() if isinstance(values, torch.Tensor) else values, dtype=np.float64)
+            plain = np.asarray(values.detach().cpu() if isinstance(values, torch.Tensor) else values)
+            if plain.dtype.kind == "c":
+                raise TypeError
+            array = plain.astype(np.float64)
         except (TypeError, ValueError) as error:
             raise InputError(
                 f"init of {name!r} is {type(values).__name__}; expected an array of float64 numbers"

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from theorylab.simulate import control
+from theorylab.simulate import arguments, control
 from theorylab.simulate.integrate import AdaptiveRun
 from theorylab.simulate.linearised import Linearised
 from theorylab.simulate.methods import TSIT5, Rosenbrock, Stabilised
@@ -93,7 +93,7 @@ class StiffRun(AdaptiveRun):
         code = torch.where(active.h < control.smallest_step(active.t), failure, code)
         code = torch.where(accept & (active.t >= active.t_end), Status.T_END, code)
         if self.until is not None:
-            met = self.until(active.t, active.y, active.f, active.rows)
+            met = arguments.stops(self.until, active.t, active.y, active.f, active.rows)
             code = torch.where(accept & met, Status.CONVERGED, code)
         self.stop(code)
 

@@ -27,4 +27,6 @@ class Converged:
 
 def converged(gtol: float = 1e-8) -> Converged:
     """Stop a trajectory once the Euclidean norm of its field is at most `gtol`; the run reports the time."""
+    if isinstance(gtol, bool) or not isinstance(gtol, int | float):
+        raise InputError(f"gtol={gtol!r} was given; expected a positive number")
     return Converged(float(gtol))
