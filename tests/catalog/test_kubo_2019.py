@@ -10,17 +10,21 @@ import torch
 
 import theorylab as tl
 from tests.catalog.certify import claims_of, rulings
-from theorylab.catalog import kubo_2019 as kubo
+from theorylab.catalog.kubo_2019 import segments, training
 
 PROVED = {"telescoping", "both-directions", "end-point"}
 MUTANTS = {
-    "telescoping, sign": kubo.telescoping.but(rhs=lambda c: kubo.slope(c, c.x1) + kubo.slope(c, c.x0)),
-    "telescoping, constant": kubo.telescoping.but(lhs=lambda c: 2 * kubo.gaps(c).sum()),
-    "directions, sign": kubo.both_directions.but(
-        lhs=lambda c: -kubo.turns(c) * (kubo.inputs(c, c.x1) - kubo.inputs(c, c.x0))
+    "telescoping, sign": segments.telescoping.but(rhs=lambda c: segments.slope(c, c.x1) + segments.slope(c, c.x0)),
+    "telescoping, constant": segments.telescoping.but(lhs=lambda c: 2 * segments.gaps(c).sum()),
+    "directions, sign": segments.both_directions.but(
+        lhs=lambda c: -segments.turns(c) * (segments.inputs(c, c.x1) - segments.inputs(c, c.x0))
     ),
-    "end point, other end": kubo.end_point.but(
-        rhs=lambda c: kubo.output(c, c.x0) + kubo.slope(c, c.x1) + (c.a * kubo.turns(c) * kubo.inputs(c, c.x1)).sum()
+    "end point, other end": segments.end_point.but(
+        rhs=lambda c: (
+            segments.output(c, c.x0)
+            + segments.slope(c, c.x1)
+            + (c.a * segments.turns(c) * segments.inputs(c, c.x1)).sum()
+        )
     ),
 }
 
@@ -60,7 +64,7 @@ def test_the_measures_of_a_module_are_the_formulas_of_the_catalogue() -> None:
     p = {"w": torch.randn(9, 4), "b": torch.randn(9), "a": torch.randn(9)}
     p = {name: value.double() for name, value in p.items()}
     x0, x1 = torch.randn(2, 4, dtype=torch.float64)
-    along = tl.measures.along_segment(kubo.as_module(p), x0, x1)
+    along = tl.measures.along_segment(training.as_module(p), x0, x1)
     z0, z1 = (p["w"] @ x + p["b"] for x in (x0, x1))
     switching = (z0 > 0) != (z1 > 0)
     gaps = (p["a"] * (z1 - z0).abs())[switching]
@@ -79,7 +83,7 @@ def test_the_closed_form_is_the_integral_over_the_angle(theta: float) -> None:
 
 
 def test_training_moves_the_plotted_output_to_the_labels() -> None:
-    figure = kubo.straight.figures[0](0)
+    figure = training.straight.figures[0](0)
     before, after = figure.series
     assert (before.label, after.label) == ("before training", "after training")
     assert abs(after.y[0] + 1) < 0.1

@@ -7,9 +7,6 @@ preconditioner by another (`preconditioners`); what that does to matrix completi
 
 from __future__ import annotations
 
-from theorylab.catalog.zhao_2022.completion import claims as completion_claims
-from theorylab.catalog.zhao_2022.penalty import claims as penalty_claims
-from theorylab.catalog.zhao_2022.preconditioners import claims as preconditioner_claims
-from theorylab.catalog.zhao_2022.products import claims as product_claims
+from theorylab.catalog.zhao_2022 import completion, penalty, preconditioners, products
 
-__all__ = ["completion_claims", "penalty_claims", "preconditioner_claims", "product_claims"]
+claims = [penalty.claims, products.claims, preconditioners.claims, completion.claims]
