@@ -9,7 +9,7 @@ export OMP_NUM_THREADS ?= 1
 
 .PHONY: verify test nightly lint coq bench-ensembles bench-falsify bench-kinks bench-laws clean
 
-verify: $(VENV)/installed
+verify: $(VENV)/installed-sklearn
 	$(BIN)/theorylab verify --all --out runs/headline
 
 test: $(VENV)/installed-test

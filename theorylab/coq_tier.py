@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import json
 import re
 import shutil
-import tempfile
 from functools import cache
 from pathlib import Path
 
 from theorylab.certificate import coq, coqc
 from theorylab.certificate.indexed import Uncovered
 from theorylab.errors import InputError, InternalError
+from theorylab.scratch import scratch_folder
 from theorylab.verdict import Evidence, Verdict
 
 CLASSICAL = frozenset(
@@ -74,8 +73,7 @@ def _with(verdict: Verdict, evidence: Evidence) -> Verdict:
 @cache
 def calculus() -> Path:
     """A folder with the compiled calculus, for as long as this process lives."""
-    folder = Path(tempfile.mkdtemp(prefix="theorylab-coq-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = scratch_folder()
     for path in coqc.copy_library(folder, ("Calculus",)):
         answer = coqc.compile_file(path)
         if answer.reason:

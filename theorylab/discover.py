@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +24,7 @@ from theorylab.errors import InputError, InternalError, UnsupportedReading
 from theorylab.flow import Flow
 from theorylab.gradient_flow import FirstOrder, SecondOrder
 from theorylab.readings.letters import complete_dims
+from theorylab.scratch import scratch_folder
 from theorylab.verdict import Verdict
 
 Progress = Callable[[str], None]
@@ -125,7 +125,7 @@ class Laws:
 
     @cached_property
     def _path(self) -> Path:
-        folder = self.folder if self.folder is not None else Path(tempfile.mkdtemp(prefix="theorylab-"))
+        folder = self.folder if self.folder is not None else scratch_folder()
         return folder / "certificates" / f"{self.id}.json"
 
     @cached_property

@@ -12,7 +12,7 @@ from theorylab.enclosure.enclose import Crossing, Enclosure, enclose_claim
 from theorylab.errors import InternalError
 from theorylab.simulate.observe import observe
 from theorylab.store import certificate_path
-from theorylab.verdict import Counterexample, Evidence, Verdict
+from theorylab.verdict import Counterexample, Evidence, Verdict, verdict_on
 
 
 def verify_enclosed(claim: Enclosed, options: Mapping[str, Any]) -> Verdict:
@@ -23,21 +23,33 @@ def verify_enclosed(claim: Enclosed, options: Mapping[str, Any]) -> Verdict:
     evidence = [*_readings(claim, sizes, options["seed"]), _evidence(claim, found)]
     parts: dict[str, Any] = {"scope": found.scope or "one exact case", "premises": (*claim.premises, *found.premises)}
     if not found.enclosed:
-        return _verdict(
-            claim, options, status="inconclusive", tier=None, reason=found.reason, evidence=tuple(evidence), **parts
+        return verdict_on(
+            claim,
+            options,
+            status="inconclusive",
+            tier=None,
+            reason=found.reason,
+            evidence=tuple(evidence),
+            **parts,
         )
     wrong = _violation(claim, found)
     if not wrong and not _confirmed(claim, found):
         reason = "the value is so near to one of the bounds that its enclosure does not tell on which side it is"
-        return _verdict(
-            claim, options, status="inconclusive", tier=None, reason=reason, evidence=tuple(evidence), **parts
+        return verdict_on(
+            claim,
+            options,
+            status="inconclusive",
+            tier=None,
+            reason=reason,
+            evidence=tuple(evidence),
+            **parts,
         )
     parts |= {"certificate": str(found.certificate), "certificate_hash": found.hash}
     if wrong:
         witness = Counterexample(
             {n: _texts(v) for n, v in claim.at.items()}, wrong, "outside of the bounds", "a rigorous enclosure"
         )
-        return _verdict(
+        return verdict_on(
             claim,
             options,
             status="refuted",
@@ -53,7 +65,7 @@ def verify_enclosed(claim: Enclosed, options: Mapping[str, Any]) -> Verdict:
             raise InternalError(f"{claim.id} is proved, and yet the runs contradict it: {o.reason}")
         text = f"{test.name[:1].upper() + test.name[1:]}, by simulation: {o.reason}."
         evidence.append(Evidence("simulation", text, "for" if o.agrees else "open", {"trials": o.trials}))
-    return _verdict(claim, options, status="proved", tier="kernel", evidence=tuple(evidence), **parts)
+    return verdict_on(claim, options, status="proved", tier="kernel", evidence=tuple(evidence), **parts)
 
 
 def _confirmed(claim: Enclosed, found: Enclosure) -> bool:
@@ -109,19 +121,3 @@ def _decimal(value: Fraction) -> str:
 
 def _texts(value: Any) -> Any:
     return [_texts(v) for v in value] if isinstance(value, Sequence) else str(value)
-
-
-def _verdict(claim: Enclosed, options: Mapping[str, Any], **parts: Any) -> Verdict:
-    return Verdict(
-        id=claim.id,
-        expected=claim.expected,
-        control_of=claim.control_of,
-        kind=claim.kind,
-        title=claim.title,
-        statement=claim.then(),
-        statement_tex=claim.tex,
-        source=str(claim.source or ""),
-        settings={"trials": options["trials"], "seed": options["seed"]},
-        reproduce=f"theorylab verify {claim.id} --trials {options['trials']} --seed {options['seed']}",
-        **parts,
-    )

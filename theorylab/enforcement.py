@@ -203,6 +203,7 @@ class _Letters:
             step = step / torch.linalg.vector_norm(step, dim=1, keepdim=True).clamp(min=1.0)
             before = torch.nan_to_num(value, nan=torch.inf).square().sum(1, keepdim=True)
             length = torch.ones(len(z), 1, dtype=z.dtype)
+            after = before
             for _ in range(8):
                 after = torch.nan_to_num(off(z + length * step), nan=torch.inf).square().sum(1, keepdim=True)
                 worse = ~(after < before)

@@ -10,7 +10,7 @@ from theorylab.certificate import document
 from theorylab.claims.negative import Fails, Theorem
 from theorylab.derive.negative import refutation
 from theorylab.store import certificate_path
-from theorylab.verdict import Evidence, Verdict
+from theorylab.verdict import Evidence, Verdict, verdict_on
 
 Verify = Callable[..., Verdict]
 
@@ -34,7 +34,7 @@ def verify_failure(claim: Fails, verify: Verify, options: Mapping[str, Any]) -> 
         path = document.write(sealed, folder / certificate_path(claim.id))
         proof = ruled(sealed, path, found.get("steps", ()), "An exact counterexample was computed.")
         if proof.accepted:
-            return _verdict(
+            return verdict_on(
                 claim,
                 options,
                 status="proved",
@@ -53,11 +53,16 @@ def verify_failure(claim: Fails, verify: Verify, options: Mapping[str, Any]) -> 
     )
     parts = {"evidence": (*inner.evidence, evidence), "scope": inner.scope, "premises": inner.premises}
     if inner.status == "refuted":
-        return _verdict(
-            claim, options, status="supported", tier=inner.tier, counterexample=inner.counterexample, **parts
+        return verdict_on(
+            claim,
+            options,
+            status="supported",
+            tier=inner.tier,
+            counterexample=inner.counterexample,
+            **parts,
         )
     if inner.status == "proved":
-        return _verdict(
+        return verdict_on(
             claim,
             options,
             status="refuted",
@@ -65,7 +70,7 @@ def verify_failure(claim: Fails, verify: Verify, options: Mapping[str, Any]) -> 
             reason="the claim that is said to fail is proved",
             **parts,
         )
-    return _verdict(
+    return verdict_on(
         claim,
         options,
         status="inconclusive",
@@ -94,7 +99,7 @@ def verify_chain(claim: Theorem, verify: Verify, options: Mapping[str, Any]) -> 
     )
     good = all(s in ("proved", "supported") for s in statuses)
     reason = "the last step is an argument by hand" if good else f"the steps are {', '.join(statuses)}"
-    return _verdict(
+    return verdict_on(
         claim,
         options,
         status="inconclusive",
@@ -103,20 +108,4 @@ def verify_chain(claim: Theorem, verify: Verify, options: Mapping[str, Any]) -> 
         premises=tuple(premises),
         evidence=tuple(evidence),
         reason=reason,
-    )
-
-
-def _verdict(claim: Fails | Theorem, options: Mapping[str, Any], **parts: Any) -> Verdict:
-    return Verdict(
-        id=claim.id,
-        expected=claim.expected,
-        control_of=claim.control_of,
-        kind=claim.kind,
-        title=claim.title,
-        statement=claim.then(),
-        statement_tex=claim.tex,
-        source=str(claim.source or ""),
-        settings={"trials": options["trials"], "seed": options["seed"]},
-        reproduce=f"theorylab verify {claim.id} --trials {options['trials']} --seed {options['seed']}",
-        **parts,
     )

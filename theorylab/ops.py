@@ -58,6 +58,9 @@ __all__ = [
 ]
 
 
+Term = Array | Fraction | int | float
+
+
 def _array(x: Any) -> Array:
     if isinstance(x, Array):
         return x
@@ -72,68 +75,68 @@ def _array(x: Any) -> Array:
     raise InputError(f"an operation got {type(x).__name__}; expected an array of the formula")
 
 
-def step(x: Array) -> Array:
+def step(x: Term) -> Array:
     """1 where x > 0, 0 where x < 0, the flow's stated convention at 0. Its derivative is 0."""
     return _array(x).apply("step")
 
 
-def relu(x: Array) -> Array:
+def relu(x: Term) -> Array:
     """max(x, 0); its derivative at 0 is the flow's `gates`."""
     x = _array(x)
     return x * x.apply("step")
 
 
-def leaky_relu(x: Array, slope: Any = Fraction(1, 100)) -> Array:
+def leaky_relu(x: Term, slope: Any = Fraction(1, 100)) -> Array:
     """x for x > 0 and slope * x below."""
     x = _array(x)
     return x * slope + x * x.apply("step") * (1 - slope)
 
 
-def sign(x: Array) -> Array:
+def sign(x: Term) -> Array:
     return _array(x).apply("sign")
 
 
-def absolute(x: Array) -> Array:
+def absolute(x: Term) -> Array:
     return abs(_array(x))
 
 
-def exp(x: Any) -> Array:
+def exp(x: Term) -> Array:
     return _array(x).apply("exp")
 
 
-def log(x: Array) -> Array:
+def log(x: Term) -> Array:
     """Natural logarithm; the formula holds where x > 0."""
     return _array(x).apply("log")
 
 
-def sqrt(x: Array) -> Array:
+def sqrt(x: Term) -> Array:
     """Square root; the formula holds where x > 0."""
     return _array(x).apply("sqrt")
 
 
-def tanh(x: Array) -> Array:
+def tanh(x: Term) -> Array:
     return _array(x).apply("tanh")
 
 
-def sin(x: Array) -> Array:
+def sin(x: Term) -> Array:
     return _array(x).apply("sin")
 
 
-def cos(x: Array) -> Array:
+def cos(x: Term) -> Array:
     return _array(x).apply("cos")
 
 
-def sinh(x: Array) -> Array:
+def sinh(x: Term) -> Array:
     e = exp(x)
     return (e - 1 / e) / 2
 
 
-def cosh(x: Array) -> Array:
+def cosh(x: Term) -> Array:
     e = exp(x)
     return (e + 1 / e) / 2
 
 
-def arcsinh(x: Array) -> Array:
+def arcsinh(x: Term) -> Array:
     return _array(x).apply("arcsinh")
 
 

@@ -72,7 +72,7 @@ class Scheme:
     def state(self) -> Mapping[str, Shape]:
         return self.flow.state
 
-    def after(self, p: Namespace, c: Case, steps: Any = 1) -> Namespace:
+    def after(self, p: Mapping[str, Any], c: Case, steps: Any = 1) -> Namespace:
         """The state after one step from p, or after more; `steps` as a formula is for the numeric reading."""
         if is_number(steps) and steps == 1:
             return _moved(call(self.step, p, c), p)

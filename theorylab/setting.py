@@ -125,7 +125,7 @@ class Setting:
     init: Mapping[str, Any] = field(default_factory=dict)
     variables: Mapping[str, Variable] = field(default_factory=dict)
 
-    def __init__(self, *assumptions: Assumption, init: Mapping[str, Any] | None = None, **variables: Any) -> None:
+    def __init__(self, *assumptions: Assumption, init: Any = None, **variables: Any) -> None:
         for a in assumptions:
             if not isinstance(a, Assumption):
                 raise InputError(

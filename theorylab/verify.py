@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -29,9 +28,10 @@ from theorylab.falsify.statistics import confirm
 from theorylab.falsify.suggest import suggestion
 from theorylab.judge import Proof, judge
 from theorylab.readings.letters import complete_dims
+from theorylab.scratch import scratch_folder
 from theorylab.simulate.observe import Observation, observe
 from theorylab.store import certificate_path
-from theorylab.verdict import Evidence, Figure, Outcome, Series, Step, Verdict
+from theorylab.verdict import Evidence, Figure, Outcome, Series, Step, Verdict, command, verdict_on
 
 Progress = Callable[[str], None]
 HUNT_BUDGET = 4096
@@ -55,10 +55,10 @@ def verify(
     """Prove, simulate and attack a claim, and judge the evidence.
 
     dims: sizes for the runs and the search (small defaults). trials: cases for the tests. out: folder under which the
-    certificate is written. coq: compile proofs in Coq too, seconds each. mutate: judge the claim too with one sign,
-    constant, exponent or hypothesis changed at a time, see `Verdict.mutants`. budget: how many cases
-    the search for counterexamples screens for each goal. Raises InputError for bad input and
-    InternalError where two engines disagree.
+    certificate is written; a temporary one otherwise, removed when Python ends. coq: compile proofs in Coq too, seconds
+    each. mutate: judge the claim too with one sign, constant, exponent or hypothesis changed at a time, see
+    `Verdict.mutants`. budget: how many cases the search for counterexamples screens for each goal. Raises InputError
+    for bad input and InternalError where two engines disagree.
     """
     if not isinstance(claim, Claim):
         raise InputError(f"verify got {type(claim).__name__}; expected a claim, such as tl.Invariant(flow, quantity)")
@@ -69,7 +69,7 @@ def verify(
         raise InputError(f"seed is {seed!r}; expected an integer from 0 to 2^64 - 1")
     if coq:
         require_coq()
-    folder = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="theorylab-"))
+    folder = Path(out) if out is not None else scratch_folder()
     tell: Progress = progress or (lambda text: None)
     options: dict[str, Any] = {
         "dims": dims,
@@ -178,8 +178,9 @@ def _verify(
     if decision.status == "refuted" and (suggested := suggestion(claim, found, sizes, seed)) is not None:
         evidence.append(suggested)
     settled = proof.accepted and decision.status in ("proved", "refuted")
-    return Verdict(
-        id=claim.id,
+    return verdict_on(
+        claim,
+        {"dims": dict(sizes), "trials": trials, "seed": seed},
         status=decision.status,
         tier=decision.tier,
         scope=decision.scope,
@@ -189,15 +190,6 @@ def _verify(
         certificate_hash=proof.hash if settled else None,
         counterexample=found.counterexample if decision.status == "refuted" else None,
         reason=decision.reason,
-        expected=claim.expected,
-        control_of=claim.control_of,
-        kind=claim.kind,
-        title=claim.title,
-        statement=claim.then(),
-        statement_tex=claim.tex,
-        source=str(claim.source or ""),
-        settings={"dims": dict(sizes), "trials": trials, "seed": seed},
-        reproduce=_reproduce(claim, sizes, trials, seed),
     )
 
 
@@ -224,11 +216,6 @@ def _subjects(claim: Claim) -> list[Any]:
         + [getattr(g, "to", g.subject) for g in claim.goals()]
     )
     return list({id(s): s for s in subjects}.values())
-
-
-def _reproduce(claim: Claim, sizes: Mapping[str, int], trials: int, seed: int) -> str:
-    dims = ",".join(f"{n}={v}" for n, v in sorted(sizes.items()))
-    return f"theorylab verify {claim.id}{f' --dims {dims}' if dims else ''} --trials {trials} --seed {seed}"
 
 
 # --- the readings ---------------------------------------------------------------------------------------------------
@@ -423,7 +410,7 @@ def _simulation_evidence(claim: Claim, o: Observation, sizes: Mapping[str, int],
         figures = (_ladder_figure(o),)
     where = {"case": "cases", "state": "states", "run": "runs", "end": "limits"}[o.test.where]
     text = f"{o.test.name[:1].upper() + o.test.name[1:]} over {o.trials} {where}: {o.reason}."
-    return Evidence("simulation", text, outcome, numbers, (), figures, _reproduce(claim, sizes, o.trials, seed))
+    return Evidence("simulation", text, outcome, numbers, (), figures, command(claim.id, sizes, o.trials, seed))
 
 
 def _ladder_figure(o: Observation) -> Figure:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -24,6 +23,7 @@ from theorylab.flow import Flow
 from theorylab.readings import polynomial as po
 from theorylab.readings.array import number
 from theorylab.readings.letters import complete_dims
+from theorylab.scratch import scratch_folder
 
 MAX_STATE = 16
 PRECISIONS = (128, 256, 512)
@@ -117,7 +117,7 @@ def enclose(
     stops = sorted({_time(t, "a time") for t in times} | (set() if end is None else {end}))
     if end is not None and stops[-1] > end:
         raise InputError(f"a time is {stops[-1]}; expected at most t_end, which is {end}")
-    folder = FilePath(out) if out is not None else FilePath(tempfile.mkdtemp(prefix="theorylab-"))
+    folder = FilePath(out) if out is not None else scratch_folder()
     wanted = Wanted(stops, end, Fraction(width), folder / "certificates" / "enclosure.json")
     sizes = complete_dims(sorted(flow.sizes), dims, flow.fixed_sizes)
     return _enclose(flow, quantity, zeros, dict(case or {}), sizes, wanted)

@@ -19,6 +19,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from theorylab.scratch import scratch_folder
+
 # No multiplication is fused with an addition that the source does not fuse, so that vectors and scalars round alike.
 FLAGS = ("-fPIC", "-shared", "-ffp-contract=off", "-fno-math-errno")
 TIME_LIMIT = 120
@@ -86,7 +88,7 @@ def cache_folder() -> Path:
 
 @lru_cache(maxsize=1)
 def _private_folder() -> Path:
-    return Path(tempfile.mkdtemp(prefix="theorylab-"))
+    return scratch_folder()
 
 
 @lru_cache(maxsize=1)
