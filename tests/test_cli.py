@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 import theorylab as tl
 from theorylab import catalog
+from theorylab.arguments import parse_dims
 from theorylab.batch import Failure, Outcome, exit_code
 from theorylab.catalog.__main__ import index_text
 from theorylab.catalog.collect import collect
-from theorylab.cli import main, parse_dims
+from theorylab.cli import main
 from theorylab.errors import InputError
 from theorylab.progress import table, verdict_table
 from theorylab.targets import blame, resolve, resolve_all

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import sys
 import traceback
@@ -23,6 +22,25 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 import typer
 
 from theorylab._version import __version__
+from theorylab.arguments import (
+    All,
+    Coq,
+    Debug,
+    Device,
+    Dims,
+    Json,
+    Mutate,
+    Out,
+    Seed,
+    Targets,
+    Trials,
+    command_of,
+    folder_name,
+    integer,
+    names_of,
+    options_of,
+    report_path,
+)
 from theorylab.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,26 +62,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-
-Targets = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="TARGET...", help="A catalogue id, a paper, FILE.py or FILE.py:NAME.", show_default=False),
-]
-All = Annotated[bool, typer.Option("--all", help="The whole catalogue.")]
-Dims = Annotated[str | None, typer.Option(metavar="d=3,k=4", help="Sizes; others are chosen.", show_default=False)]
-Seed = Annotated[str, typer.Option(metavar="N", help="Seed of every random draw.")]
-Trials = Annotated[str, typer.Option(metavar="N", help="Trajectories or cases of an experiment.")]
-Device = Annotated[str | None, typer.Option(metavar="cpu|cuda", help="Where ensembles run.", show_default=False)]
-Out = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", help="Folder of the record; runs/TARGET by default.", show_default=False),
-]
-Coq = Annotated[bool, typer.Option("--coq", help="Compile proofs in Coq too: tier coq where it accepts them.")]
-Mutate = Annotated[
-    bool, typer.Option("--mutate", help="Judge the claims with one sign, constant, exponent or hypothesis changed too.")
-]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 def _show_version(value: bool) -> None:
@@ -121,7 +119,7 @@ def verify(
 ) -> None:
     """Derive, simulate, attack and judge claims; write certificates and a report."""
     chosen = {name: True for name, given in (("coq", coq), ("mutate", mutate)) if given}
-    options = {**_options(dims, seed, trials, device), **chosen}
+    options = {**options_of(dims, seed, trials, device), **chosen}
 
     def judge(claim: Claim, folder: Path, monitor: Monitor) -> Verdict:
         from theorylab.verify import verify
@@ -144,7 +142,7 @@ def falsify(
     debug: Debug = False,
 ) -> None:
     """Only hunt for counterexamples."""
-    options = _options(dims, seed, trials, device)
+    options = options_of(dims, seed, trials, device)
 
     def judge(claim: Claim, folder: Path, monitor: Monitor) -> Verdict:
         from theorylab.falsify import falsify
@@ -169,14 +167,14 @@ def discover(
     debug: Debug = False,
 ) -> None:
     """All conservation laws, and whether the list is complete."""
-    options = _options(dims, seed, trials, device)
-    power = _integer("--degree", degree, 1, 8)
+    options = options_of(dims, seed, trials, device)
+    power = integer("--degree", degree, 1, 8)
     runs = {"trials": options["trials"], "device": options["device"]} if all_sizes else None
     if table == bool(targets):
         raise InputError("discover needs a TARGET or --table, and not both; expected FILE.py, FILE.py:NAME or an id")
     if table and dims is not None:
         raise InputError("--table has sizes of its own, expected no --dims")
-    folder = out if out is not None else Path("runs", "laws" if table else _folder_name(list(targets or ())))
+    folder = out if out is not None else Path("runs", "laws" if table else folder_name(list(targets or ())))
     with _standard_output(as_json):
         from theorylab import survey as laws
         from theorylab.batch import check_folder
@@ -218,7 +216,7 @@ def report(
     debug: Debug = False,
 ) -> None:
     """Render stored runs; the suffix of the file chooses the format."""
-    path = _report_path(runs, format_, out)
+    path = report_path(runs, format_, out)
     from theorylab import store
     from theorylab.batch import check_folder
     from theorylab.report import report
@@ -301,37 +299,6 @@ def _complain(message: str, debug: bool) -> int:
     return BAD_INPUT
 
 
-def _options(dims: str | None, seed: str, trials: str, device: str | None) -> dict[str, Any]:
-    """The options of an experiment, checked as far as that needs no heavy import."""
-    if device is not None and not re.fullmatch(r"cpu|cuda(:\d+)?", device):
-        raise InputError(f"--device is {device!r}, expected cpu, cuda or cuda:N")
-    return {
-        "dims": None if dims is None else parse_dims(dims),
-        "trials": _integer("--trials", trials, 1, 2**24),
-        "seed": _integer("--seed", seed, 0, 2**63 - 1),
-        "device": device,
-    }
-
-
-def _integer(option: str, text: str, low: int, high: int) -> int:
-    if not re.fullmatch(r"\d{1,19}", text, re.ASCII) or not low <= int(text) <= high:
-        raise InputError(f"{option} is {text!r}, expected an integer from {low} to {high}")
-    return int(text)
-
-
-def parse_dims(text: str) -> dict[str, int]:
-    """`d=3,k=4` as a dictionary; raises InputError on anything but distinct names with positive integers."""
-    dims: dict[str, int] = {}
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*([A-Za-z_]\w*)\s*=\s*(\d{1,9})\s*", part, re.ASCII)
-        if match is None or int(match[2]) < 1:
-            raise InputError(f"--dims has {part!r}, expected sizes as in d=3,k=4, each a positive integer")
-        if match[1] in dims:
-            raise InputError(f"--dims {text!r} names the size {match[1]!r} twice, expected each size once")
-        dims[match[1]] = int(match[2])
-    return dims
-
-
 def _run(
     verb: str,
     judge: Callable[[Claim, Path, Monitor], Verdict],
@@ -342,8 +309,8 @@ def _run(
     as_json: bool,
     debug: bool,
 ) -> None:
-    names = _names(targets, everything)
-    folder = out if out is not None else Path("runs", _folder_name(["all"] if everything else names))
+    names = names_of(targets, everything)
+    folder = out if out is not None else Path("runs", folder_name(["all"] if everything else names))
     with _standard_output(as_json) as stream:
         try:
             outcome = _judge_all(verb, judge, names, everything, options, folder)
@@ -390,51 +357,11 @@ def _judge_all(
             claims,
             lambda claim: judge(claim, folder, current),
             folder=folder,
-            command=_command(verb, ["--all"] if everything else names, options),
+            command=command_of(verb, ["--all"] if everything else names, options),
             seed=options["seed"],
             settings={key: value for key, value in options.items() if key != "seed" and value is not None},
             monitor=current,
         )
-
-
-def _names(targets: list[str] | None, everything: bool) -> list[str]:
-    if everything and targets:
-        raise InputError(f"both --all and the target {targets[0]!r} were given, expected one or the other")
-    if everything:
-        from theorylab.catalog import papers
-
-        return papers()
-    if not targets:
-        raise InputError("no target was given, expected a catalogue id, a paper, FILE.py, FILE.py:NAME or --all")
-    return targets
-
-
-def _folder_name(names: list[str]) -> str:
-    words = (re.sub(r".*[/\\]|\.py(?=:|$)", "", name) if ".py" in name else name for name in names)
-    return re.sub(r"[^A-Za-z0-9.]+", "-", " ".join(words))[:80].strip(".-") or "run"
-
-
-def _command(verb: str, targets: list[str], options: dict[str, Any]) -> str:
-    """The command that repeats a run; where its record lies makes no difference."""
-    words = ["theorylab", verb, *targets]
-    if options["dims"]:
-        words += ["--dims", ",".join(f"{name}={size}" for name, size in options["dims"].items())]
-    words += ["--trials", str(options["trials"]), "--seed", str(options["seed"])]
-    words += [f"--{name}" for name in ("coq", "mutate") if options.get(name)]
-    if options["device"]:
-        words += ["--device", options["device"]]
-    return shlex.join(words)
-
-
-def _report_path(runs: list[str], format_: str | None, out: Path | None) -> Path:
-    if out is None:
-        first = Path(runs[0])
-        return (first if first.is_dir() else first.parent) / f"report.{format_ or 'html'}"
-    if format_ is not None and out.suffix != f".{format_}":
-        raise InputError(f"--out is {str(out)!r}, expected a file that ends in .{format_}, the given --format")
-    if out.is_dir():
-        raise InputError(f"--out is the folder {str(out)!r}, expected a file")
-    return out
 
 
 def _print_outcome(outcome: Outcome) -> None:
