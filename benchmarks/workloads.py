@@ -83,12 +83,19 @@ def workload_a(trials: int, t_end: float = 1000.0, name: str = "A") -> Workload:
     return Workload(f"{name}, {trials}", flow, {"d": 40}, initial, t_end, rates)
 
 
-def workload_bl(trials: int) -> Workload:
-    """Linear 5-16-1 on 20 samples whose targets it cannot fit."""
-    noise = np.random.default_rng(1)
+def _unfit(seed: int, trials: int) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """20 samples (20, 5) with targets (20,) that 16 units cannot fit, and starts of the units."""
+    noise = np.random.default_rng(seed)
     x = noise.standard_normal((20, 5))
     w, other = noise.standard_normal((2, 5)) / np.sqrt(5)
-    x, y = x / np.sqrt(20), (np.maximum(x @ w, 0) - 0.3 * x @ other) / np.sqrt(20)
+    y = np.maximum(x @ w, 0) - 0.3 * x @ other
+    start = {"W": noise.standard_normal((trials, 16, 5)) / np.sqrt(5), "a": noise.standard_normal((trials, 16)) / 4}
+    return x / np.sqrt(20), y / np.sqrt(20), start
+
+
+def workload_bl(trials: int) -> Workload:
+    """Linear 5-16-1 on 20 samples whose targets it cannot fit."""
+    x, y, initial = _unfit(1, trials)
 
     def rates(state: Any, convert: Callable[[np.ndarray], Any]) -> Any:
         weights, a = state[..., :80].reshape((*state.shape[:-1], 16, 5)), state[..., 80:]
@@ -98,20 +105,13 @@ def workload_bl(trials: int) -> Workload:
         inner = (a[..., :, None] * pull).reshape((*state.shape[:-1], 80))
         return _join([-inner, -(hidden @ residual[..., :, None])[..., 0]])
 
-    initial = {
-        "W": noise.standard_normal((trials, 16, 5)) / np.sqrt(5),
-        "a": noise.standard_normal((trials, 16)) / 4,
-    }
     flow = tl.GradientFlow(two_layer, loss=tl.loss.square, data=(x.T, y[None]))
     return Workload(f"BL, {trials}", flow, {"d": 5, "k": 16}, initial, 100.0, rates)
 
 
 def workload_noisy(trials: int) -> Workload:
     """ReLU 5-16-1 on 20 samples with targets that it cannot fit: nearly every trajectory slides along kinks."""
-    noise = np.random.default_rng(4)
-    x = noise.standard_normal((20, 5))
-    w, other = noise.standard_normal((2, 5)) / np.sqrt(5)
-    x, y = x / np.sqrt(20), (np.maximum(x @ w, 0) - 0.3 * x @ other) / np.sqrt(20)
+    x, y, initial = _unfit(4, trials)
 
     def rates(state: Any, convert: Callable[[np.ndarray], Any]) -> Any:
         weights, a = state[..., :80].reshape((*state.shape[:-1], 16, 5)), state[..., 80:]
@@ -122,10 +122,6 @@ def workload_noisy(trials: int) -> Workload:
         inner = (a[..., :, None] * pull).reshape((*state.shape[:-1], 80))
         return _join([-inner, -((hidden * active) @ residual[..., :, None])[..., 0]])
 
-    initial = {
-        "W": noise.standard_normal((trials, 16, 5)) / np.sqrt(5),
-        "a": noise.standard_normal((trials, 16)) / 4,
-    }
     flow = tl.GradientFlow(relu_net, loss=tl.loss.square, data=(x.T, y[None]))
     return Workload(f"noisy ReLU 5-16-1, {trials}", flow, {"d": 5, "k": 16}, initial, 100.0, rates)
 
@@ -168,18 +164,11 @@ def workload_d(trials: int) -> Workload:
 
 def workload_relu(trials: int) -> Workload:
     """ReLU 5-16-1 on 20 samples whose targets it cannot fit: most trajectories slide along kinks."""
-    noise = np.random.default_rng(4)
-    x = noise.standard_normal((20, 5))
-    w, other = noise.standard_normal((2, 5)) / np.sqrt(5)
-    x, y = x / np.sqrt(20), (np.maximum(x @ w, 0) - 0.3 * x @ other) / np.sqrt(20)
+    x, y, initial = _unfit(4, trials)
 
     def rates(state: Any, convert: Callable[[np.ndarray], Any]) -> Any:
         raise NotImplementedError("no peer follows a sliding trajectory")
 
-    initial = {
-        "W": noise.standard_normal((trials, 16, 5)) / np.sqrt(5),
-        "a": noise.standard_normal((trials, 16)) / 4,
-    }
     flow = tl.GradientFlow(two_layer_relu, loss=tl.loss.square, data=(x.T, y[None]))
     return Workload(f"ReLU, {trials}", flow, {"d": 5, "k": 16}, initial, 100.0, rates)
 

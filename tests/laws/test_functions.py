@@ -9,21 +9,7 @@ import pytest
 import theorylab as tl
 from tests.laws.test_counts import discovered
 from theorylab import ops
-
-
-@tl.model(g="", v="N")
-def weight_norm(p, x):
-    return (p.g * p.v / ops.norm(p.v))[None, :] @ x
-
-
-@tl.model(w="N")
-def direction(p, x):
-    return (p.w / ops.norm(p.w))[None, :] @ x
-
-
-@tl.model(w="N")
-def softmax(p, x):
-    return ops.softmax(p.w)[None, :] @ x
+from theorylab.catalog.conservation_laws import direction, softmax_weights, weight_norm
 
 
 def unit(activation: Any) -> tl.Flow:
@@ -62,8 +48,8 @@ def attention(p, x):
 
 @pytest.mark.parametrize(
     ("model", "dims", "family"),
-    [(weight_norm, {"N": 3}, "|v|^2"), (direction, {"N": 4}, "|w|^2"), (softmax, {"N": 3}, "sum w")],
-    ids=["weight norm", "direction", "softmax"],
+    [(weight_norm, {"N": 3}, "|v|^2"), (direction, {"N": 4}, "|w|^2"), (softmax_weights, {"N": 3}, "sum w")],
+    ids=["weight norm", "direction", "softmax_weights"],
 )
 def test_one_law(model: Any, dims: dict[str, int], family: str) -> None:
     laws = discovered(tl.GradientFlow(model), **dims)
