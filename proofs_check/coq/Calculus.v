@@ -173,6 +173,7 @@ have [] := @MVT R f (fun=> 0) x y xy.
   by apply: Pw; split=> //; exact: sub.
 - by move=> c _; rewrite mul0r => /eqP; rewrite subr_eq0 => /eqP.
 Qed.
+
 (* A quantity that solves h' = c h on an interval is an exponential. *)
 Theorem linear_law I c h : is_interval I -> derives I h (fun t => c * h t) ->
   forall s t, I s -> I t -> h t = expR (c * (t - s)) * h s.
@@ -191,6 +192,59 @@ by rewrite mulrA mulNr expRxMexpNx_1 mul1r.
 Qed.
 
 End Scalars.
+
+(* Reciprocals, logarithms, square roots and powers of functions, where they are differentiable. *)
+Section Functions.
+Variable R : realType.
+Implicit Types (I : set R) (f : R -> R) (t : R).
+
+Lemma derives_inv I f f' : derives I f f' -> (forall t, I t -> f t != 0) ->
+  derives I (fun t => (f t)^-1) (fun t => - ((f t)^-1 * (f t)^-1) * f' t).
+Proof.
+move=> df f0; apply: (derives_comp (h := fun x => x^-1) (h' := fun x => - (x^-1 * x^-1)) df) => t It.
+have := @is_deriveV R id (f t) 1 1 (f0 t It) (is_derive_id _ _).
+by rewrite /GRing.scale /= mulr1 -exprVn expr2.
+Qed.
+
+Lemma derives_ln I f f' : derives I f f' -> (forall t, I t -> 0 < f t) ->
+  derives I (fun t => ln (f t)) (fun t => (f t)^-1 * f' t).
+Proof. by move=> df f0; apply: (derives_comp df) => t It; exact/is_derive1_ln/f0. Qed.
+
+Lemma derives_sqrt I f f' : derives I f f' -> (forall t, I t -> 0 < f t) ->
+  derives I (fun t => Num.sqrt (f t)) (fun t => (2%:R)^-1 * (Num.sqrt (f t))^-1 * f' t).
+Proof.
+move=> df f0 t It.
+have rt : 0 < Num.sqrt (f t) by rewrite sqrtr_gt0 f0.
+have cf : Num.sqrt (f s) @[s --> near_in I t] --> Num.sqrt (f t).
+  by apply: continuous_cvg; [exact: sqrt_continuous|exact: derives_at_continuous (df t It)].
+have nz0 : Num.sqrt (f t) != 0 by rewrite gt_eqF.
+have nz : Num.sqrt (f t) + Num.sqrt (f t) != 0 by rewrite gt_eqF ?addr_gt0.
+have c0 : Num.sqrt (f t) @[s --> near_in I t] --> Num.sqrt (f t) by exact: cvg_cst.
+have lim : (f s - f t) / (s - t) * (Num.sqrt (f s) + Num.sqrt (f t))^-1 @[s --> near_in I t] -->
+  f' t * (Num.sqrt (f t) + Num.sqrt (f t))^-1 by exact: (cvgM (df t It) (cvgV nz (cvgD cf c0))).
+have -> : 2%:R^-1 * (Num.sqrt (f t))^-1 * f' t = f' t * (Num.sqrt (f t) + Num.sqrt (f t))^-1.
+  by field; rewrite nz0 nz.
+rewrite /derives_at; apply: cvg_trans lim; apply: near_eq_cvg.
+apply: (@filterE _ (nbhs t)) => s [Is st] /=.
+have rs : 0 < Num.sqrt (f s) by rewrite sqrtr_gt0 f0.
+have pos : Num.sqrt (f s) + Num.sqrt (f t) != 0 by rewrite gt_eqF ?addr_gt0.
+rewrite -[LHS]/((f s - f t) / (s - t) * (Num.sqrt (f s) + Num.sqrt (f t))^-1).
+rewrite -{1}[f s]sqr_sqrtr ?(ltW (f0 s Is)) // -{1}[f t]sqr_sqrtr ?(ltW (f0 t It)) //.
+by field; rewrite pos subr_eq0 st.
+Qed.
+
+Lemma derives_power I f f' n : derives I f f' ->
+  derives I (fun t => f t ^+ n) (fun t => n%:R * f t ^+ n.-1 * f' t).
+Proof.
+move=> df; elim: n => [|n IH].
+  by apply: derives_eq (@derives_cst R I 1) _ => t It; rewrite !mul0r.
+apply: (@derives_ext R I (fun t => f t * f t ^+ n)) => [t|]; first by rewrite exprS.
+apply: derives_eq (derivesM df IH) _ => t It; case: n {IH} => [|n] /=.
+  by rewrite expr0 !mul0r; ring.
+by rewrite exprS [n.+2%:R]mulrSr; ring.
+Qed.
+
+End Functions.
 
 Section Transposes.
 Variables (K : comRingType) (m n : nat).
