@@ -10,9 +10,10 @@ from theorylab.agreement import POINTS, compare
 from theorylab.claims.enclosed import Enclosed
 from theorylab.enclosure.enclose import Crossing, Enclosure, enclose_claim
 from theorylab.errors import InternalError
+from theorylab.judge import verdict_on
 from theorylab.simulate.observe import observe
 from theorylab.store import certificate_path
-from theorylab.verdict import Counterexample, Evidence, Verdict, verdict_on
+from theorylab.verdict import Counterexample, Evidence, Verdict
 
 
 def verify_enclosed(claim: Enclosed, options: Mapping[str, Any]) -> Verdict:

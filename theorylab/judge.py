@@ -4,28 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 from theorylab.claims.base import Claim
 from theorylab.errors import InternalError
 from theorylab.falsify.search import Hunt
+from theorylab.proof import Proof
 from theorylab.simulate.observe import Observation
-from theorylab.verdict import Evidence, Status, Tier
-
-
-@dataclass(frozen=True)
-class Proof:
-    """What became of the attempt to prove a claim. Only `accepted`, the checker's word, leads to "proved"."""
-
-    accepted: bool
-    evidence: tuple[Evidence, ...]
-    reason: str
-    scope: str = ""
-    premises: tuple[str, ...] = ()
-    path: Path | None = None
-    hash: str = ""
-    along: tuple[str, ...] = ()
-    """Premises about whole runs that come from the formulas, such as that what they divide by is never 0."""
+from theorylab.verdict import Status, Tier, Verdict
 
 
 @dataclass(frozen=True)
@@ -75,3 +61,27 @@ def judge(
             "inconclusive", None, scope, stated, f"nothing could be observed, and there is no proof: {proof.reason}"
         )
     return Decision("supported", "numeric", scope, stated, proof.reason)
+
+
+def command(claim_id: str, dims: Mapping[str, int], trials: int, seed: int) -> str:
+    """The command that judges a claim once more."""
+    sizes = ",".join(f"{n}={v}" for n, v in sorted(dims.items()))
+    return f"theorylab verify {claim_id}{f' --dims {sizes}' if sizes else ''} --trials {trials} --seed {seed}"
+
+
+def verdict_on(claim: Claim, options: Mapping[str, Any], **found: Any) -> Verdict:
+    """What was found about a claim, with what it says of itself. options: `dims` (or None), `trials` and `seed`."""
+    settings = {"dims": dict(options["dims"] or {}), "trials": options["trials"], "seed": options["seed"]}
+    return Verdict(
+        id=claim.id,
+        expected=claim.expected,
+        control_of=claim.control_of,
+        kind=claim.kind,
+        title=claim.title,
+        statement=claim.then(),
+        statement_tex=claim.tex,
+        source=str(claim.source or ""),
+        settings=settings,
+        reproduce=command(claim.id, **settings),
+        **found,
+    )

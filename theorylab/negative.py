@@ -9,16 +9,16 @@ from typing import Any
 from theorylab.certificate import document
 from theorylab.claims.negative import Fails, Theorem
 from theorylab.derive.negative import refutation
+from theorylab.judge import verdict_on
+from theorylab.proof import ruled
 from theorylab.store import certificate_path
-from theorylab.verdict import Evidence, Verdict, verdict_on
+from theorylab.verdict import Evidence, Verdict
 
 Verify = Callable[..., Verdict]
 
 
 def verify_failure(claim: Fails, verify: Verify, options: Mapping[str, Any]) -> Verdict:
     """`Fails(inner)`: proved by an accepted certificate of falsity, supported where `inner` is refuted otherwise."""
-    from theorylab.verify import ruled
-
     folder: Path = options["out"]
     options["progress"]("looking for a certificate of falsity")
     found = refutation(claim)

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
-
-if TYPE_CHECKING:
-    from theorylab.claims.base import Claim
+from typing import Any, Literal
 
 Status = Literal["proved", "supported", "refuted", "inconclusive"]
 Outcome = Literal["for", "against", "open"]
@@ -189,27 +186,3 @@ class Verdict:
                 "mutants": tuple(Mutant(**mutant) for mutant in data.get("mutants", ())),
             }
         )
-
-
-def command(claim_id: str, dims: Mapping[str, int], trials: int, seed: int) -> str:
-    """The command that judges a claim once more."""
-    sizes = ",".join(f"{n}={v}" for n, v in sorted(dims.items()))
-    return f"theorylab verify {claim_id}{f' --dims {sizes}' if sizes else ''} --trials {trials} --seed {seed}"
-
-
-def verdict_on(claim: Claim, options: Mapping[str, Any], **found: Any) -> Verdict:
-    """What was found about a claim, with what it says of itself. options: `dims` (or None), `trials` and `seed`."""
-    settings = {"dims": dict(options["dims"] or {}), "trials": options["trials"], "seed": options["seed"]}
-    return Verdict(
-        id=claim.id,
-        expected=claim.expected,
-        control_of=claim.control_of,
-        kind=claim.kind,
-        title=claim.title,
-        statement=claim.then(),
-        statement_tex=claim.tex,
-        source=str(claim.source or ""),
-        settings=settings,
-        reproduce=command(claim.id, **settings),
-        **found,
-    )

@@ -8,30 +8,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from theorylab import agreement, enforcement
-from theorylab.certificate import document
-from theorylab.certificate.counterexample import COUNTEREXAMPLE, counterexample_document
-from theorylab.certificate.domain import along, conditions
-from theorylab.certificate.identity import statement
-from theorylab.certificate.kernel import Ruling, check
-from theorylab.claims.base import Claim, Goal, Test
+from theorylab import agreement
+from theorylab.claims.base import Claim, Test
 from theorylab.claims.enclosed import Enclosed
 from theorylab.claims.negative import Fails, Theorem
 from theorylab.coq_tier import compiled, require_coq
-from theorylab.derive.mirror import behind
-from theorylab.derive.prove import Attempt, prove
-from theorylab.derive.steps import derivation
-from theorylab.errors import InputError, InternalError, UnsupportedReading
+from theorylab.errors import InputError
 from theorylab.falsify.run_search import hunt_runs
 from theorylab.falsify.search import Hunt, hunt
 from theorylab.falsify.statistics import confirm
 from theorylab.falsify.suggest import suggestion
-from theorylab.judge import Proof, judge
+from theorylab.judge import command, judge, verdict_on
+from theorylab.proof import missed, proof_of, proof_of_failure, subjects_of
 from theorylab.readings.letters import complete_dims
 from theorylab.scratch import scratch_folder
 from theorylab.simulate.observe import Observation, observe
-from theorylab.store import certificate_path
-from theorylab.verdict import Evidence, Figure, Outcome, Series, Step, Verdict, command, verdict_on
+from theorylab.verdict import Evidence, Figure, Outcome, Series, Verdict
 
 Progress = Callable[[str], None]
 HUNT_BUDGET = 4096
@@ -142,7 +134,7 @@ def _verify(
     out: Path,
     budget: int,
 ) -> Verdict:
-    subjects = _subjects(claim)
+    subjects = subjects_of(claim)
     fixed = {n: v for s in subjects for n, v in getattr(s, "fixed_sizes", {}).items()}
     sizes = complete_dims(sorted(set().union(*(s.sizes for s in subjects))), dims, fixed)
     evidence: list[Evidence] = []
@@ -150,7 +142,7 @@ def _verify(
     tell("comparing the readings")
     evidence += _agreement(claim, tests, sizes, seed)
     tell("deriving")
-    proof = _prove(claim, sizes, out)
+    proof = proof_of(claim, sizes, out)
     evidence += proof.evidence
     tell("searching for counterexamples")
     found = hunt(claim, dims=sizes, budget=min(budget, PROVED_BUDGET) if proof.accepted else budget, seed=seed)
@@ -170,9 +162,9 @@ def _verify(
             found = confirmed
             evidence.append(_search_evidence(claim, found, sizes, seed))
     decision = judge(claim, proof, found, observations, sizes)
-    if decision.status == "supported" and (gap := _missed(claim, sizes, sizes)):
+    if decision.status == "supported" and (gap := missed(claim, sizes, sizes)):
         raise InputError(f"{gap}; expected a map onto them, best one that changes nothing where the hypothesis holds")
-    if decision.status == "refuted" and (refutation := _certify_failure(claim, found, out)) is not None:
+    if decision.status == "refuted" and (refutation := proof_of_failure(claim, found, out)) is not None:
         evidence += refutation.evidence
         proof = refutation
     if decision.status == "refuted" and (suggested := suggestion(claim, found, sizes, seed)) is not None:
@@ -209,15 +201,6 @@ def _hunt_runs(
     return found.after(before) if before.examined else found
 
 
-def _subjects(claim: Claim) -> list[Any]:
-    subjects = (
-        [t.subject for t in claim.tests()]
-        + [g.subject for g in claim.goals()]
-        + [getattr(g, "to", g.subject) for g in claim.goals()]
-    )
-    return list({id(s): s for s in subjects}.values())
-
-
 # --- the readings ---------------------------------------------------------------------------------------------------
 
 
@@ -244,125 +227,6 @@ def _agreement(claim: Claim, tests: Sequence[Test], sizes: Mapping[str, int], se
         ]
     text = f"The readings agree at {agreement.POINTS} random points, values and gradients, to {worst:.1e}."
     return [Evidence("readings", text, "for", {"points": agreement.POINTS, "difference": worst})]
-
-
-# --- the proof -------------------------------------------------------------------------------------------------------
-
-
-def _prove(claim: Claim, sizes: Mapping[str, int], folder: Path) -> Proof:
-    """For all sizes first, then at the given ones; a proof counts when the checker accepts its certificate."""
-    goals = claim.goals()
-    if not goals:
-        return _prove_limit(claim, sizes, folder)
-    reason = ""
-    failed: list[Attempt] = []
-    for dims in (None, sizes):
-        try:
-            attempts = prove(goals, dims)
-        except UnsupportedReading as error:
-            reason = f"no exact form {'for all sizes' if dims is None else 'at these sizes'}: {error}"
-            continue
-        if all(a.holds for a in attempts):
-            reason = _missed(claim, sizes, dims)
-            if not reason:
-                return _certify(claim, attempts, folder)
-            continue
-        failed = failed or attempts
-        reason = "the formula does not reduce to zero"
-        if dims is None:
-            break
-    steps = derivation(failed) if failed else ()
-    text = f"No proof: {reason}."
-    return Proof(False, (Evidence("derivation", text, "open", steps=steps),), reason)
-
-
-def _missed(claim: Claim, sizes: Mapping[str, int], reading: Mapping[str, int] | None) -> str:
-    """What `enforce` leaves out of the hypotheses in a reading, or nothing."""
-    try:
-        gaps = [enforcement.missed(s, sizes, reading) for s in _subjects(claim)]
-    except UnsupportedReading:
-        return ""
-    return next((gap for gap in gaps if gap is not None), "")
-
-
-def _prove_limit(claim: Claim, sizes: Mapping[str, int], folder: Path) -> Proof:
-    """A limit by the identities behind it, where there are such."""
-    for dims in (None, sizes):
-        try:
-            for goals, premises in behind(claim, dims):
-                attempts = prove(goals, dims)
-                if all(a.holds for a in attempts):
-                    return _certify(claim, attempts, folder, premises)
-            break
-        except UnsupportedReading:
-            continue
-    return Proof(False, (), "no rule of the checker covers this kind of claim")
-
-
-def _certify(claim: Claim, attempts: Sequence[Attempt], folder: Path, more: Sequence[str] = ()) -> Proof:
-    body, proof, scope = statement(attempts)
-    premises = [*_hypotheses(claim), *claim.premises, *more]
-    sealed = document.seal(
-        rule="indexed-identity", claim=claim.id, scope=scope, statement=body, proof=proof, premises=premises
-    )
-    path = document.write(sealed, folder / certificate_path(claim.id))
-    return ruled(sealed, path, derivation(attempts), "Exact algebra reduces the statement to an identity.")
-
-
-def _certify_failure(claim: Claim, found: Hunt, folder: Path) -> Proof | None:
-    """A certificate that the claim fails, where the witness is an exact case that the checker has a rule for."""
-    witness = found.witness
-    if witness is None or not witness.certifiable or witness.value is None or not isinstance(witness.goal, Goal):
-        return None
-    try:
-        sealed = counterexample_document(
-            claim,
-            witness.goal,
-            witness.dims,
-            witness.values,
-            witness.component,
-            witness.value,
-            array=witness.array,
-            derivatives=witness.derivatives,
-            at_start=witness.place == "start",
-        )
-    except UnsupportedReading:
-        return None
-    path = document.write(sealed, folder / certificate_path(claim.id))
-    return ruled(sealed, path)
-
-
-def ruled(sealed: Mapping[str, Any], path: Path, steps: Sequence[Step] = (), summary: str = "") -> Proof:
-    """Have the checker rule on a certificate. A rejection of what we derived is an error of ours, and is shown."""
-    (ruling,) = check([path])
-    what = "certificate of falsity" if sealed["rule"] == COUNTEREXAMPLE else "certificate"
-    evidence = [_kernel_evidence(ruling, what, path)]
-    if summary:
-        evidence.insert(0, Evidence("derivation", summary, "for", steps=tuple(steps)))
-    if ruling.accepted and ruling.statement_hash != document.statement_hash(sealed):
-        raise InternalError(f"the checker accepted another statement than the one of {sealed['claim']}")
-    if not ruling.accepted:
-        path.unlink()
-        return Proof(False, tuple(evidence), f"the checker rejected the certificate: {ruling.reason}")
-    found = conditions(ruling.domain, sealed["statement"])
-    premises = (*sealed["premises"], *found)
-    return Proof(True, tuple(evidence), "", ruling.scope, premises, path, str(sealed["seal"]), along(found))
-
-
-def _kernel_evidence(ruling: Ruling, what: str, path: Path) -> Evidence:
-    said = "accepted" if ruling.accepted else "rejected"
-    reason = "" if ruling.accepted else f": {ruling.reason}"
-    return Evidence(
-        "kernel",
-        f"The independent checker {said} the {what}{reason}.",
-        "for" if ruling.accepted else "open",
-        {"statement": ruling.statement_hash, "scope": ruling.scope},
-        reproduce=f"python -S -m proofs_check {'/'.join(path.parts[-3:])}",
-    )
-
-
-def _hypotheses(claim: Claim) -> list[str]:
-    return [a.name for a in claim.setting.assumptions]
 
 
 # --- search and simulation -------------------------------------------------------------------------------------------
