@@ -1,4 +1,4 @@
-"""Flows made of other flows: in other coordinates, at another speed, with further state at rest."""
+"""Flows made of other flows: in other coordinates, at another speed, with further state, beside an image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from theorylab import ops
 from theorylab.errors import InputError, UnsupportedReading
 from theorylab.flow import Flow, Formula
 from theorylab.model import PRIMES
-from theorylab.readings.array import Array
+from theorylab.readings.array import Array, is_number
 from theorylab.readings.letters import Dims, maker
 from theorylab.readings.namespace import Case, Namespace, call
 from theorylab.setting import Setting, Shape, Variable, assume
@@ -122,6 +122,64 @@ class Extended(Derived):
     def field(self, p: Namespace, c: Case) -> Namespace:
         still = {n: p[n] * 0 for n in self.extra}
         return Namespace({**self.base.field(self.below(p, c), c), **still})
+
+
+def image_view(subject: Flow, to: Flow, map: Formula, c: Case, state: Mapping[str, Any], time: Any) -> Case:
+    """The case as `to` sees it at `state`, on its run from the image of the start of the run of `subject` through c.
+
+    time: the factor of its clock against that of `subject`. Where the loss is unknown, it has the slope c.r that it has
+    for `subject`.
+    """
+    base = c if c.base is None else c.base
+    values: dict[str, Any] = {}
+    if "init" in base and all(n in base["init"] for n in subject.state):
+        image = call(map, *subject.start(base))
+        values["init"] = Namespace({**base["init"], **{n: image[n] for n in to.state}}, "init parameter")
+    if getattr(to, "loss", to) is None and "r" in c:
+        values["r"] = c["r"]
+    clock = c["t"] if "t" in c and is_number(time) and time == 1 else None
+    return to.view(state, base.updated(values), clock)[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beside(Derived):
+    """A flow, its base, beside the run of another one, `to`, from the image of its start: image_W is W of `to`."""
+
+    to: Flow
+    map: Formula
+    time: Any = 1
+
+    def __post_init__(self) -> None:
+        given = self.setting
+        kept = [a for a in given.assumptions if a.name != IMAGE]
+        own = {n: v for n, v in given.init.items() if n in self.base.state}
+        of_base = Setting(*kept, init=own, **given.variables)
+        image = assume(IMAGE, None, self._image)
+        object.__setattr__(self, "setting", Setting(*kept, image, init=own, **given.variables))
+        self._adopt({**self.base.state, **{f"image_{n}": shape for n, shape in self.to.state.items()}}, of_base)
+
+    def _image(self, c: Case) -> dict[str, Any]:
+        found = call(self.map, *self.base.start(c))
+        return {f"init.image_{n}": found[n] for n in self.to.state}
+
+    def initial(self) -> dict[str, Variable]:
+        own = {f"image_{n}": self.setting.initial(f"image_{n}", shape) for n, shape in self.to.state.items()}
+        return {**self.base.initial(), **own}
+
+    def below(self, p: Namespace, c: Case) -> Namespace:
+        return Namespace({n: p[n] for n in self.base.state})
+
+    def image(self, p: Namespace) -> Namespace:
+        """The state of `to`."""
+        return Namespace({n: p[f"image_{n}"] for n in self.to.state})
+
+    def field(self, p: Namespace, c: Case) -> Namespace:
+        q = self.image(p)
+        there = self.to.field(q, image_view(self.base, self.to, self.map, c, q, self.time))
+        speed = self.time(c) if callable(self.time) else self.time
+        return Namespace(
+            {**self.base.field(self.below(p, c), c), **{f"image_{n}": v * speed for n, v in there.items()}}
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,10 +23,12 @@ from theorylab.setting import Assumption, Setting
 from theorylab.simulate.problem import Cases, _reading, as_tensor, draw_cases, variable_shapes
 
 CASES = 6
+GROUPS = 5
+GRID = 1 / 8
 ITERATIONS = 30
 RESTARTS = 3
 WIDE = 2.0
-"""Half of the cases are drawn by this normal law instead of their own: a claim is about all values."""
+"""All groups but the first are drawn by this normal law instead of their own: a claim is about all values."""
 SHOWN = 160
 """Characters of a case in a message."""
 NEAR = 1e-7
@@ -58,22 +60,43 @@ def missed(subject: Setting | Flow, sizes: Dims, reading: Dims | None, seed: int
         return None
     letters = _Letters(subject, own, draw_cases(subject, own, CASES, seed), names)
     if letters.names:
-        drawn = letters.coordinates()
-        anywhere = WIDE * torch.randn(drawn.shape, generator=torch.Generator().manual_seed(2), dtype=drawn.dtype)
-        on = letters.solve(letters.violation, torch.cat([drawn, anywhere]))
+        starts, free = letters.starts()
+        on = letters.solve(letters.violation, starts, free=free)
         holds = letters.rows(letters.violation, on).abs().amax(1) <= ON
         # Where enforce has no value at a case or jumps (it divides by a kernel vector z = 0), nothing is said.
         moved = NEAR * torch.randn(on.shape, generator=torch.Generator().manual_seed(1), dtype=on.dtype)
         here, near = (letters.rows(letters.enforced, at) for at in (on, on + moved))
         holds &= torch.nan_to_num(here - near, nan=torch.inf).abs().amax(1) <= MISSED
-        cases = on[holds & torch.isfinite(on).all(1)]
-        if len(cases) and (found := _unreached(letters, cases)) is not None:
+        holds &= torch.isfinite(on).all(1)
+        group = torch.arange(len(on)) // CASES
+        if bool(holds.any()) and (found := _unreached(letters, on[holds], group[holds])) is not None:
             shown = letters.shown(found)
             return (
                 f"enforce of {' and '.join(map(repr, names))} misses cases that satisfy the hypothesis, such as {shown}"
             )
     _checked[key] = setting
     return None
+
+
+def solutions(subject: Setting | Flow, sizes: Dims, seed: int = 0) -> list[dict[str, np.ndarray]]:
+    """Cases that satisfy the hypotheses, found without `enforce`: free numbers by name, most of them short dyadic ones.
+
+    Some of the numbers are held where they are and the equations solved for the others, which parts components of the
+    hypotheses that lie far from each other.
+    """
+    own = {n: sizes[n] for n in subject.sizes}
+    letters = _Letters(subject, own, draw_cases(subject, own, CASES, seed), _names(subject))
+    if not letters.names:
+        return []
+    starts, free = letters.starts(GRID)
+    on = letters.solve(letters.violation, starts, free=free)
+    holds = (letters.rows(letters.violation, on).abs().amax(1) <= ON) & torch.isfinite(on).all(1)
+    return [{n: v.numpy() for n, v in letters.free(z).items()} for z in on[holds]]
+
+
+def _names(subject: Setting | Flow) -> list[str]:
+    setting = subject if isinstance(subject, Setting) else subject.setting
+    return [a.name for a in setting.assumptions if a.enforce is not None]
 
 
 def _enforceable(assumption: Assumption, case: Case) -> bool:
@@ -86,8 +109,8 @@ def _enforceable(assumption: Assumption, case: Case) -> bool:
     return True
 
 
-def _unreached(letters: _Letters, cases: Tensor) -> Tensor | None:
-    """One of the cases that are no value of `enforce`, where these are at least a quarter of them."""
+def _unreached(letters: _Letters, cases: Tensor, group: Tensor) -> Tensor | None:
+    """One of the cases that are no value of `enforce`, where these are at least a quarter of their group."""
     wanted = letters.rows(letters.values, cases)
     scale = 1 + wanted.abs().amax(1)
 
@@ -103,7 +126,11 @@ def _unreached(letters: _Letters, cases: Tensor) -> Tensor | None:
         found = letters.solve(letters.enforced, cases + (0.3 * noise if restart else 0.0), wanted)
         left = torch.minimum(left, gap(found))
     away = torch.isfinite(left) & (left > MISSED)
-    return cases[int(away.nonzero()[0])] if 4 * int(away.sum()) >= len(cases) else None
+    for g in group.unique():
+        own = away & (group == g)
+        if bool(own.any()) and 4 * int(own.sum()) >= int((group == g).sum()):
+            return cases[int(own.nonzero()[0])]
+    return None
 
 
 class _Letters:
@@ -132,6 +159,44 @@ class _Letters:
         """(B, D), the cases as they were drawn."""
         parts = [self.raw[n].log() if n in self.positive else self.raw[n] for n in self.names]
         return torch.cat([p.reshape(len(p), -1) for p in parts], 1)
+
+    def starts(self, grid: float = 0.0) -> tuple[Tensor, Tensor]:
+        """Cases to solve the hypotheses from, and which of their numbers may move, (B, D) each, `CASES` rows a group.
+
+        The groups: cases as drawn; wide ones; those in which what `enforce` changes is held; random halves held.
+        grid: values are rounded to multiples of it.
+        """
+        drawn = self.coordinates()
+        generator = torch.Generator().manual_seed(2)
+        wide = [WIDE * torch.randn(drawn.shape, generator=generator, dtype=drawn.dtype) for _ in range(GROUPS - 1)]
+        changed = (self.rows(self.enforced, drawn) - self.rows(self.values, drawn)).abs().amax(0) > REACHED
+        kept = torch.ones_like(drawn, dtype=torch.bool)
+        free = [kept, kept, kept & ~self._coordinates_of(changed)]
+        free += [torch.rand(drawn.shape, generator=generator) < 0.5 for _ in range(GROUPS - len(free))]
+        starts = torch.cat([drawn, *wide])
+        if grid:
+            signed = self._is_positive()
+            plain = torch.where(signed, starts.exp(), starts)
+            near = (plain / grid).round() * grid
+            near = torch.where(signed, near.clamp(min=grid), near)
+            starts = torch.where(signed, near.log(), near)
+        return starts, torch.cat(free)
+
+    def _coordinates_of(self, values: Tensor) -> Tensor:
+        """Which coordinates (D,) belong to some of the values compared (V,)."""
+        at, by_name = 0, {}
+        for n in self.compared:
+            by_name[n] = values[at : at + self.one[n].numel()]
+            at += self.one[n].numel()
+        return torch.cat([by_name[n] for n in self.names])
+
+    def _is_positive(self) -> Tensor:
+        return torch.cat([torch.full((self.one[n].numel(),), n in self.positive) for n in self.names])
+
+    def free(self, z: Tensor) -> Values:
+        """The free numbers of one case."""
+        found = self._split(z)
+        return {n: found[n] for n in self.names}
 
     def _split(self, z: Tensor) -> Values:
         found, at = dict(self.one), 0
@@ -184,8 +249,11 @@ class _Letters:
         text = ", ".join(f"{n} = {np.round(values[n].numpy(), 3).tolist()}" for n in self.names)
         return text if len(text) <= SHOWN else text[:SHOWN] + " ..."
 
-    def solve(self, one: One, z: Tensor, wanted: Tensor | float = 0.0) -> Tensor:
-        """Rows of z (B, D) moved to where a formula has the values wanted, by damped Gauss-Newton steps."""
+    def solve(self, one: One, z: Tensor, wanted: Tensor | float = 0.0, free: Tensor | None = None) -> Tensor:
+        """Rows of z (B, D) moved to where a formula has the values wanted, by damped Gauss-Newton steps.
+
+        free: (B, D), which numbers may move; all by default.
+        """
 
         def off(z: Tensor) -> Tensor:
             return self.rows(one, z) - wanted
@@ -194,7 +262,7 @@ class _Letters:
             value = off(z)
             if bool((torch.nan_to_num(value).abs().amax(1) <= ON / 10).all()):
                 break
-            slopes = self._slopes(one, z)
+            slopes = self._slopes(one, z) * (1.0 if free is None else free[:, None, :])
             good = torch.isfinite(slopes).all((1, 2)) & torch.isfinite(value).all(1)
             step = torch.zeros_like(z)
             if bool(good.any()):

@@ -107,8 +107,12 @@ def test_slow_motion_is_no_limit() -> None:
     assert found.violations > 0
     assert found.counterexample is None
     assert "changed by tolerance or time" in found.summary
-    false = attack(claim.but(value=lambda c: c.init.w * 0 + 1, name="one"))
-    assert false.counterexample is None, "the limit 0 itself is not reached, so nothing is shown"
+    false = claim.but(value=lambda c: c.init.w * 0 + 1, name="one")
+    almost = attack(false.but(quantifier="almost every", name="almost one"))
+    assert almost.counterexample is None, "the limit 0 itself is not reached, so nothing is shown"
+    rests = attack(false).counterexample
+    assert rests is not None
+    assert rests.case == {"init.w": "0"}
 
 
 @pytest.mark.parametrize(("shift", "dies"), [(Fraction(0), False), (Fraction(1, 1000), True)], ids=str)
@@ -133,14 +137,17 @@ def test_a_sign_that_the_exact_flow_keeps_has_to_be_kept() -> None:
         assert runs._signs_kept(problem, across).tolist() == [kept]
 
 
-def test_a_saddle_is_no_witness() -> None:
+def test_a_saddle_is_a_witness_against_every_start_alone() -> None:
     """w' = w - w^3 leaves 0 for one of +-1: that w^2 tends to 1 is false at 0 alone."""
     flow = tl.Flow(lambda p: tl_namespace(w=p.w - p.w**3), state={"w": ""})
     claim = tl.Limit(flow, lambda p: p.w**2, lambda c: c.init.w * 0 + 1, name="one")
-    found = attack(claim)
-    assert found.violations > 0
-    assert found.counterexample is None
-    assert attack(claim.but(quantity=lambda p: p.w, name="plus one")).counterexample is not None
+    witness = attack(claim).counterexample
+    assert witness is not None
+    assert witness.case == {"init.w": "0"}
+    assert "rests where it starts" in witness.recheck
+    almost = claim.but(quantifier="almost every", name="almost")
+    assert attack(almost).counterexample is None
+    assert attack(almost.but(quantity=lambda p: p.w, name="plus one")).counterexample is not None
 
 
 def test_a_run_that_rests_has_a_limit_where_the_claim_is_about_every_case() -> None:
@@ -155,7 +162,9 @@ def test_a_run_that_rests_has_a_limit_where_the_claim_is_about_every_case() -> N
 
 def test_the_stable_manifold_of_a_saddle_is_no_witness() -> None:
     """From w = 0 the flow u' = -u, w' = w - w^3 runs into the saddle, and from no neighbour of it."""
-    flow = tl.Flow(lambda p: tl_namespace(u=-p.u, w=p.w - p.w**3), state={"u": "", "w": ""})
+    flow = tl.Flow(
+        lambda p: tl_namespace(u=-p.u, w=p.w - p.w**3), state={"u": "", "w": ""}, setting=tl.Setting(init={"u": 1})
+    )
     found = attack(tl.Limit(flow, lambda p: p.w**2, lambda c: c.init.w * 0 + 1, name="one"))
     assert found.violations > 0
     assert found.counterexample is None

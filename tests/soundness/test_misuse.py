@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,24 @@ def test_draws_on_one_side_do_not_hide_what_enforce_misses(setting: tl.Setting, 
     """Both hypotheses hold for x = -2 or x = -1, which `enforce` never gives, and the claim x >= 1 fails there."""
     with pytest.raises(tl.InputError, match="misses cases that satisfy the hypothesis"):
         tl.verify(tl.Inequality(setting, lambda c: c.x, 1), trials=4, out=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("third", "true"), [(3, False), (3, True), (Fraction(17, 3), False)], ids=["false", "true", "in no table"]
+)
+def test_what_enforce_misses_is_attacked(third: Any, true: bool, tmp_path: Path) -> None:
+    """x (s - 3) = 0 holds for s = 3 too, where x, which `enforce` makes 0, is anything."""
+    missing = tl.assume("x (s - r) = 0", lambda c: c.x * (c.s - third), lambda c: {"x": 0 * c.x})
+    claim = tl.Identity(S(missing, x=V(), s=V()), lambda c: c.x * c.s if true else c.x, lambda c: third * c.x * true)
+    if true:
+        with pytest.raises(tl.InputError, match="misses cases that satisfy the hypothesis"):
+            tl.verify(claim, trials=4, out=tmp_path)
+        return
+    verdict = tl.verify(claim, trials=4, out=tmp_path)
+    assert (verdict.status, verdict.tier) == ("refuted", "exact")
+    assert verdict.counterexample is not None
+    assert verdict.counterexample.case["s"] == str(third)
+    assert verdict.counterexample.case["x"] != "0"
 
 
 def test_a_proof_whose_premise_runs_leave_is_no_proof_of_the_claim(tmp_path: Path) -> None:

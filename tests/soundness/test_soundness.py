@@ -41,19 +41,10 @@ OPEN = {
 }
 """Claims that are left open, each with the reason that the verdict has to give."""
 
-GAPS = {
-    "an image that jumps": "a conjugacy is tried at states alone, which no jump of its map shows",
-    "a speed that is the start": "where a conjugacy is tried, the start of the image is read as the start of the run",
-    "a factor that enforce never makes 0": "cases that enforce misses are looked for near the drawn ones",
-}
-"""Claims whose verdict is known to be wrong."""
-
 
 def parameters() -> Any:
     for number, (theme, truth, name) in enumerate(CASES):
         marks = [] if number % EVERY == 0 else [pytest.mark.slow]
-        if name in GAPS:
-            marks.append(pytest.mark.xfail(reason=GAPS[name], strict=True))
         label = f"{theme}: {name}, {'true' if truth else 'false'}"
         yield pytest.param(theme, truth, name, marks=marks, id=label)
 
@@ -74,7 +65,7 @@ def test_the_suite_is_large_and_little_is_left_open() -> None:
         assert sum(t is truth for _, t, _ in CASES) >= 60
     names = [name for _, _, name in CASES]
     assert len(set(names)) == len(names)
-    assert set(OPEN) | set(GAPS) <= set(names)
+    assert set(OPEN) <= set(names)
     assert 10 * len(OPEN) <= len(names)
 
 

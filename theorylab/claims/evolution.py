@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from theorylab.change import Beside, image_view
 from theorylab.claims.base import (
     Claim,
     Conjugates,
@@ -258,9 +259,8 @@ class Conjugate(Claim):
     def _gap(self, p: Any, c: Any) -> Any:
         from theorylab import ops
 
-        base = c if c.base is None else c.base
-        image = call(self.map, p, c)
-        there = self.to.field(*self.to.view(image, base))
+        image = Namespace(dict(call(self.map, p, c)))
+        there = self.to.field(image, image_view(self.subject, self.to, self.map, c, image, self.time))
         velocity = self.subject.field(p, c)
         total: Any = 0
         for name in self.to.state:
@@ -268,6 +268,30 @@ class Conjugate(Claim):
             gap = there[name] * (self.time(c) if callable(self.time) else self.time) - pushed
             total = (gap**2).sum() + total
         return total
+
+    def _along_runs(self) -> Test:
+        """Whether the image of a run is a run: a map that jumps is seen here alone."""
+        from theorylab import ops
+
+        flow = self.subject
+        both = Beside(base=flow, to=self.to, map=self.map, time=self.time, setting=flow.setting, name=flow.name)
+
+        def pairs(p: Any, c: Any) -> list[tuple[Any, Any]]:
+            run, mapped = both.image(p), call(self.map, both.below(p, c), c)
+            return [(run[n], mapped[n]) for n in self.to.state]
+
+        def length(array: Any) -> Any:
+            return ops.sqrt((array**2).sum())
+
+        return Test(
+            name="the image of a run less the run of the image",
+            kind="zero",
+            where="run",
+            subject=both,
+            observe=lambda p, c: sum(length(run - mapped) for run, mapped in pairs(p, c)),
+            scale=lambda p, c: sum(length(run) + length(mapped) for run, mapped in pairs(p, c)),
+            horizon=self.horizon,
+        )
 
     @property
     def _same_slopes(self) -> bool:
@@ -293,4 +317,4 @@ class Conjugate(Claim):
         return [
             Test(name=name, kind="zero", where="state", subject=self.subject, observe=formula)
             for name, formula in {**formulas, "fields": self._gap}.items()
-        ]
+        ] + [self._along_runs()]

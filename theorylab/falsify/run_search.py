@@ -214,11 +214,14 @@ def _counterexample(runs: Runs, code: Code, checked: Rechecked) -> Counterexampl
         f", to t = {checked.time:.6g} and to {LONGER:g} times that, and for neighbouring cases" if runs.limit else ""
     )
     shown = ", ".join(f"{r:.6e}" for r in checked.residuals)
+    how = f"run by {first} and again by {second}{times}"
+    if runs.limit and checked.time == 0:
+        how = "the run rests where it starts"
     return Counterexample(
         case=case,
         violation=f"{runs.test.name} is {value:.6g} in size {where}, where {claimed} was claimed",
         cause="law broken",
-        recheck=f"run by {first} and again by {second}{times}; residuals {shown}",
+        recheck=f"{how}; residuals {shown}",
         value=f"{value:.12g}",
         regression=run_text(runs.claim, runs.dims, runs.code, code),
     )

@@ -271,16 +271,24 @@ class Runs:
         second = self._again(problem, field, problem.initial, 0.0, first.t)
         longer = self._again(problem, field, second.y, second.t, LONGER * first.t) if self.limit else second
         good = self._confirmed(problem, first, second, longer)
+        rests = self._rests(problem, field)
         result: list[Rechecked | None] = []
         for k in range(len(codes)):
             i = k * copies
-            if all(good[i : i + copies]):
+            if all(good[i : i + (1 if rests[i] else copies)]):
                 runs = [first, second, longer] if self.limit else [first, second]
                 shown = tuple(float(r.absolute[i]) for r in runs)
                 result.append(Rechecked(shown, float(first.t[i])))
             else:
                 result.append(None)
         return result
+
+    def _rests(self, problem: Problem, field: Any) -> list[bool]:
+        """Which runs stay where they start, exactly: a claim about every case speaks of them, whatever is near."""
+        if self.claim.quantifier != "every" or not self.limit:
+            return [False] * problem.trials
+        still = (self._velocity(problem) == 0) & (self._velocity(problem, field) == 0)
+        return still.all(1).tolist()
 
     @property
     def _copies(self) -> int:

@@ -13,6 +13,7 @@ from theorylab.errors import InputError, UnsupportedReading
 from theorylab.falsify.ascent import GENERATIONS, next_generation
 from theorylab.falsify.cases import Code
 from theorylab.falsify.draws import random_codes, structured_codes
+from theorylab.falsify.elsewhere import judges, loosened, solved
 from theorylab.falsify.judge import Finding, Judge
 from theorylab.falsify.models import countermodel
 from theorylab.falsify.outcome import Hunt, scope_of
@@ -27,6 +28,7 @@ BATCH = 1024
 VARIED = 256
 """How many cases a generation of the ascent has."""
 STRUCTURED_SHARE = 8
+ELSEWHERE_SHARE = 8
 HIGHER_SHARE = 8
 SMALL = 2
 """Sizes that are tried before the given ones: most false laws fail there already."""
@@ -58,6 +60,8 @@ def hunt(
     many runs are simulated for each test, 0 for none. The same arguments give the same hunt.
     """
     found = _hunt_cases(claim, dims, budget, seed)
+    if found.counterexample is None and not found.reason.startswith(NO_EXACT_FORM):
+        found = _hunt_elsewhere(claim, found, dims, budget // ELSEWHERE_SHARE, seed)
     if found.counterexample is None and found.reason.startswith(NO_EXACT_FORM):
         from theorylab.falsify.float_search import hunt_floats
 
@@ -99,6 +103,28 @@ def _hunt_cases(claim: Claim, dims: Dims, budget: int, seed: int) -> Hunt:
             if at == sizes:
                 raise
     return _nothing(tally, reason or f"no case violates the claim at {scope_of(sizes)}")
+
+
+def _hunt_elsewhere(claim: Claim, before: Hunt, dims: Dims, budget: int, seed: int) -> Hunt:
+    """The hunt among cases that satisfy the hypotheses without `enforce`, which need not give all of them."""
+    loose = loosened(claim)
+    if loose is None or budget < 1:
+        return before
+    tally = _Tally()
+    sizes = {n: s for n, s in dims.items() if n in sizes_of(claim)}
+    small = smaller(sizes, SMALL)
+    try:
+        for at in [small, sizes] if small != sizes else [sizes]:
+            for judge in judges(claim, loose, at):
+                found = _search(judge, budget, seed, tally)
+                placed = (judge, *found) if found is not None else solved(judge, claim, seed)
+                if placed is not None:
+                    shrunk = shrink(*placed)
+                    tally.batches += shrunk.batches
+                    return _report(loose, placed[0], shrunk, tally, "enforce was left out; ").after(before)
+    except (InputError, UnsupportedReading):
+        pass
+    return before
 
 
 def _nothing(tally: _Tally, reason: str) -> Hunt:
@@ -182,10 +208,11 @@ def _same_at(claim: Claim, target: Target, dims: Dims) -> Judge | None:
     return None
 
 
-def _report(claim: Claim, judge: Judge, shrunk: Shrunk, tally: _Tally) -> Hunt:
+def _report(claim: Claim, judge: Judge, shrunk: Shrunk, tally: _Tally, remark: str = "") -> Hunt:
     witness, shown = counterexample(judge, shrunk.code, shrunk.finding)
-    shown = replace(shown, regression=exact_text(claim, judge.target.dims, judge.code, shrunk.code))
-    proposed = "z3 proposed one that does; " if tally.models else ""
+    if not remark:  # a test of the claim draws what enforce gives
+        shown = replace(shown, regression=exact_text(claim, judge.target.dims, judge.code, shrunk.code))
+    proposed = "z3 proposed one that does; " if tally.models else remark
     summary = (
         f"{tally.examined} cases examined, {tally.violations} of them violate the claim, {tally.outside} say nothing; "
         f"{proposed}the simplest violation was shrunk in {shrunk.batches} batches of {shrunk.examined} cases"

@@ -119,18 +119,25 @@ class Ladders:
         if copies > 1:
             self._move(columns, copies)
         first = self._decided(columns, copies)
-        values = np.array(asked.ladder)
-        ratio = float(values[-1] / values[-2])
-        beyond = tuple((values * ratio**0.5).tolist())
-        if self.test.where == "case" or self.test.where == "state":
-            beyond = (*beyond, beyond[-1] * ratio)
-        second = self._decided(columns, copies, ladder=beyond, tighter=True)
+        second = self._decided(columns, copies, ladder=self._other_ladder(), tighter=True)
         for a, b in zip(first.trends, second.trends, strict=True):
             if a is None or b is None or abs(a.last - b.last) > SAME + abs(a.high - a.low):
                 return None
         if any(o != "against" for o in (*first.outcomes, *second.outcomes)):
             return None
         return (second.trends[0], float(second.exponents[0])) if second.trends[0] is not None else None
+
+    def _other_ladder(self) -> tuple[float, ...]:
+        """Values between those of the ladder and beyond its end; thirds where all are 1 / n, which may count steps."""
+        asked = self.test.slope
+        assert asked is not None
+        values = np.array(asked.ladder)
+        ratio = float(values[-1] / values[-2])
+        counts = 1 / values
+        if self.test.where == "state" and ratio < 1 and bool(np.all(np.abs(counts - counts.round()) <= 1e-9 * counts)):
+            return tuple((values[:-1] / 3).tolist())
+        between = tuple((values * ratio**0.5).tolist())
+        return (*between, between[-1] * ratio) if self.test.where in ("case", "state") else between
 
     def _move(self, columns: dict[str, np.ndarray], copies: int) -> None:
         names = [(b, e) for b in self.code.blocks for e in b.entry_names() if not b.discrete]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -26,6 +26,8 @@ GTOL = 1e-11
 HORIZON = 1e4
 MAX_STEPS = 40_000
 MOST_STEPS = 1_000_000
+TRACED_FROM = 32
+"""From so many steps on it pays to find the operations of a step once."""
 
 
 def after(flow: Flow, p: Mapping[str, Any], c: Case, time: Any) -> Namespace:
@@ -90,19 +92,34 @@ def repeated(scheme: Any, p: Mapping[str, Any], c: Case, steps: Any) -> Namespac
         if not bool(((number >= 0) & (number <= MOST_STEPS)).all()):
             raise InputError(f"a scheme was to make {float(number.max()):g} steps; expected at most {MOST_STEPS}")
 
-        def step(y: Tensor, one: tuple[Tensor, ...]) -> Tensor:
+        def step(k: Tensor, y: Tensor, one: tuple[Tensor, ...]) -> Tensor:
             case = _case(names, one)
-            q, view = scheme.flow.view(_split(shapes, y), case)
+            q, view = scheme.flow.view(_split(shapes, y), case, Numeric(k))
             moved = scheme.after(q, view)
             return torch.cat([(moved[n] + q[n] * 0).data.reshape(-1) for n in shapes])
 
-        mapped = torch.func.vmap(step)
-        for k in range(int(number.max())):
-            y = torch.where((k < number)[:, None], mapped(y, values), y)
+        def masked(k: Tensor, y: Tensor, *values: Tensor) -> Tensor:
+            return torch.where((k < number)[:, None], torch.func.vmap(step, in_dims=(None, 0, 0))(k, y, values), y)
+
+        steps = int(number.max())
+        clock = torch.arange(steps, dtype=torch.float64, device=y.device)
+        advance = masked if steps < TRACED_FROM else _traced(masked, clock[0], y, *values)
+        for k in clock:
+            y = advance(k, y, *values)
         return y
 
     flat = per_ensemble(run, steps + start[:1].sum() * 0, start, *arrays, what="a scheme of many steps")
     return Namespace(_split(shapes, flat.data))
+
+
+def _traced(function: Callable[..., Tensor], *arguments: Tensor) -> Callable[..., Tensor]:
+    """A function of tensors as its list of operations, found once; the function itself where that fails."""
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    try:
+        return make_fx(function)(*arguments)
+    except (RuntimeError, NotImplementedError):
+        return function
 
 
 def _inside(flow: Flow, p: Mapping[str, Any], c: Case, run: Any, *extra: Any) -> Namespace:

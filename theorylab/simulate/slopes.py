@@ -207,14 +207,12 @@ def _pointwise(
         zero = torch.zeros(count, dtype=torch.float64, device=problem.device)
         return problem.observe(test.observe, zero, problem.initial).cpu().numpy()
 
-    value = at(raw)
-    noise = np.zeros_like(value)
-    for n in range(NUDGES):
-        moved = {
-            k: v if k == _asked(test).variable else v * (1 + NUDGE * np.cos(np.arange(v.size) + n).reshape(v.shape))
-            for k, v in raw.items()
-        }
-        noise = np.maximum(noise, np.abs(at(moved) - value))
+    def moved(name: str, v: np.ndarray, n: int) -> np.ndarray:
+        return v if name == _asked(test).variable else v * (1 + NUDGE * np.cos(np.arange(v.size) + n).reshape(v.shape))
+
+    together = {k: np.concatenate([v, *(moved(k, v, n) for n in range(NUDGES))]) for k, v in raw.items()}
+    value, *others = np.split(at(together), NUDGES + 1)
+    noise = np.max([np.abs(other - value) for other in others], axis=0)
     return np.abs(value), noise / 16 + ROUND_OFF * np.abs(value)
 
 
