@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -239,6 +240,10 @@ positive = Indexed.letter("z", ("d",), "positive")
         (ops.sqrt(4 * c**2 * (x**2 + 1)), 2 * c * ops.sqrt(x**2 + 1)),
         (ops.norm(c * x), c * ops.norm(x)),
         (ops.sqrt(positive**2), positive),
+        (ops.sqrt(x**4), x**2),
+        (ops.sqrt(x**6 * y), x**2 * ops.sqrt(x**2 * y)),
+        (ops.log(x**3), 3 * ops.log(x)),
+        ((x**3) ** Fraction(-1, 3), 1 / x),
         (1 / (2 * c * x + 2 * c * y), 1 / (x + y) / (2 * c)),
         (1 / (-x - y), -1 / (x + y)),
         (ops.exp(x + y), ops.exp(x) * ops.exp(y)),
@@ -277,7 +282,16 @@ def test_identities_that_normal_forms_show(zero: Indexed) -> None:
 
 @pytest.mark.parametrize(
     "nonzero",
-    [ops.step(-x) + ops.step(x) - 1, ops.step(x) - ops.step(y), ops.log(x * y) - ops.log(x) - ops.log(y), x - y],
+    [
+        ops.step(-x) + ops.step(x) - 1,
+        ops.step(x) - ops.step(y),
+        ops.log(x * y) - ops.log(x) - ops.log(y),
+        ops.log(x**2) - 2 * ops.log(x),
+        ops.log(-(x**3)) - 3 * ops.log(x),
+        ops.sqrt(x**2) - x,
+        ops.sqrt(x**6) - x**3,
+        x - y,
+    ],
 )
 def test_identities_that_do_not_hold_everywhere(nonzero: Indexed) -> None:
     """They fail at 0, or for negative x and y."""

@@ -72,9 +72,9 @@ def _goals(claim: Limit, potential: Any, size: str, positive: bool) -> list[Goal
             lambda p, c: call(claim.quantity, p, c)[None, :] @ inputs(c) - c.f,
         ),
         "G vanishes at the start": (Zero, at_start),
-        "<z, G> is conserved for x' z = 0": (Conserved, lambda p, c: (c[Z] * gradient(p, c)).sum(-1)),
         "G is a gradient": (Zero, lambda p, c: curvature(c, W, V) - curvature(c, V, W)),
         "of a convex functional": (NonNegative, lambda p, c: curvature(c, V, V)),
+        "<z, G> is conserved for x' z = 0": (Conserved, lambda p, c: (c[Z] * gradient(p, c)).sum(-1)),
     }
     return [
         kind(name=name, subject=flow, formula=_tried(formula), derived=True)

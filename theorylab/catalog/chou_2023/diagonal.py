@@ -178,7 +178,7 @@ plain_bias = {
         statement=r"x(\infty) = \arg\min_{Ax = y} D_q(x, x(0)),\quad "
         + ("q'(x) = \\log x" if L == 2 else rf"q'(x) = -x^{{2/{L} - 1}}"),
         source=source,
-        expect="proved" if L == 2 else "supported",
+        expect="proved",
         settle=limits,
     )
     for L in DEPTHS

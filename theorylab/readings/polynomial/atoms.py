@@ -3,9 +3,11 @@
 step   y(c u) = y(u) for c > 0                derivative 0
 sign   y(c u) = y(u) for c > 0, odd           derivative 0
 sqrt   sqrt(c^2 u) = c sqrt(u) for c > 0      u'/(2 y)
+       and for squares c = b^2
 inv    1/u                                    -y^2 u'
 exp    exp(u + v) = exp(u) exp(v), exp(k u) = exp(u)^k for integers k, exp(log u) = u
 log    log(exp(u) / exp(v)) = u - v           u'/u
+       log(b^k) = k log(b) for odd k
 tanh, sin, arcsinh odd, cos even
 """
 
@@ -37,7 +39,9 @@ def atom(function: str, argument: Polynomial) -> Polynomial:
     if function in ("step", "sign"):
         argument = _divided(argument, _common(argument, lambda s: s.sign == "positive"), _content(argument))
     elif function == "sqrt":
-        roots = [(s, idx, e // 2) for s, idx, e in _common(argument, lambda s: s.sign == "positive") if e // 2]
+        common = _common(argument, lambda s: s.function not in KEPT and s.name != "delta")
+        halves = [(s, idx, e // 2 if s.sign == "positive" else e // 4 * 2) for s, idx, e in common]
+        roots = [(s, idx, e) for s, idx, e in halves if e]
         root = _rational_root(_content(argument)) or 1
         argument = _divided(argument, [(s, idx, 2 * e) for s, idx, e in roots], root**2)
         outside = _product(roots, root)
@@ -58,8 +62,10 @@ def atom(function: str, argument: Polynomial) -> Polynomial:
         return ZERO
     if function == "exp":
         return _exponential(argument)
-    if function == "log" and (exponent := _of_exponentials(argument)) is not None:
-        return exponent
+    if function == "log":
+        if (exponent := _of_exponentials(argument)) is not None:
+            return exponent
+        argument, outside = _odd_root(argument)
     return outside * _whole(*_symbol(function, argument), 1)
 
 
@@ -95,6 +101,16 @@ def _of_exponentials(p: Polynomial) -> Polynomial | None:
     for s, idx, e in m:
         total = total + _argument(s, idx).scale(e)
     return total
+
+
+def _odd_root(p: Polynomial) -> tuple[Polynomial, Polynomial]:
+    """b and k with p = b^k for one factor b and an odd power k > 1, else p and 1: where b^k > 0, b > 0 too."""
+    if len(p.terms) == 1:
+        ((m, c),) = p.terms.items()
+        if c == 1 and len(m) == 1 and m[0][2] > 1 and m[0][2] % 2 and not dummy_count(m):
+            s, idx, k = m[0]
+            return _product([(s, idx, 1)], 1), ONE.scale(k)
+    return p, ONE
 
 
 def _argument(s: Symbol, indices: tuple[int, ...]) -> Polynomial:
