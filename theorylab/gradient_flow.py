@@ -67,7 +67,10 @@ class FirstOrder(Flow):
 
     @cached_property
     def input_shape(self) -> Shape:
-        """The shape of x where the statement gives no data."""
+        """The shape of x where the statement gives no data: that of the setting's own x, if it declares one."""
+        declared = self.setting.variables.get("x")
+        if declared is not None and declared.shape and self.data is None:
+            return declared.sizes
         return self.model.input_shape(self._letters, self.setting.sizes)
 
     def _letters(self, make: Make) -> Case:
@@ -138,11 +141,12 @@ class FirstOrder(Flow):
         return c["r"]
 
     def objective(self, p: Namespace, c: Case) -> Any:
-        """The loss at p, a scalar; where it is unknown, its linear part <c.r, f>."""
+        """The loss at p, a scalar. Raises InputError where the loss is unknown: only its slope c.r has a name."""
         if self.loss is None:
-            from theorylab import ops
-
-            return ops.dot(self.residual(p, c), self.outputs(p, c))
+            raise InputError(
+                f"the objective of {self.name!r} is an unknown loss, which has no value; "
+                "expected a given loss such as loss=tl.loss.square, or formulas of c.f and its slope c.r"
+            )
         return self.loss.value(self.outputs(p, c), self.inputs(c)[1])
 
     def gradient(self, p: Namespace, c: Case) -> Namespace:

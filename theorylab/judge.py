@@ -31,7 +31,7 @@ def judge(
     claim: Claim, proof: Proof, found: Hunt, observations: Sequence[Observation], sizes: Mapping[str, int]
 ) -> Decision:
     """Decide. A proof that a witness or a run contradicts is an internal error."""
-    stated = tuple(dict.fromkeys([*(a.name for a in claim.setting.assumptions), *claim.premises]))
+    stated = tuple(dict.fromkeys([*(a.stated for a in claim.setting.assumptions), *claim.premises]))
     against = [o for o in observations if o.agrees is False and not o.test.premise]
     if proof.accepted:
         if found.counterexample is not None and proof.scope in ("all sizes", "no sizes", found.scope):

@@ -63,6 +63,9 @@ softmax_cross_entropy = Loss(
 )
 """sum over samples of y . (log-sum-exp(f) - f) over the outputs (axis -2); y holds class weights."""
 
+bent = Loss("square plus sin^2", lambda f, y: ((f - y) ** 2 / 2 + ops.sin(f - y) ** 2).sum())
+"""sum (e^2 / 2 + sin^2 e) over the residuals e = f - y: its only critical point is e = 0, and it is not convex."""
+
 any = None
 """The unknown differentiable loss: its derivative by the outputs is an arbitrary array."""
 

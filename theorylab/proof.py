@@ -10,7 +10,7 @@ from typing import Any
 from theorylab import enforcement
 from theorylab.certificate import document
 from theorylab.certificate.counterexample import COUNTEREXAMPLE, counterexample_document
-from theorylab.certificate.domain import along, conditions
+from theorylab.certificate.domain import along, conditions, demanded, without_weaker
 from theorylab.certificate.identity import statement
 from theorylab.certificate.kernel import Ruling, check
 from theorylab.claims.base import Claim, Goal
@@ -99,7 +99,7 @@ def _limit_proof(claim: Claim, sizes: Mapping[str, int], folder: Path) -> Proof:
 
 def _certified(claim: Claim, attempts: Sequence[Attempt], folder: Path, more: Sequence[str] = ()) -> Proof:
     body, proof, scope = statement(attempts)
-    premises = [*_hypotheses(claim), *claim.premises, *more]
+    premises = [*_hypotheses(claim), *claim.premises, *more, *demanded(attempts)]
     sealed = document.seal(
         rule="indexed-identity", claim=claim.id, scope=scope, statement=body, proof=proof, premises=premises
     )
@@ -143,7 +143,7 @@ def ruled(sealed: Mapping[str, Any], path: Path, steps: Sequence[Step] = (), sum
         path.unlink()
         return Proof(False, tuple(evidence), f"the checker rejected the certificate: {ruling.reason}")
     found = conditions(ruling.domain, sealed["statement"])
-    premises = (*sealed["premises"], *found)
+    premises = without_weaker([*sealed["premises"], *found])
     return Proof(True, tuple(evidence), "", ruling.scope, premises, path, str(sealed["seal"]), along(found))
 
 
@@ -160,4 +160,4 @@ def _kernel_evidence(ruling: Ruling, what: str, path: Path) -> Evidence:
 
 
 def _hypotheses(claim: Claim) -> list[str]:
-    return [a.name for a in claim.setting.assumptions]
+    return [a.stated for a in claim.setting.assumptions]

@@ -98,6 +98,11 @@ class Assumption:
     enforce: Callable[[Case], Mapping[str, Any]] | None = None
     positive: bool = False
 
+    @property
+    def stated(self) -> str:
+        """The hypothesis as a premise: without `holds`, it is whatever `enforce` gives."""
+        return self.name if self.holds is not None else f"{self.name} (the cases that its enforce gives)"
+
 
 def assume(
     name: str,
@@ -109,6 +114,7 @@ def assume(
     """A hypothesis that can be dropped.
 
     holds(c): a residual that is 0 (or, with positive=True, a margin that is > 0) where the hypothesis is true.
+    None: the hypothesis is that the case is one that `enforce` gives.
     enforce(c): the variables to change so that it is true, e.g. {"A": ..., "init.v": ...}; the identity where it
     is true already. Without it, cases are sampled by rejection and proofs use the relation itself.
     """

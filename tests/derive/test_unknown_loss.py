@@ -42,7 +42,6 @@ FALSE = {
     "third difference": tl.Identity(
         flow, lambda p, c: slope(p, c, 3) - 3 * slope(p, c, 2) + 3 * slope(p, c, 1) - slope(p, c, 0)
     ),
-    "homogeneous loss": tl.Identity(flow, lambda p, c: flow.objective(2 * p, c), lambda p, c: 2 * flow.objective(p, c)),
 }
 
 

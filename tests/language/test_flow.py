@@ -13,6 +13,7 @@ from torch.nn import functional
 
 import theorylab as tl
 from theorylab import ops
+from theorylab.derive.prove import prove
 from theorylab.errors import InputError
 from theorylab.flow import Flow
 from theorylab.readings.letters import complete_dims
@@ -356,3 +357,18 @@ def test_misuse_is_one_sentence(misuse: Callable[[], Any], sentence: str) -> Non
     with pytest.raises(InputError, match=sentence) as caught:
         misuse()
     assert "\n" not in str(caught.value)
+
+
+def test_the_inputs_have_the_shape_that_the_setting_declares() -> None:
+    @tl.model(a="3", b="2")
+    def convolution(p, x):
+        hidden = ops.stack([sum(p.a[k] * x[i + k] for k in range(3)) for i in range(2)])
+        return p.b[None, :] @ ops.relu(hidden)
+
+    def norms(p):
+        return (p.a**2).sum() - (p.b**2).sum()
+
+    flow = tl.GradientFlow(convolution, setting=tl.Setting(x=tl.var("4 s")))
+    assert flow.input_shape == (4, "s")
+    assert flow.sizes == {"s"}
+    assert prove(tl.Invariant(flow, norms).goals(), {"s": 2})[0].holds

@@ -59,7 +59,7 @@ def counterexample_document(
         proof["derivatives"] = derivatives
     if array is not None:
         proof["letter"] = plain(f"{array}[{','.join(map(str, index))}]" if index else array)
-    premises = [*(a.name for a in claim.setting.assumptions), *claim.premises]
+    premises = [*(a.stated for a in claim.setting.assumptions), *claim.premises]
     return seal(rule=COUNTEREXAMPLE, claim=claim.id, scope=scope, statement=body, proof=proof, premises=premises)
 
 

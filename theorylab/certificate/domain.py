@@ -6,8 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-SIGNS = {"is not 0": "≠ 0", "is positive": "> 0"}
+from theorylab.certificate.identity import Writer
+from theorylab.derive.prove import Attempt
+
 ALONG = " all along"
+SIGNS = {"is not 0": "≠ 0", "is positive": "> 0", "is not 0 throughout": f"≠ 0{ALONG}"}
 
 
 def conditions(domain: Sequence[str], statement: Mapping[str, Any]) -> tuple[str, ...]:
@@ -15,7 +18,7 @@ def conditions(domain: Sequence[str], statement: Mapping[str, Any]) -> tuple[str
     arguments = {d["name"]: d["arg"] for d in statement.get("define", ()) if "arg" in d}
     found: dict[str, None] = {}
     for text in domain:
-        match = re.fullmatch(r"the argument of (\w+) in ([\w.]+) (is not 0|is positive)", text)
+        match = re.fullmatch(r"the argument of (\w+) in ([\w.]+) (is not 0|is positive|is not 0 throughout)", text)
         if match and match[2] in arguments:
             text = f"{_expression(arguments[match[2]], statement)} {SIGNS[match[3]]}"
         elif match := re.fullmatch(r"(.+) is (nonzero|positive|nonnegative) throughout", text):
@@ -23,6 +26,24 @@ def conditions(domain: Sequence[str], statement: Mapping[str, Any]) -> tuple[str
             text = f"{match[1]} {sign}{ALONG}"
         found[text] = None
     return tuple(found)
+
+
+def demanded(attempts: Sequence[Attempt]) -> tuple[str, ...]:
+    """What the formulas of a proof take for granted where they were read, also where it cancels in the certificate."""
+    found: dict[str, None] = {}
+    for attempt in attempts:
+        for demand in attempt.demands:
+            writer = Writer(attempt.world)
+            written = writer.expression(demand.entry)
+            statement = {"letters": writer.letters, "define": writer.define}
+            found[f"{_expression(written, statement)} {demand.assumed}"] = None
+    return tuple(found)
+
+
+def without_weaker(premises: Sequence[str]) -> tuple[str, ...]:
+    """Premises without repetitions, and without u ≠ 0 where u > 0 is one."""
+    weaker = {text[: -len("> 0")] + "≠ 0" for text in premises if text.endswith("> 0")}
+    return tuple(text for text in dict.fromkeys(premises) if text not in weaker)
 
 
 def along(found: Sequence[str]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal, Self, get_args
 from theorylab.errors import InputError
 from theorylab.flow import Flow
 from theorylab.readings.array import Array, is_number
-from theorylab.readings.namespace import Case, arity, call
+from theorylab.readings.namespace import Case, Namespace, arity, call
 from theorylab.scheme import Scheme
 from theorylab.setting import Setting
 from theorylab.verdict import Figure
@@ -352,3 +352,23 @@ def observed(value: Any) -> Any:
 def starting(formula: Formula, flow: Flow, c: Case) -> Any:
     """The value of a formula at the start of the run that c is a view of (of `flow` from c, if it is of none)."""
     return call(formula, *(flow.start(c) if c.base is None else c.flow.start(c.base)))
+
+
+def loss_along(p: Any, c: Any) -> Any:
+    """The loss at a state of a run, of the flow that is run: an unknown loss is run as a given one."""
+    return c.flow.objective(p, c)
+
+
+def slopes(formula: Formula, p: Any, c: Any) -> list[Any]:
+    """The derivative of a formula along a run of which (p, c) is the view: the part of each state, and that of time."""
+    from theorylab import ops
+
+    flow, case = c.flow, c.base
+    state = {**p, **({f"integral.{n}": value for n, value in c.integral.items()} if flow.integrals else {})}
+    moving = Namespace({**state, "t": c.t})
+    velocity = {**flow.velocity(state, case, c.t), "t": c.t * 0 + 1}
+
+    def of(q: Namespace) -> Any:
+        return call(formula, *flow.view({n: q[n] for n in state}, case, q["t"]))
+
+    return [ops.derivative(of, moving, {name: rate}) for name, rate in velocity.items()]

@@ -20,6 +20,7 @@ from theorylab.claims.base import (
     checked_quantity,
     observed,
     of_case,
+    slopes,
     starting,
 )
 from theorylab.errors import InputError
@@ -144,17 +145,35 @@ class Evolution(Claim):
 
         sign = -1 if self.sense == "<=" else 1
         kind = "zero" if self.sense == "==" else "nonnegative"
-        return [
-            Test(
-                name="drift",
-                kind=kind,
-                where="run",
-                subject=flow,
-                observe=lambda p, c: change(p, c) * sign,
-                scale=self.quantity,
-                horizon=self.horizon,
-            )
-        ]
+        drift = Test(
+            name="drift",
+            kind=kind,
+            where="run",
+            subject=flow,
+            observe=lambda p, c: change(p, c) * sign,
+            scale=self.quantity,
+            horizon=self.horizon,
+        )
+        return [drift] if self.sense == "==" else [drift, self._slope(sign)]
+
+    def _slope(self, sign: int) -> Test:
+        """The inequality at every state of a run: from the start alone it may hold where later it is broken."""
+
+        def excess(p: Any, c: Any) -> Any:
+            return (sum(slopes(self.quantity, p, c)) - call(self.rate, p, c)) * sign
+
+        def size(p: Any, c: Any) -> Any:
+            return sum(map(abs, slopes(self.quantity, p, c))) + abs(call(self.rate, p, c))
+
+        return Test(
+            name="slope",
+            kind="nonnegative",
+            where="run",
+            subject=self.subject,
+            observe=excess,
+            scale=size,
+            horizon=self.horizon,
+        )
 
 
 class Trajectory(Claim):

@@ -6,7 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from theorylab.claims.base import Claim, Formula, Goal, Slope, Test, checked_flow, checked_quantity, observed, of_case
+from theorylab.claims.base import (
+    Claim,
+    Formula,
+    Goal,
+    Slope,
+    Test,
+    checked_flow,
+    checked_quantity,
+    loss_along,
+    observed,
+    of_case,
+)
 from theorylab.claims.scaling import ladder, walked
 from theorylab.errors import InputError
 from theorylab.flow import Flow
@@ -108,7 +119,7 @@ class Limit(Claim):
         """The loss, where it is presupposed to vanish and the flow has one."""
         known = type(self.subject).objective is not Flow.objective
         presupposed = isinstance(self.value, Minimiser) and not self.value.margins
-        return (lambda p, c: self.subject.objective(p, c)) if known and presupposed else None
+        return loss_along if known and presupposed else None
 
     def _zero_loss(self) -> Test:
         return Test(
@@ -116,7 +127,7 @@ class Limit(Claim):
             kind="zero",
             where="end",
             subject=self.subject,
-            observe=lambda p, c: self.subject.objective(p, c),
+            observe=loss_along,
             horizon=self.horizon,
             premise=True,
         )

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from theorylab.claims.base import Conjugates, Conserved, Evolves, Goal, NonNegative, Zero
 from theorylab.derive.inequality import is_inequality, show_nonnegative, signed
 from theorylab.derive.relations import hypotheses, solve
 from theorylab.derive.signs import Piece
+from theorylab.derive.squares import is_nonnegative, is_positive
 from theorylab.derive.world import Component, World
 from theorylab.errors import UnsupportedReading
 from theorylab.readings import polynomial as po
 from theorylab.readings.array import Array, is_number
+from theorylab.readings.domain import ASSUMED, Demand, demands
 from theorylab.readings.letters import Dims
 from theorylab.readings.namespace import call
 from theorylab.readings.polynomial import Rule
+
+
+@dataclass(frozen=True)
+class Demanded:
+    """What a formula takes for granted: an entry is "≠ 0" or "> 0"."""
+
+    assumed: str
+    entry: po.Polynomial
 
 
 @dataclass
@@ -23,6 +33,7 @@ class Attempt:
     """A goal in one reading: its formula, what is left of it in normal form, and the rules that were used.
 
     For an inequality the residue is what has to be nonnegative, and `pieces` holds a proof for each part by its name.
+    `demands` is what the formulas take for granted, where their letters do not show it.
     """
 
     goal: Goal
@@ -30,6 +41,7 @@ class Attempt:
     value: Array
     residue: list[Component]
     rules: list[Rule] = field(default_factory=list)
+    demands: list[Demanded] = field(default_factory=list)
     pieces: dict[str, tuple[Piece, ...]] = field(default_factory=dict)
 
     @property
@@ -92,30 +104,71 @@ def _prove(goals: Sequence[Goal], dims: Dims | None) -> list[Attempt]:
     attempts: list[Attempt] = []
     conserved: list[Rule] = []
     for goal in goals:
-        if id(goal.subject) not in world_of:
-            world_of[id(goal.subject)] = World(goal.subject, dims)
-        world = world_of[id(goal.subject)]
-        rules = [*hypotheses(world), *conserved]
-        if isinstance(goal, Conjugates):
-            gaps = conjugacy_gaps(goal, world)
-            parts = [c for gap in gaps.values() for c in world.components(gap)]
-            value = next(iter(gaps.values()))
-        else:
-            value = formula_of(goal, world)
-            parts = world.components(value)
-        if is_inequality(goal):
-            attempts.append(_inequality(goal, world, value, parts, rules, len(attempts)))
-            continue
-        binary = world.binary_gates
-        residue = [Component(po.normal_form(c.entry, rules, binary_gates=binary), c.axes, c.index) for c in parts]
-        attempts.append(Attempt(goal, world, value, residue, rules))
-        if isinstance(goal, Conserved) and attempts[-1].holds:
-            change = world.evaluate(goal.formula) - world.at_start(goal.formula)
-            for component in world.components(change):
-                if component.entry:
-                    name = part_name(len(attempts) - 1, component)
-                    conserved.append(solve(name, component.entry, set(world.state), conserved))
+        with demands() as found:
+            attempt = _attempt(goal, dims, world_of, len(attempts), conserved)
+        attempt.demands = list(_unseen(found, attempt.world))
+        attempts.append(attempt)
     return attempts
+
+
+def _unseen(found: Sequence[Demand], world: World) -> Iterator[Demanded]:
+    """What formulas demand of entries whose signs the letters do not show, each once."""
+    known: set[tuple[str, str]] = set()
+    for function, argument in found:
+        for component in world.components(argument):
+            assumed = ASSUMED[function]
+            if _seen(-component.entry, assumed) and assumed == "> 0":
+                raise UnsupportedReading(f"a formula takes {function} of what is never positive")
+            if _seen(component.entry, assumed):
+                continue
+            entry = _argument(function, component.entry)
+            if (assumed, entry.key) not in known:
+                known.add((assumed, entry.key))
+                yield Demanded(assumed, entry)
+
+
+def _argument(function: str, entry: po.Polynomial) -> po.Polynomial:
+    """The argument as its atom has it, without factors of known sign, so that equal demands are one."""
+    atoms = [s for s in po.atom(function, entry).symbols() if s.function == function and s.argument is not None]
+    return atoms[0].argument if len(atoms) == 1 and atoms[0].argument is not None else entry
+
+
+def _seen(p: po.Polynomial, assumed: str) -> bool:
+    """Whether the signs of its letters show that a polynomial is positive, or not 0."""
+    if all(c > 0 and is_nonnegative(m) for m, c in p.terms.items()):
+        return any(map(is_positive, p.terms))
+    (m, *others) = p.terms
+    return assumed != "> 0" and not others and not po.dummy_count(m) and all(s.nonzero or e < 0 for s, _, e in m)
+
+
+def _attempt(
+    goal: Goal, dims: Dims | None, world_of: dict[int, World], number: int, conserved: list[Rule]
+) -> Attempt:
+    """One goal after others; what they conserve is in `conserved`, and so is then what this one does."""
+    if id(goal.subject) not in world_of:
+        world_of[id(goal.subject)] = World(goal.subject, dims)
+    world = world_of[id(goal.subject)]
+    rules = [*hypotheses(world), *conserved]
+    if isinstance(goal, Conjugates):
+        gaps = conjugacy_gaps(goal, world)
+        parts = [c for gap in gaps.values() for c in world.components(gap)]
+        value = next(iter(gaps.values()))
+    else:
+        value = formula_of(goal, world)
+        parts = world.components(value)
+    if is_inequality(goal):
+        return _inequality(goal, world, value, parts, rules, number)
+    binary = world.binary_gates
+    residue = [Component(po.normal_form(c.entry, rules, binary_gates=binary), c.axes, c.index) for c in parts]
+    attempt = Attempt(goal, world, value, residue, rules)
+    if isinstance(goal, Conserved) and attempt.holds:
+        with demands():  # at the start it demands what it does at every state
+            change = world.evaluate(goal.formula) - world.at_start(goal.formula)
+        for component in world.components(change):
+            if component.entry:
+                name = part_name(number, component)
+                conserved.append(solve(name, component.entry, set(world.state), conserved))
+    return attempt
 
 
 def _inequality(

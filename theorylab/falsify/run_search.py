@@ -217,9 +217,10 @@ def _counterexample(runs: Runs, code: Code, checked: Rechecked) -> Counterexampl
     how = f"run by {first} and again by {second}{times}"
     if runs.limit and checked.time == 0:
         how = "the run rests where it starts"
+    loss = f" with the {runs.flow.loss.name} loss" if runs.flow is not runs.test.subject else ""  # type: ignore[attr-defined]
     return Counterexample(
         case=case,
-        violation=f"{runs.test.name} is {value:.6g} in size {where}, where {claimed} was claimed",
+        violation=f"{runs.test.name} is {value:.6g} in size {where}{loss}, where {claimed} was claimed",
         cause="law broken",
         recheck=f"{how}; residuals {shown}",
         value=f"{value:.12g}",

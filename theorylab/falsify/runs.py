@@ -108,7 +108,7 @@ class Runs:
 
     def __init__(self, claim: Claim, test: Test, dims: Dims, device: str | None = None, *, fused: bool = False) -> None:
         self.claim, self.test, self.device, self.fused = claim, test, device, fused
-        self.flow: Flow = with_loss(test.subject)
+        self.flow: Flow = with_loss(test.subject, bent=test.where == "run")
         self.dims = {n: dims[n] for n in sorted(self.flow.sizes)}
         letters = variable_shapes(self.flow, self.dims)
         self.code = CaseCode(tuple(case_blocks(self.flow, self.dims, letters)))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 from theorylab.errors import InputError
 from theorylab.readings.array import Array
+from theorylab.readings.domain import Demand, demands, note, noting
 from theorylab.readings.namespace import Namespace
 
 
@@ -65,12 +66,22 @@ def directional(function: Callable[[Namespace], Array], p: Mapping[str, Array], 
     if is_numeric(p):
         return _numeric_directional(function, p, v, kind)
     engine = _symbolic(p)
-    with _fresh(p) as names:
+    with _fresh(p) as names, demands() as found:
         value = function(Namespace(_letters(p, names), kind))
     if not isinstance(value, Array):
         raise InputError(f"a quantity is {type(value).__name__}; expected an array of the parameters")
     (slope,) = engine.directional([value], {names[n]: v[n] for n in v if n in names})
-    return engine.substitute([slope], {names[n]: a for n, a in p.items()})[0]
+    back = {names[n]: a for n, a in p.items()}
+    _note_at(engine, found, back)
+    return engine.substitute([slope], back)[0]
+
+
+def _note_at(engine: Any, found: Sequence[Demand], back: Mapping[str, Any]) -> None:
+    """Note what a formula of fresh letters demands, at the point for which they stand."""
+    if not noting():
+        return
+    for (function, _), argument in zip(found, engine.substitute([a for _, a in found], back), strict=True):
+        note(function, argument)
 
 
 def gradient(function: Callable[[Namespace], Array], p: Mapping[str, Array]) -> Namespace:
@@ -79,7 +90,7 @@ def gradient(function: Callable[[Namespace], Array], p: Mapping[str, Array]) -> 
     if is_numeric(p):
         return _numeric_gradient(function, p, kind)
     engine = _symbolic(p)
-    with _fresh(p) as names:
+    with _fresh(p) as names, demands() as noted:
         fresh = _letters(p, names)
         value = function(Namespace(fresh, kind))
     if engine.__name__.endswith("exact"):
@@ -87,6 +98,7 @@ def gradient(function: Callable[[Namespace], Array], p: Mapping[str, Array]) -> 
     else:
         found = engine.gradient(value, {names[n]: a for n, a in fresh.items()})
     back = {names[n]: a for n, a in p.items()}
+    _note_at(engine, noted, back)
     replaced = engine.substitute([found[names[n]] for n in p], back)
     return Namespace(dict(zip(p, replaced, strict=True)), kind)
 

@@ -10,9 +10,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from theorylab.errors import InputError, InternalError
+from theorylab.errors import InputError, InternalError, ShapeError
 from theorylab.readings import expression as ex
 from theorylab.readings.array import Array, broadcast, number
+from theorylab.readings.domain import note
 
 
 class Exact(Array):
@@ -102,6 +103,8 @@ class Exact(Array):
         return self._zip(other, ex.mul)
 
     def _power(self, exponent: int) -> Self:
+        if exponent < 0:
+            note("inv", self)
         return self._map(lambda e: ex.power(e, exponent))
 
     def _matmul(self, other: Self) -> Self:
@@ -135,12 +138,13 @@ class Exact(Array):
             if entry is None:
                 continue
             if isinstance(entry, int) and not -self.shape[axis] <= entry < self.shape[axis]:
-                raise InputError(f"index {entry} is out of range for axis {axis} of shape {self.shape}")
+                raise ShapeError(f"index {entry} is out of range for axis {axis} of shape {self.shape}")
             axis += 1
         picked = self.data[entries]
         return type(self)(picked if isinstance(picked, np.ndarray) else np.array(picked, object).reshape(()))
 
     def apply(self, function: str) -> Self:
+        note(function, self)
         return self._map(lambda e: ex.call(function, e))
 
     def __repr__(self) -> str:

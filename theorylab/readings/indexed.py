@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-from theorylab.errors import InputError, UnsupportedReading
+from theorylab.errors import InputError, ShapeError, UnsupportedReading
 from theorylab.readings import polynomial as po
 from theorylab.readings.array import Array, Size, broadcast, number
+from theorylab.readings.domain import note
 from theorylab.readings.polynomial import Polynomial
 
 _TEMPORARY = 5_000
@@ -78,6 +79,7 @@ class Indexed(Array):
 
     def _power(self, exponent: int) -> Self:
         if exponent < 0:
+            note("inv", self)
             return type(self)(po.reciprocal(self.entry) ** -exponent, self.shape)
         return type(self)(self.entry**exponent, self.shape)
 
@@ -121,7 +123,7 @@ class Indexed(Array):
                 if size != 1:
                     raise UnsupportedReading("an integer index needs a given size")
                 if item not in (0, -1):
-                    raise InputError(f"index {item} is out of range for axis {axis} of shape {self.shape}")
+                    raise ShapeError(f"index {item} is out of range for axis {axis} of shape {self.shape}")
             elif item == slice(None):
                 names[axis] = len(shape)
                 shape.append(size)
@@ -131,6 +133,7 @@ class Indexed(Array):
         return type(self)(self.entry.relabel(names), shape)
 
     def apply(self, function: str) -> Self:
+        note(function, self)
         return type(self)(po.atom(function, self.entry), self.shape)
 
     def held(self) -> Self:

@@ -176,7 +176,7 @@ def _scale(test: Test, problem: Problem, t: Tensor, y: Tensor) -> Tensor:
 def _along_runs(
     test: Test, dims: Dims, trials: int, seed: int, device: str | None, options: dict[str, Any]
 ) -> Observation:
-    flow = with_loss(test.subject)
+    flow = with_loss(test.subject, bent=True)
     problem = Problem(flow, dims, draw_cases(flow, dims, trials, seed), device)
     horizon = test.horizon or options.get("horizon")
     t_end: Any = float(horizon) if horizon else own_times(problem)

@@ -278,11 +278,14 @@ def _made(
     )
 
 
-def with_loss(flow: Flow) -> Flow:
-    """A flow of the unknown loss has to be run with some loss: the square loss on its data."""
-    from theorylab.loss import square
+def with_loss(flow: Flow, *, bent: bool = False) -> Flow:
+    """A flow of the unknown loss has to be run with some loss: the square loss on its data, or one that is not convex.
 
-    return flow.with_(loss=square) if getattr(flow, "loss", 0) is None else flow
+    What is claimed along runs for every loss has to stand the second; both have their only minimum where f = y.
+    """
+    from theorylab import loss
+
+    return flow.with_(loss=loss.bent if bent else loss.square) if getattr(flow, "loss", 0) is None else flow
 
 
 def _stopping(until: Any) -> tuple[Any, list[Event]]:
