@@ -109,13 +109,10 @@ class Calculus(Ring):
         if key not in self.atoms:
             known = FUNCTIONS[function]
             self.atoms[key] = self.new(Letter(f"{function}:{source}", shape, function, known.sign, u))
-            if known.assumed and not self._shown(u, known.assumed):
+            shown = self.has_sign(u, "positive") or (known.assumed == "is not 0" and self.has_sign(u, "nonzero"))
+            if known.assumed and not shown:
                 self.domain[f"the argument of {function} in {source} {known.assumed}"] = None
         return self.over_places(self.atoms[key])
-
-    def _shown(self, u: Expression, assumed: str) -> bool:
-        """Whether the signs of letters show what is assumed of an argument."""
-        return self.has_sign(u, "positive") or (assumed == "is not 0" and self.has_sign(u, "nonzero"))
 
     def _split(self, u: Expression, degree: Fraction, sign: str) -> tuple[Expression, Expression]:
         """The rest of u, and (c m)^degree, for the largest c > 0 and the largest monomial m that may leave it."""

@@ -10,7 +10,6 @@ conjugate    a map carries the solutions of one flow to those of another (see `c
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,12 +103,13 @@ class Goal:
     def check_jump(self, expression: Expression, letter: int) -> None:
         """A quantity may contain a gate step(u) or sign(u) only so that it does not jump where u = 0.
 
-        Its formal derivative is 0 off the jump, so without this check step(w) would count as conserved. The jump is
-        governed by the derivative in one entry of the gate; it has to vanish modulo the argument of that entry.
+        The jump is governed by the derivative in one entry of the gate: it has to vanish modulo that entry's argument.
         """
         ring, spec = self.statement.ring, self.statement.ring.letters[letter]
         if spec.kind not in ("step", "sign"):
             return
+        if any(ring.letters[n].kind == "step" for rate in self.moves.rates.values() for n in inside(ring, rate)):
+            ring.domain[f"the argument of {spec.name.replace(':', ' in ')} is not 0 throughout"] = None
         entry = entry_of(ring, letter, "!")
         u = ring.at(spec.argument or {}, spec.shape, entry)
         arguments = [ring.letters[n].argument or {} for n in sorted(inside(ring, expression))]
@@ -142,19 +142,16 @@ class Prover:
         if goal.name in self.names or goal.name in self.statement.relations:
             raise Rejected("statement", f"the name {goal.name!r} is given twice")
         for part in goal.parts(self):
-            if part.sense != "==":
-                self._nonnegative(goal, part)
-            elif goal.kind in ("conserved", "evolves"):
-                self._vanishes_along(goal, self._without_multiples(goal, part))
-            else:
+            if part.sense == "==":
                 self.vanishes(goal, self._without_multiples(goal, part), goal.flow)
+            else:
+                self._nonnegative(goal, part)
         if goal.kind == "conserved":
             self._assume(goal)
         self.names.append(goal.name)
 
     def _without_multiples(self, goal: Goal, part: Part) -> Expression:
-        """The expression minus sum of q h over given cofactors q of hypotheses h = 0, axes of h that are not the goal's
-        being summed."""
+        """Less the sum of q h over given cofactors q of hypotheses h = 0; axes of h beside the goal's are summed."""
         statement, ring, rest = self.statement, self.statement.ring, dict(part.expression)
         for pair in listing(self.cofactors.get(goal.name, []), f"the cofactors of {goal.what}"):
             cofactor, known = listing(pair, "a cofactor", 2)
@@ -184,32 +181,6 @@ class Prover:
         if left:
             raise Rejected(goal.kind, f"{goal.what}: {len(left)} terms are left, one is {self._shown(left)}")
 
-    def _vanishes_along(self, goal: Goal, expression: Expression) -> None:
-        """Zero for all values of the gates, or, where that fails, for 0 and 1 under the condition that no run stays on
-        a kink: there the field may be any mean of its values at both sides."""
-        ring = self.statement.ring
-        gates = self._gates(expression) if ring.binary_gates else []
-        try:
-            ring.binary_gates = ring.binary_gates and not gates
-            self.vanishes(goal, expression, goal.flow)
-        except Rejected:
-            if not gates:
-                raise
-            ring.binary_gates = True
-            self.vanishes(goal, expression, goal.flow)
-            self._off_kinks(gates)
-        finally:
-            ring.binary_gates = ring.binary_gates or bool(gates)
-
-    def _gates(self, expression: Expression) -> list[int]:
-        ring = self.statement.ring
-        return [n for n in sorted(inside(ring, expression)) if ring.letters[n].kind == "step"]
-
-    def _off_kinks(self, gates: Iterable[int]) -> None:
-        for number in gates:
-            source = self.statement.ring.letters[number].name.partition(":")[2]
-            self.statement.ring.domain[f"the argument of step in {source} is not 0 throughout"] = None
-
     def _nonnegative(self, goal: Goal, part: Part) -> None:
         from .nonnegative import check_nonnegative
 
@@ -218,8 +189,6 @@ class Prover:
         excess = self.statement.ring.scale(part.expression, -1 if part.sense == "<=" else 1)
         if goal.flow is not None:
             excess = self.statement.expanded(goal.moves, excess)
-        moving = goal.kind == "evolves" and any(self._gates(rate) for rate in goal.moves.rates.values())
-        self._off_kinks(self._gates(goal.expression) if moving else ())
         reducer, strict = self.reducer(goal), part.sense == ">"
         check_nonnegative(self.statement, reducer, goal.what, excess, goal.axes, strict, self.pieces[goal.name])
 

@@ -77,7 +77,7 @@ def test_invariants_that_carry_come_first() -> None:
 @pytest.mark.parametrize(("sense", "sign"), [("==", 1), (">=", 1), ("<=", -1)])
 def test_evolution_compares_with_the_integral_of_the_rate(sense: Any, sign: int) -> None:
     law = tl.Evolution(decay, lambda p: p.w.sum(), lambda p, c: -c.k * p.w.sum(), sense=sense)
-    (goal,), (test,) = law.goals(), law.tests()
+    (goal,), (test, *_) = law.goals(), law.tests()
     assert isinstance(goal, Evolves)
     assert goal.sense == sense
     assert test.kind == ("zero" if sense == "==" else "nonnegative")
