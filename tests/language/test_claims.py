@@ -119,7 +119,7 @@ def test_conjugate_compares_the_fields() -> None:
     given = tl.Setting(a=tl.var(positive=True), x=tl.var("d n"), y=tl.var("1 n"))
     one = regression.with_(setting=given, data=lambda c: (c.x, c.y))
     law = tl.Conjugate(one, one.with_(data=lambda c: (c.x, c.a * c.y)), lambda p, c: p.replace(w=c.a * p.w))
-    (goal,), (test,) = law.goals(), law.tests()
+    (goal,), (test, *_) = law.goals(), law.tests()
     assert isinstance(goal, Conjugates)
     assert (test.where, test.kind) == ("state", "zero")
     assert zero(observed(test, factor=0.5))
