@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,17 @@ from .zoo import RATIONAL_LIMIT, tensor
 
 pytestmark = needs_compiler
 methods = pytest.mark.parametrize("method", METHODS)
+both = pytest.mark.parametrize("engine", ["C", "torch"], indirect=True)
+integration = import_module("theorylab.simulate.integrate")
+compilation = import_module("theorylab.simulate.compiled")
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The loop in generated C, or in batched torch on the same compiled formulas."""
+    if request.param == "torch":
+        monkeypatch.setattr(integration, "kernel", lambda *_: None)
+    return request.param
 
 
 @tl.model(w="d")
@@ -91,11 +103,12 @@ def family(gamma: float) -> tuple[Formula, Tensor]:
     return ensemble(neuron, x, np.array([16.0, 18.0, 0.0]), {"d": 3}, {"w": np.zeros((1, 3))}, gates=1)
 
 
+@both
 @methods
 @pytest.mark.parametrize(
     ("gamma", "t1", "s"), [(1.0, 0.169650596128, -0.0407729197666735), (5.0, 0.0861474737807, -0.209048812305405)]
 )
-def test_explicit_family(gamma: float, t1: float, s: float, method: str) -> None:
+def test_explicit_family(gamma: float, t1: float, s: float, method: str, engine: str) -> None:
     """Up to t1 all samples are active; then the third coordinate stays at s."""
     field, start = family(gamma)
     run = solved(field, start, t_end=30.0, rtol=1e-10, atol=1e-12, method=method, save=[t1 - 1e-6, t1 + 1e-6])
@@ -113,8 +126,9 @@ def rational() -> tuple[Formula, Tensor]:
     return ensemble(neuron, x, np.array([13314.0, 17514.0, 0.0]), {"d": 3}, {"w": np.zeros((1, 3))}, gates=1)
 
 
+@both
 @methods
-def test_rational_limit(method: str) -> None:
+def test_rational_limit(method: str, engine: str) -> None:
     field, start = rational()
     run = solved(field, start, t_end=10.0, rtol=1e-10, atol=1e-9, method=method, until=converged(1e-6))
     assert run.statuses == (Status.CONVERGED,)
@@ -133,8 +147,9 @@ def test_full_order_across_kinks(method: str, order: float) -> None:
     assert math.log(errors[0] / errors[1]) > order * math.log(steps[1] / steps[0])
 
 
+@both
 @methods
-def test_double_crossing_in_one_step(method: str) -> None:
+def test_double_crossing_in_one_step(method: str, engine: str) -> None:
     """x' = 1, y' = 10 where (x - 1)^2 < 1/100: the gate is shut for 0.2, however large the steps."""
     field = on(
         "fused",
@@ -147,7 +162,8 @@ def test_double_crossing_in_one_step(method: str) -> None:
     assert (run.stats.steps + run.stats.rejected)[0] < 60
 
 
-def test_speeds_on_both_sides() -> None:
+@both
+def test_speeds_on_both_sides(engine: str) -> None:
     """x' = 2 + sign(x - 1): speed 1, then 3, exactly; saved states on both sides."""
     field = on("fused", lambda t, y, c: [2 + apply("sign", y[0] - 1)], 1)
     run = solved(field, [[0.0]], t_end=1e3, rtol=1e-6, save=[0.5, 0.75, 2.0])
@@ -159,8 +175,9 @@ def test_speeds_on_both_sides() -> None:
 # --- sliding --------------------------------------------------------------------------------------------------------
 
 
+@both
 @methods
-def test_slides_and_leaves(method: str) -> None:
+def test_slides_and_leaves(method: str, engine: str) -> None:
     """x' = t/2 - sign(x) from 1/2: at the kink from t = 2 - sqrt 2 to t = 2, then x = (t - 2)^2 / 4."""
     field = on("fused", lambda t, y, c: [t * y[1] - apply("sign", y[0]), 0 * y[1]], 2)
     times = [0.3, 1.0, 1.999, 3.0]
@@ -171,7 +188,8 @@ def test_slides_and_leaves(method: str) -> None:
     assert torch.allclose(run.y[0], tensor([2.25, 0.5]), atol=1e-8)
 
 
-def test_one_neuron_slides() -> None:
+@both
+def test_one_neuron_slides(engine: str) -> None:
     """Samples (1, 0) and (1, 1) with targets -1 and 1: linear up to w_1 = 0, then w_2' = 1 - w_2 along the kink."""
     field, start = ensemble(
         neuron, np.array([[1.0, 0.0], [1.0, 1.0]]), np.array([-1.0, 1.0]), {"d": 2}, {"w": np.array([[0.5, 0.2]])}
@@ -193,7 +211,8 @@ def test_one_neuron_slides() -> None:
     assert torch.allclose(run.field[0], torch.stack([tensor(0.0), 1 - expected]), atol=1e-9)
 
 
-def test_converges_on_a_kink() -> None:
+@both
+def test_converges_on_a_kink(engine: str) -> None:
     """|x| + (x - 1/2)^2 / 2 is least at the kink, where neither side's field vanishes."""
     field = on("fused", lambda t, y, c: [-apply("sign", y[0]) - y[0] + c["at"]], 1, {"at": tensor([0.5, -0.5])})
     run = solved(field, [[1.0], [1.0]], t_end=10.0, rtol=1e-8, until=converged(1e-12))
@@ -202,7 +221,8 @@ def test_converges_on_a_kink() -> None:
     assert torch.allclose(run.y, tensor([[0.0], [0.0]]), atol=1e-12)
 
 
-def test_coupled_kinks() -> None:
+@both
+def test_coupled_kinks(engine: str) -> None:
     """Two kinks whose fields push across each other: s_1 = 1/3 and s_2 = 1/6 keep both, and y' = s_1 + 2 s_2."""
 
     def rates(t: Any, y: Any, c: Any) -> list[Any]:
@@ -294,7 +314,8 @@ def test_three_layers() -> None:
     assert ((loose.y - tight.y).norm(dim=1)[done] < 1e-5).all()
 
 
-def test_slides_in_two_layers() -> None:
+@both
+def test_slides_in_two_layers(engine: str) -> None:
     """u_1 = x and u_2 = y + relu(x), rates 1 - 2 g_1 and 1 - 2 g_2: both are kept at 0 with halves."""
 
     def rates(t: Any, y: Any, c: Any) -> list[Any]:
@@ -309,7 +330,8 @@ def test_slides_in_two_layers() -> None:
     assert torch.allclose(run.y[0, 2] - run.saved[0, 0, 2], tensor(0.5), atol=1e-8)
 
 
-def test_more_kinks_than_can_be_told_apart() -> None:
+@both
+def test_more_kinks_than_can_be_told_apart(engine: str) -> None:
     """x_i' = -sign(x_i) for one coordinate more than may slide at once: it stops where the last one arrives."""
     count = SLIDES + 1
     start = torch.linspace(0.1, 1.0, count).double()[None]
@@ -319,12 +341,77 @@ def test_more_kinks_than_can_be_told_apart() -> None:
     assert not run.finished.any()
 
 
+# --- models in torch -------------------------------------------------------------------------------------------------
+
+
+@tl.model(W="k d", a="k")
+def folded(p: Any, x: Any) -> Any:
+    z = p.W @ x
+    return p.a[None, :] @ (abs(z) + ops.leaky_relu(-z))
+
+
+NETS = {
+    "relu": (two_layers, {"d": 2, "k": 3, "n": 5}, {"loss": tl.loss.square}),
+    "decay": (two_layers, {"d": 2, "k": 3, "n": 5}, {"loss": tl.loss.square, "weight_decay": tl.Fraction(1, 50)}),
+    "abs": (folded, {"d": 2, "k": 2, "n": 4}, {"loss": tl.loss.square}),
+    "three layers": (three_layers, {"d": 2, "k": 2, "m": 2, "n": 4}, {"loss": tl.loss.square}),
+}
+nets = pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n == "relu" else pytest.mark.slow) for n in NETS], ids=list(NETS)
+)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_kinks_end_no_run(name: str) -> None:
+    """Gates that vanish together, one of them behind another: all runs end, and agree at two tolerances."""
+    model, dims, given = NETS[name]
+    flow = tl.GradientFlow(model, **given)
+    options: dict[str, Any] = {"dims": dims, "trials": 12, "seed": 1, "t_end": 1.5}
+    loose, tight = (tl.simulate(flow, rtol=rtol, atol=1e-3 * rtol, **options) for rtol in (1e-6, 1e-9))
+    for run in (loose, tight):
+        assert {s.label for s in run.status} == {"t_end"}
+        assert (run.stats.rejected < 60).all()
+    decided = ~(grazed(loose.solution) | grazed(tight.solution))
+    assert decided.sum() >= 11
+    assert torch.allclose(loose.solution.y[decided], tight.solution.y[decided], rtol=1e-4, atol=1e-4)
+
+
+def test_a_sample_of_zeros() -> None:
+    """The arguments of its gates are 0 for ever: more of them than may slide at once are no obstacle."""
+    x = np.random.default_rng(0).standard_normal((2, 3))
+    x[:, 2] = 0
+    flow = tl.GradientFlow(two_layers, loss=tl.loss.square, data=(x, np.array([[1.0, -1.0, 0.5]])))
+    run = tl.simulate(flow, dims={"d": 2, "k": SLIDES + 1}, trials=3, t_end=1.0, rtol=1e-6)
+    assert {s.label for s in run.status} == {"t_end"}
+
+
+@nets
+def test_a_model_in_torch_slides_as_in_generated_code(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gates taken down from an evaluation in torch, without an exact reading: the same ends, sliding and statuses."""
+    model, dims, given = NETS[name]
+    flow = tl.GradientFlow(model, **given)
+    options: dict[str, Any] = {"dims": dims, "trials": 4, "seed": 1, "t_end": 1.0, "rtol": 1e-6, "atol": 1e-9}
+    fused = tl.simulate(flow, **options)
+    monkeypatch.setattr(compilation, "MAX_NODES", 0)
+    plain = tl.simulate(flow, **options)
+    assert (fused.backend, plain.backend[:13]) == ("generated C", "batched torch")
+    assert plain.status == fused.status
+    assert plain.slid is not None
+    assert torch.equal(plain.slid, slid(fused.solution))
+    assert plain.slid.any() == (name in ("relu", "decay"))
+    done = fused.solution.finished & ~(grazed(fused.solution) | grazed(plain.solution))
+    assert done.sum() >= 3
+    assert torch.allclose(plain.solution.y[done], fused.solution.y[done], rtol=1e-4, atol=1e-4)
+    assert torch.allclose(plain.solution.field[done], fused.solution.field[done], rtol=1e-2, atol=1e-3)
+
+
 # --- touching a kink, and starting on one ---------------------------------------------------------------------------
 
 
+@both
 @methods
 @pytest.mark.parametrize(("depth", "expected"), [(0.1, False), (1e-9, True), (-1e-9, True), (-0.1, False)])
-def test_touching_is_reported(depth: float, expected: bool, method: str) -> None:
+def test_touching_is_reported(depth: float, expected: bool, method: str, engine: str) -> None:
     """The argument (x - 1)^2 - depth turns at 0 within the tolerance, or not."""
     field = on(
         "fused",
@@ -337,8 +424,9 @@ def test_touching_is_reported(depth: float, expected: bool, method: str) -> None
     assert grazed(run).tolist() == [expected]
 
 
+@both
 @methods
-def test_convention_at_zero(method: str) -> None:
+def test_convention_at_zero(method: str, engine: str) -> None:
     """From w = 0 the flow of one neuron leaves where relu'(0) = 1, and stays where it is 0."""
     x, y = np.array([[1.0, 0.5], [0.2, 1.0]]), np.array([1.0, 2.0])
     for gates, end in ((0, np.zeros(2)), (1, np.linalg.solve(x, y))):
@@ -347,7 +435,8 @@ def test_convention_at_zero(method: str) -> None:
         assert torch.allclose(run.y[0], torch.from_numpy(end), atol=1e-8)
 
 
-def test_start_on_a_kink_that_attracts() -> None:
+@both
+def test_start_on_a_kink_that_attracts(engine: str) -> None:
     """|x| - c x from x = 0: it stays for |c| < 1, whatever the convention, and leaves for |c| > 1."""
     slopes = tensor([0.5, -0.5, 2.0, -2.0])
     for gate in (0.0, 0.5, 1.0):

@@ -21,15 +21,50 @@ step_at_zero: ContextVar[float] = ContextVar("step_at_zero", default=0.0)
 device: ContextVar[str] = ContextVar("device", default="cpu")
 
 
+class GateTape:
+    """The gates of one evaluation in the order in which they are met: their arguments and their values, flat.
+
+    given: the values that they take; None for those of the arguments.
+    """
+
+    def __init__(self, given: Tensor | None = None) -> None:
+        self.given, self.met = given, 0
+        self.arguments: list[Tensor] = []
+        self.values: list[Tensor] = []
+
+    def gate(self, x: Tensor) -> Tensor:
+        value = _step(x)
+        if self.given is not None:
+            value = self.given[self.met : self.met + x.numel()].reshape(x.shape)
+        self.met += x.numel()
+        self.arguments.append(x.reshape(-1))
+        self.values.append(value.reshape(-1))
+        return value
+
+
+tape: ContextVar[GateTape | None] = ContextVar("tape", default=None)
+"""Where the gates of the evaluation are taken down, and held."""
+
+
 def step(x: Tensor) -> Tensor:
     """The gate of relu: 1 above 0, 0 below, the stated convention at 0; its derivative is 0."""
+    kept = tape.get()
+    return _step(x) if kept is None else kept.gate(x)
+
+
+def sign(x: Tensor) -> Tensor:
+    kept = tape.get()
+    return torch.sign(x.detach()) if kept is None else 2 * kept.gate(x) - 1
+
+
+def _step(x: Tensor) -> Tensor:
     x = x.detach()
     return torch.where(x == 0, step_at_zero.get(), (x > 0).to(x.dtype))
 
 
 FUNCTIONS = {
     "step": step,
-    "sign": lambda x: torch.sign(x.detach()),
+    "sign": sign,
     "sqrt": torch.sqrt,
     "exp": torch.exp,
     "log": torch.log,
@@ -82,7 +117,7 @@ class Numeric(Array):
         return type(self)(-self.data)
 
     def __abs__(self) -> Self:
-        return type(self)(torch.abs(self.data))
+        return type(self)(torch.abs(self.data) if tape.get() is None else self.data * sign(self.data))
 
     def _power(self, exponent: int) -> Self:
         return type(self)(torch.reciprocal(self.data) if exponent == -1 else self.data**exponent)

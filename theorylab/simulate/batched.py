@@ -6,14 +6,16 @@ everywhere; the backward pass is plain torch on batched arrays, without the cost
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from theorylab.gradient_flow import FirstOrder
 from theorylab.readings.namespace import Namespace
-from theorylab.readings.numeric import Numeric
+from theorylab.readings.numeric import GateTape, Numeric, tape
 
 if TYPE_CHECKING:
     from theorylab.simulate.problem import Problem
@@ -29,6 +31,22 @@ class BatchedField:
         with torch.enable_grad():
             start = y.detach().requires_grad_(True)
             (slope,) = torch.autograd.grad(self._total(t, start, rows), start, materialize_grads=True)
+        return -slope if self.flow.is_plain else self.problem.mapped(self._moved, t, (y, slope), rows)
+
+    def taken_down(self, t: Tensor, y: Tensor, rows: Tensor, gates: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Arguments and values of the gates of the loss, (b, G) each, in the order of the evaluation.
+
+        gates: (b, G), the values that they take; None for those of the arguments.
+        """
+        state = y if gates is None else (y, gates)
+        return self.problem.mapped(self._arguments, t, state, rows)  # type: ignore[return-value]
+
+    def frozen(self, t: Tensor, y: Tensor, rows: Tensor, gates: Tensor) -> Tensor:
+        """The field where the gates of the loss have given values, (b, G)."""
+        with torch.enable_grad():
+            start = y.detach().requires_grad_(True)
+            total = self.problem.mapped(self._frozen_loss, t, (start, gates), rows).sum()
+            (slope,) = torch.autograd.grad(total, start, materialize_grads=True)
         return -slope if self.flow.is_plain else self.problem.mapped(self._moved, t, (y, slope), rows)
 
     def product(self, t: Tensor, y: Tensor, rows: Tensor, v: Tensor) -> Tensor:
@@ -57,6 +75,18 @@ class BatchedField:
         p, c = self.flow.view(_numeric(self.problem, y), self.problem.case(one), Numeric(t))
         return self.flow.objective(p, c).data.sum()
 
+    def _frozen_loss(self, t: Tensor, state: tuple[Tensor, Tensor], one: dict[str, Tensor]) -> Tensor:
+        with _taped(GateTape(state[1])):
+            return self._loss(t, state[0], one)
+
+    def _arguments(self, t: Tensor, state: Any, one: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        y, given = state if isinstance(state, tuple) else (state, None)
+        kept = GateTape(given)
+        with _taped(kept):
+            self._loss(t, y, one)
+        none = y.new_zeros(0)
+        return torch.cat([none, *kept.arguments]), torch.cat([none, *kept.values])
+
     def _moved(self, t: Tensor, state: tuple[Tensor, Tensor], one: dict[str, Tensor]) -> Tensor:
         y, slope = state
         p, c = self.flow.view(_numeric(self.problem, y), self.problem.case(one), Numeric(t))
@@ -70,6 +100,15 @@ def batched_field(problem: Problem) -> BatchedField | None:
     if type(flow) is not FirstOrder or flow.loss is None or flow.integrals:
         return None
     return BatchedField(problem, flow)
+
+
+@contextmanager
+def _taped(kept: GateTape) -> Iterator[None]:
+    token = tape.set(kept)
+    try:
+        yield
+    finally:
+        tape.reset(token)
 
 
 def _numeric(problem: Problem, y: Tensor) -> dict[str, Numeric]:

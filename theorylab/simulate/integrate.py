@@ -12,6 +12,7 @@ from torch import Tensor
 
 from theorylab.errors import InputError
 from theorylab.simulate import arguments, chatter, control
+from theorylab.simulate.gates import gates_of
 from theorylab.simulate.kernel.solve import kernel
 from theorylab.simulate.kernel.stiff import Stiff
 from theorylab.simulate.methods import ExplicitRungeKutta, Rosenbrock, Stabilised, any_by_name, by_name
@@ -63,9 +64,10 @@ def integrate(
     Raises InputError for wrong shapes, types and ranges. A row that goes wrong gets a status and never raises.
 
     Where field and observe are compiled formulas and until is `converged`, the whole run is generated C; its steps are
-    those of the batched torch path up to round-off, as long as the field has no kinks. There an explicit method locates
-    kinks and slides along them (`kinks.py`), and the solution says which trajectories did. In batched torch gates are
-    not known: kinks are stepped over, and a trajectory that would have to slide ends as `chattering`.
+    those of the batched torch path up to round-off, as long as the field has no kinks. Of compiled formulas, and of
+    gradients in torch, the gates are known: an explicit method locates kinks and slides along them (`kinks.py`,
+    `kink_run.py`), and the solution says which trajectories did. Where they are not known, as for a field that is just
+    a function, kinks are stepped over, and a trajectory that would have to slide ends as `chattering`.
     """
     arguments.check_numbers(rtol, max_steps, first_step)
     y = arguments.states(initial, device)
@@ -92,7 +94,13 @@ def integrate(
         solution = fused.solve(y, starts, ends, observes=observe is not None, stiff=stiff, **options)
         return replace(solution, compiled=True)
     if isinstance(chosen, ExplicitRungeKutta):
-        run = AdaptiveRun(field, y, starts, ends, method=chosen, observe=observe, **options)
+        from theorylab.simulate.kink_run import KinkRun
+
+        gates = gates_of(field, starts, y)
+        if gates is None:
+            run = AdaptiveRun(field, y, starts, ends, method=chosen, observe=observe, **options)
+        else:
+            run = KinkRun(field, gates, y, starts, ends, method=chosen, observe=observe, **options)
     else:
         from theorylab.simulate.stiff_run import StiffRun
 
@@ -200,10 +208,7 @@ class AdaptiveRun:
         factor = control.step_factor(scaled, active.scaled, accept, active.rejected, self.order)
         self._advance(attempt, h, arrived, accept, scaled)
         active.h = h * torch.where(finite, factor, control.SHRINK)
-        if self.observe is not None:
-            # The state of a row whose attempt was rejected is unchanged, so it adds nothing to the maximum.
-            change = _observed(self.observe, active.t, active.y, active.rows) - active.start
-            active.drift = torch.maximum(active.drift, change.abs())
+        self._observe()
 
         failure = torch.where(finite, Status.STEP_TOO_SMALL, Status.NON_FINITE)
         code = torch.where(active.h < control.smallest_step(active.t), failure, code)
@@ -250,6 +255,14 @@ class AdaptiveRun:
         active.scaled = torch.where(accept, scaled.clamp(min=1e-4), active.scaled)
         active.accepted = active.accepted + accept
         active.rejected = ~accept
+
+    def _observe(self) -> None:
+        """Keep the largest changes of the observed quantities."""
+        active = self.active
+        if self.observe is not None:
+            # The state of a row whose attempt was rejected is unchanged, so it adds nothing to the maximum.
+            change = _observed(self.observe, active.t, active.y, active.rows) - active.start
+            active.drift = torch.maximum(active.drift, change.abs())
 
     def _chattering(self, attempt: Attempt) -> Tensor:
         """Rows that chatter and whose end is out of reach at the pace of the last window."""

@@ -128,7 +128,7 @@ class _Freezer:
 
     def _gate(self, argument: ex.Expression) -> ex.Expression:
         """The gate of z or, where -z has one, one minus that."""
-        terms = argument.args if argument.op == "add" else (argument,)
+        terms = _terms(argument)
         key = frozenset(terms)
         if key not in self._known:
             gate = ex.var(gate_name(len(self.arguments)))
@@ -137,6 +137,15 @@ class _Freezer:
             self._known[key] = gate
             self._known.setdefault(frozenset(map(_negative, terms)), ex.add(ex.ONE, ex.mul(ex.const(-1), gate)))
         return self._known[key]
+
+
+def _terms(argument: ex.Expression) -> tuple[ex.Expression, ...]:
+    """The terms of a sum; a number times a sum is a sum too."""
+    if argument.op == "mul" and len(argument.args) == 2 and argument.args[0].op == "const":
+        number, rest = argument.args
+        if rest.op == "add":
+            return tuple(ex.mul(number, term) for term in rest.args)
+    return argument.args if argument.op == "add" else (argument,)
 
 
 def _negative(term: ex.Expression) -> ex.Expression:

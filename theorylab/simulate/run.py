@@ -75,7 +75,7 @@ class Run:
 
     @property
     def slid(self) -> Tensor | None:
-        """(trials,) bool: the run slid along a kink for a while; None where kinks are not located (batched torch)."""
+        """(trials,) bool: the run slid along a kink for a while; None where kinks are not located."""
         return self.solution.slid
 
     @property

@@ -85,9 +85,7 @@ class StiffRun(AdaptiveRun):
         active.accepted = active.accepted + accept
         active.rejected = ~accept
         self._keep(accept & lands)
-        if self.observe is not None:
-            change = self.observe(active.t, active.y, active.rows) - active.start
-            active.drift = torch.maximum(active.drift, change.abs())
+        self._observe()
         code = torch.full_like(active.rows, _RUNNING)
         failure = torch.where(finite, Status.STEP_TOO_SMALL, Status.NON_FINITE)
         code = torch.where(active.h < control.smallest_step(active.t), failure, code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -50,9 +51,9 @@ class Active:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def select(self, index: Tensor) -> Active:
+    def select(self, index: Tensor) -> Self:
         """The rows `index` alone."""
-        return Active(*(getattr(self, item.name)[index] for item in fields(self)))
+        return type(self)(*(getattr(self, item.name)[index] for item in fields(self)))
 
 
 class Record:

@@ -16,10 +16,10 @@ static double cubic_slope(double u0, double u1, double a, double b, double theta
     return 6.0 * (u1 - u0) * theta * (1.0 - theta) + a * (1.0 - theta) * (1.0 - 3.0 * theta) + b * theta * (3.0 * theta - 2.0);
 }
 
-/* Where the cubic first leaves the side u >= 0 for more than round-off, or 2. *turn is its least interior minimum in
- * absolute value, or infinite. */
-static double leaves(double u0, double u1, double a, double b, double *turn) {
-    const double round_off = TINY * (fabs(u0) + fabs(u1) + fabs(a) + fabs(b));
+/* Where the cubic first leaves the side u >= 0 for more than round-off, or 2; `size` is that of u in the past. *turn is
+ * its least interior minimum in absolute value, or infinite. */
+static double leaves(double u0, double u1, double a, double b, double size, double *turn) {
+    const double round_off = TINY * (size + fabs(u0) + fabs(u1) + fabs(a) + fabs(b));
     double ends[4] = {0.0, 1.0, 1.0, 1.0};
     int count = 1;
     /* The slope is p theta^2 + q theta + a. */
@@ -150,7 +150,7 @@ static ivec shorten(struct lanes *s, const struct job *job, ivec accept, vec h, 
         flagged |= (u1 < 0.0) | (low < 0.0) | dips | ((side == 0.0) & ((k->now[g] < 0.0) | (k->now[g] > 1.0)));
     }
     flagged |= over > -TOUCH;
-    flagged &= accept;
+    flagged &= accept & s->busy;
     if (!any(flagged)) return early;
     EACH_LANE if (flagged[lane]) {
         const double step = h[lane];
@@ -170,7 +170,7 @@ static ivec shorten(struct lanes *s, const struct job *job, ivec accept, vec h, 
                 if (u1 >= 0.0 && 3.0 * u0 + a >= 0.0 && 3.0 * u1 - b >= 0.0 && !(a < 0.0 && b > 0.0)) continue;
                 if (g == target && fabs(u1) <= NEAR * fabs(b)) continue;
                 double turn;
-                share = leaves(u0, u1, a, b, &turn);
+                share = leaves(u0, u1, a, b, k->size[g][lane], &turn);
                 if (fabs(turn) <= graze[lane] * k->size[g][lane] && u0 > TINY * k->size[g][lane]) k->grazed[lane] = -1;
             }
             if (share < (*cut)[lane]) (*cut)[lane] = share, first = g;
@@ -235,7 +235,8 @@ static void land(struct lanes *s, const struct job *job, ivec accept, vec h, vec
             if (!k->here[lane]) hasten(k, lane, ((speed > 0.0) - k->next[g][lane]) / speed);
         } else if (fabs(z) <= NEAR * h[lane] * fabs(w)) {
             k->here[lane] = -1;
-            rest[lane] = fmin(-z / w, s->end[lane] - (*arrived)[lane]);
+            /* A kink that is reached at rest is not moved to. */
+            if (w != 0.0) rest[lane] = fmin(-z / w, s->end[lane] - (*arrived)[lane]);
         } else hasten(k, lane, -z / w);
     }
     const vec step = choose(lanes, h, splat(1.0));
@@ -244,6 +245,10 @@ static void land(struct lanes *s, const struct job *job, ivec accept, vec h, vec
         ahead[d] = choose(rest != 0.0, ahead[d] + rest * (s->slope[d] + 0.5 * rest * bend), ahead[d]);
     }
     *arrived += rest;
+    if (!any(rest != 0.0)) return;
+    /* Other gates may vanish there as well. */
+    arguments(*arrived, ahead, s->own, job->shared, k->next, k->probe);
+    for (int g = 0; g < GATES; g++) k->z_next[g] = choose(rest != 0.0, k->probe[g], k->z_next[g]);
 }
 
 /* Take over the gates at the end of accepted steps; decide those of the lanes that stand on a kink. */

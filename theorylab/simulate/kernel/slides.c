@@ -5,6 +5,7 @@
 #define SETTLED 1e-7    /* fractions of sliding gates */
 #define ROUNDS 30
 #define PASSES 4
+#define CROSSINGS 8
 #define NEWTON 10
 #define HASTE 1e-6      /* of the time: events that follow each other this soon, ENOUGH of them in a row, have no end */
 #define ENOUGH 100
@@ -190,6 +191,49 @@ static int decide(const struct lanes *s, int lane, const struct together *list, 
     return 0;
 }
 
+/* Gates of several layers that vanish together and are all crossed: a gate that closes holds the arguments of later layers
+ * at 0, so that the field is not affine in them, and each takes the side that its rate says until none changes. Returns
+ * the lanes for which that comes to an end. */
+static ivec cross_together(struct lanes *s, const struct job *job, ivec at) {
+    struct kinks *k = &s->kinks;
+    ivec open = {0}, settled = {0};
+    EACH_LANE if (at[lane]) {
+        const struct together *list = &k->zeros[lane];
+        open[lane] = -(list->count > 1);
+        for (int n = 0; n < list->count; n++)
+            if (k->side[list->gate[n]][lane] == 0.0) open[lane] = 0;
+    }
+    if (!any(open)) return settled;
+    memcpy(k->probe, k->now, sizeof k->now);
+    for (int round = 0; round < CROSSINGS; round++) {
+        frozen(s->t, s->y, s->own, job->shared, k->probe, k->tilt);
+        rates(s->t, s->y, s->own, job->shared, k->probe, k->tilt, k->tilted);
+        EACH_LANE if (open[lane] && !settled[lane]) {
+            int changed = 0;
+            for (int n = 0; n < k->zeros[lane].count; n++) {
+                const int g = k->zeros[lane].gate[n];
+                const double rate = k->tilted[g][lane], old = k->probe[g][lane], new = rate > 0.0 ? 1.0 : rate < 0.0 ? 0.0 : old;
+                changed |= new != old;
+                k->probe[g][lane] = new;
+            }
+            settled[lane] = -!changed;
+            s->extra[lane] += 1;
+        }
+        if (!any(open & ~settled)) break;
+    }
+    EACH_LANE if (settled[lane]) for (int n = 0; n < k->zeros[lane].count; n++) {
+        const int g = k->zeros[lane].gate[n];
+        if (k->tilted[g][lane] != 0.0) k->side[g][lane] = 2.0 * k->probe[g][lane] - 1.0;
+    }
+    for (int g = 0; g < GATES; g++) {
+        k->now[g] = choose(settled, k->probe[g], k->now[g]);
+        k->gate[g] = choose(settled, k->probe[g], k->gate[g]);
+        k->w[g] = choose(settled, k->tilted[g], k->w[g]);
+    }
+    for (int d = 0; d < DIM; d++) s->f[d] = choose(settled, k->tilt[d], s->f[d]);
+    return settled;
+}
+
 /* Decide the gates of the lanes `at` whose arguments vanish. `base` holds the rates at the gates `now`; the field, the
  * rates and the gates at the state are set. */
 static void resolve(struct lanes *s, const struct job *job, ivec at) {
@@ -199,12 +243,20 @@ static void resolve(struct lanes *s, const struct job *job, ivec at) {
         EACH_LANE {
             struct together *list = &k->zeros[lane];
             list->count = list->colours = 0;
-            for (int g = 0; at[lane] && g < GATES; g++) {
-                if (k->side[g][lane] != 0.0 && !(fabs(k->z[g][lane]) <= TINY * k->size[g][lane])) continue;
-                if (list->count < SLIDES) list->gate[list->count++] = g;
-                else k->unresolved[lane] = -1;
-            }
+            /* Those that stand still, such as the gates of a sample of zeros, come last, and may be left out. */
+            for (int still = 0; at[lane] && still < 2; still++)
+                for (int g = 0; g < GATES; g++) {
+                    if (k->side[g][lane] != 0.0 && !(fabs(k->z[g][lane]) <= TINY * k->size[g][lane])) continue;
+                    if ((k->side[g][lane] != 0.0 && k->z[g][lane] == 0.0 && k->w[g][lane] == 0.0) != still) continue;
+                    if (list->count < SLIDES) list->gate[list->count++] = g;
+                    else if (!still) k->unresolved[lane] = -1;
+                }
             paint(list, k->joint[lane] != 0);
+        }
+        if (DEPTH > 1 && pass == 0) {
+            at &= ~cross_together(s, job, at & ~k->unresolved);
+            if (!any(at)) return;
+            EACH_LANE if (!at[lane]) k->zeros[lane].count = k->zeros[lane].colours = 0;
         }
         columns(s, job, s->t, s->y, k->zeros);
         EACH_LANE if (at[lane]) {

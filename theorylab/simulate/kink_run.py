@@ -1,0 +1,311 @@
+"""Batched torch that locates kinks and slides along them; solve.c with kinks.c does the same for compiled formulas.
+
+Between events every gate is held, so that the field is smooth. A step over which the argument of a gate leaves its side
+is taken again up to the crossing, which is a root of the cubic through both ends; what is left to the kink then is
+covered by another step, or by the Taylor polynomial where it is next to nothing. There the gates whose arguments vanish
+are decided anew (`sliding.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from theorylab.simulate import arguments, control, sliding
+from theorylab.simulate.crossings import leaves
+from theorylab.simulate.gates import Gates
+from theorylab.simulate.integrate import AdaptiveRun
+from theorylab.simulate.kinks import GRAZE
+from theorylab.simulate.runge_kutta import Attempt
+from theorylab.simulate.solution import Solution
+from theorylab.simulate.status import Status
+from theorylab.simulate.trajectories import Active
+from theorylab.simulate.typing import Field
+
+_RUNNING = -1
+# Of a step: what is left to a kink is covered by the Taylor polynomial.
+NEAR = 1e-7
+# Fractions of sliding gates.
+SETTLED = 1e-7
+# Of a fraction: how well an inner stage tells it.
+TOUCH = 1e-3
+# Of the time: events that follow each other this soon, ENOUGH of them in a row, have no end.
+HASTE, ENOUGH = 1e-6, 100
+
+
+@dataclass
+class Located(Active):
+    """What is known of the gates of each trajectory besides.
+
+    gate, z, w  (b, G) values, arguments and rates of the gates at the start of the step
+    side        (b, G) 1 where a gate is open, -1 where it is closed, 0 where the trajectory slides on its kink
+    size        (b, G) the largest |z| so far
+    target      the gate whose kink the attempt is shortened to
+    landing     whether it is; `waited`, whether for more than one attempt
+    resume      size of the step after the kink
+    probing     the attempt ends at an inner stage at which a fraction had left [0, 1]
+    hasty       how many events in a row came soon after the one before, at the time `last`
+    """
+
+    gate: Tensor
+    z: Tensor
+    w: Tensor
+    side: Tensor
+    size: Tensor
+    target: Tensor
+    landing: Tensor
+    waited: Tensor
+    resume: Tensor
+    probing: Tensor
+    hasty: Tensor
+    last: Tensor
+    slid: Tensor
+    grazed: Tensor
+    unresolved: Tensor
+
+    def of(self, values: Tensor) -> Tensor:
+        """The entries of (b, G) that belong to the targets, (b,)."""
+        return values.gather(1, self.target[:, None])[:, 0]
+
+
+class KinkRun(AdaptiveRun):
+    """A run of an explicit method along a field whose gates are known."""
+
+    active: Located
+
+    def __init__(self, field: Field, gates: Gates, y: Tensor, *spans: Tensor, **options: Any) -> None:
+        count = len(y)
+        self.gates = gates
+        self.slid, self.grazed = (torch.zeros(count, dtype=torch.bool, device=y.device) for _ in range(2))
+        super().__init__(field, y, *spans, **options)
+        self.stepper.field = self._field
+        self.position = torch.zeros(count, dtype=torch.int64, device=y.device)
+        self._begin()
+
+    # --- the field ---------------------------------------------------------------------------------------------------
+
+    def _field(self, t: Tensor, state: Tensor, rows: Tensor) -> Tensor:
+        """The field with gates held; those that a trajectory slides on take their fractions."""
+        active = self.active
+        at = self.position[rows]
+        now, still = active.gate[at], active.side[at] == 0
+        slides = still.any(1)
+        index, others = slides.nonzero()[:, 0], (~slides).nonzero()[:, 0]
+        if not len(index):
+            f = self.gates.frozen(t, state, rows, now)
+        else:
+            f = torch.empty_like(state)
+            if len(others):
+                f[others] = self.gates.frozen(t[others], state[others], rows[others], now[others])
+            now[index], f[index] = sliding.slide(
+                self.gates, t[index], state[index], rows[index], now[index], still[index]
+            )
+            self.active.extra[at[index]] += 1 + still[index].sum(1)
+            self._note(at[index], now[index], still[index])
+        self.now, self.stage = now, self.stage + 1
+        return f
+
+    def _note(self, at: Tensor, now: Tensor, still: Tensor) -> None:
+        """Keep the largest excess of a fraction among the inner stages of a step."""
+        if self.stage > self.method.last or self.method.nodes[self.stage] >= 1:
+            return
+        over, which = torch.where(still, torch.maximum(-now, now - 1), -torch.inf).max(1)
+        more = over > self.over[at]
+        self.over[at] = torch.where(more, over, self.over[at])
+        self.inner[at] = torch.where(more, float(self.method.nodes[self.stage]), self.inner[at])
+        self.beyond[at] = torch.where(more, which, self.beyond[at])
+
+    # --- steps -------------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """Set the gates at the start; those on a kink are decided."""
+        plain = self.active
+        t, y, rows = plain.t, plain.y, plain.rows
+        gate = self.gates.opened(t, y, rows)
+        f = self.gates.frozen(t, y, rows, gate)
+        z, w = self.gates.moves(t, y, rows, gate, f)
+        # On a kink the convention says where the trajectory comes from.
+        zero = z == 0
+        start = torch.where(zero, torch.where(w == 0, 2 * gate - 1, torch.sign(w)), z)
+        plainly = {item.name: getattr(plain, item.name) for item in fields(Active)}
+        flags = ("landing", "waited", "probing", "slid", "grazed", "unresolved")
+        counts = ("target", "hasty")
+        self.active = Located(
+            **plainly, **{name: torch.zeros_like(plain.rejected) for name in flags},
+            **{name: torch.zeros_like(rows) for name in counts}, gate=gate, z=z, w=w, size=z.abs(), resume=plain.h,
+            side=torch.where(start >= 0, 1.0, -torch.ones_like(z)), last=torch.full_like(t, -1.0),
+        )  # fmt: skip
+        met = zero.any(1)
+        if bool(met.any()):
+            self._decide(met)
+            self.stop(torch.where(self.active.unresolved, Status.UNRESOLVED_SLIDE, _RUNNING))
+
+    def step(self) -> None:
+        """One attempt for every active row; rows that are done stop."""
+        active = self.active
+        self.position[active.rows] = torch.arange(len(active), device=active.rows.device)
+        room = active.t_end - active.t
+        # A remainder below one per cent of a step is stepped over at once; a step to a kink ends there.
+        final = torch.where(active.landing, active.h, 1.01 * active.h) >= room
+        h = torch.where(final, room, active.h)
+        self.stage = 1
+        self.over, self.inner = torch.full_like(h, -1.0), torch.zeros_like(h)
+        self.beyond = torch.zeros_like(active.rows)
+        attempt = self.stepper.attempt(active.t, active.y, active.f, h, active.rows)
+        self.attempts += 1
+        self.evaluations += self.method.last
+
+        scaled = control.scaled_error(attempt, active.y, self.rtol, self.atol)
+        if self.until is not None:
+            scaled = torch.maximum(scaled, control.stiff_error(attempt, active.radius))
+        finite = torch.isfinite(scaled) & torch.isfinite(attempt.f).all(1)
+        good = finite & (scaled <= 1)
+        arrived = torch.where(final, active.t_end, active.t + h)
+        next_gate = self.now
+        z, w = self.gates.moves(arrived, attempt.y, active.rows, next_gate, attempt.f)
+        early, cut, met = self._shorten(good, h, next_gate, z, w)
+        accept = good & ~early
+        if len(self.times):
+            self._save(attempt, h, torch.where(accept, arrived, active.t))
+        factor = control.step_factor(scaled, active.scaled, good, active.rejected, self.order)
+        end, rest, reached = self._land(accept, h, attempt, arrived, next_gate, z, w)
+        # Other gates may vanish there as well.
+        arrived, met, z = arrived + rest, met | reached, z + rest[:, None] * w
+        self._advance(replace(attempt, y=end), h, arrived, accept, scaled)
+        active.rejected = ~good
+        active.h = h * torch.where(finite, factor, control.SHRINK)
+        again = early & active.landing
+        active.resume = torch.where(again & ~active.waited, active.h, active.resume)
+        active.waited = (active.waited | again) & active.landing
+        active.h = torch.where(again, cut * h, active.h)
+
+        column = accept[:, None]
+        active.gate = torch.where(column, next_gate, active.gate)
+        active.z, active.w = torch.where(column, z, active.z), torch.where(column, w, active.w)
+        active.size = torch.where(column, torch.maximum(active.size, z.abs()), active.size)
+        active.h = torch.where(accept & active.landing, active.resume, active.h)
+        active.landing = active.landing & ~accept
+        active.waited = active.waited & active.landing
+        if bool(met.any()):
+            self._arrive(met)
+        self._observe()
+        failure = torch.where(finite, Status.STEP_TOO_SMALL, Status.NON_FINITE)
+        code = torch.where(active.h < control.smallest_step(active.t), failure, _RUNNING)
+        code = torch.where(accept & final, Status.T_END, code)
+        if self.until is not None:
+            stops = arguments.stops(self.until, active.t, active.y, active.f, active.rows)
+            code = torch.where((accept | met) & stops, Status.CONVERGED, code)
+        self.stop(torch.where(active.unresolved, Status.UNRESOLVED_SLIDE, code))
+
+    def _shorten(self, good: Tensor, h: Tensor, gate: Tensor, z: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Rows whose step meets a kink too early, the share of the step up to it, and rows that stand on it."""
+        active = self.active
+        side, graze = active.side, GRAZE * self.rtol
+        u0, u1, a, b = side * active.z, side * z, side * active.w * h[:, None], side * w * h[:, None]
+        low = torch.minimum(3 * u0 + a, 3 * u1 - b)
+        dips = (a < 0) & (b > 0)
+        slides, outside = side == 0, (gate < 0) | (gate > 1)
+        aimed = torch.zeros_like(slides)
+        aimed[torch.arange(len(h), device=h.device), active.target] = active.landing
+        near = aimed & (u1.abs() <= torch.maximum(NEAR * b.abs(), sliding.TINY * active.size))
+        crossing = ~slides & ((u1 < 0) | (low < 0) | dips) & ~near & good[:, None]
+        share = torch.full_like(z, 2.0)
+        at = crossing.nonzero(as_tuple=True)
+        if len(at[0]):
+            found, turn = leaves(u0[at], u1[at], a[at], b[at], active.size[at])
+            share[at] = found
+            touched = torch.zeros_like(crossing)
+            touched[at] = (turn.abs() <= graze * active.size[at]) & (u0[at] > sliding.TINY * active.size[at])
+            active.grazed = active.grazed | touched.any(1)
+        bound = (gate > 0.5).to(z.dtype)
+        turns = slides & outside & good[:, None] & ~(aimed & ((gate - bound).abs() <= SETTLED))
+        fraction = ((bound - active.gate) / (gate - active.gate)).clamp(0, 1)
+        share = torch.where(turns, fraction, share)
+        cut, target = share.min(1)
+        # A fraction that turns inside the step, perhaps beyond its bound: first up to there.
+        beyond = self.beyond[:, None]
+        ends = torch.maximum(_excess(active.gate.gather(1, beyond)), _excess(gate.gather(1, beyond)))[:, 0]
+        probe = good & (self.over > -TOUCH) & (self.inner < cut) & (self.over > ends) & ~active.landing
+        cut, target = torch.where(probe, self.inner, cut), torch.where(probe, self.beyond, target)
+        early = cut < 2
+        active.target = torch.where(early, target, active.target)
+        # A kink closer than time can resolve is met where the trajectory stands.
+        here = early & (cut * h <= 8 * control.smallest_step(active.t))
+        active.landing = (active.landing | early) & ~here
+        active.probing = (active.probing & ~early) | probe
+        return early, cut, here
+
+    def _land(
+        self, accept: Tensor, h: Tensor, attempt: Attempt, arrived: Tensor, gate: Tensor, z: Tensor, w: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Ends of steps that were shortened to a kink, moved onto it; the time it takes; the rows that stand there."""
+        active = self.active
+        lands = accept & active.landing
+        if not bool(lands.any()):
+            return attempt.y, torch.zeros_like(h), lands
+        z_at, w_at, now, old = active.of(z), active.of(w), active.of(gate), active.of(active.gate)
+        slides = active.of(active.side) == 0
+        inside = torch.minimum(now, 1 - now)
+        probing = lands & slides & active.probing
+        active.grazed = active.grazed | (probing & (inside <= GRAZE * self.rtol))
+        speed = (now - old) / h
+        settled = (now - (now > 0.5).to(z.dtype)).abs() <= SETTLED
+        close = z_at.abs() <= torch.maximum(NEAR * h * w_at.abs(), sliding.TINY * active.of(active.size))
+        here = lands & torch.where(slides, settled & ~probing, close)
+        left = torch.where(slides, ((speed > 0).to(z.dtype) - now) / speed, -z_at / w_at)
+        hastens = lands & ~here & ~probing & (left > 0) & (2 * left < active.resume)
+        active.resume = torch.where(hastens, 2 * left, active.resume)
+        rest = torch.where(here & ~slides & (w_at != 0), torch.minimum(left, active.t_end - arrived), 0.0)
+        step = torch.where(lands, h, 1.0)[:, None]
+        bend = 6 * (active.y - attempt.y) / step**2 + (2 * active.f + 4 * attempt.f) / step
+        moved = rest[:, None] * (attempt.f + 0.5 * rest[:, None] * bend)
+        return attempt.y + moved, rest, here
+
+    def _arrive(self, met: Tensor) -> None:
+        """Decide the gates of rows that stand on the kink of their target."""
+        active = self.active
+        at = met.nonzero()[:, 0]
+        target = active.target[at]
+        soon = active.t[at] - active.last[at] <= HASTE * active.t[at].abs()
+        active.hasty[at] = torch.where(soon, active.hasty[at] + 1, 0)
+        active.unresolved = active.unresolved | (met & (active.hasty > ENOUGH))
+        active.last[at] = active.t[at]
+        slides = active.side[at, target] == 0
+        # It crosses unless the rate behind the kink sends it back; one that slid leaves the kink with a whole gate.
+        whole = (active.gate[at, target] > 0.5).to(active.gate.dtype)
+        active.z[at, target] = torch.where(slides, active.z[at, target], 0.0)
+        active.side[at, target] = torch.where(slides, 2 * whole - 1, -active.side[at, target])
+        active.gate[at, target] = torch.where(slides, whole, active.gate[at, target])
+        self._decide(met)
+
+    def _decide(self, met: Tensor) -> None:
+        active = self.active
+        at = met.nonzero()[:, 0]
+        t, y, rows, side = active.t[at], active.y[at], active.rows[at], active.side[at]
+        gate, _ = sliding.slide(self.gates, t, y, rows, active.gate[at], side == 0)
+        zero = (side == 0) | (active.z[at].abs() <= sliding.TINY * active.size[at])
+        # Those that stand still, such as the gates of a sample of zeros, may be left out.
+        still = (active.z[at] == 0) & (active.w[at] == 0) & (side != 0)
+        zero &= ~(still & (zero.sum(1) > sliding.SLIDES)[:, None])
+        gate, side, f, w, lost = sliding.resolve(self.gates, t, y, rows, gate, side, zero)
+        active.gate[at], active.side[at], active.f[at], active.w[at] = gate, side, f, w
+        active.unresolved = active.unresolved.index_put((at,), active.unresolved[at] | lost)
+        active.slid = active.slid.index_put((at,), active.slid[at] | (side == 0).any(1))
+        active.extra[at] += zero.sum(1) + 2
+
+    def stop(self, code: Tensor) -> None:
+        """Record and drop the rows with a status; `code` is (b,), _RUNNING for the others."""
+        if isinstance(self.active, Located):
+            gone = self.active.select((code != _RUNNING).nonzero()[:, 0])
+            self.slid[gone.rows], self.grazed[gone.rows] = gone.slid, gone.grazed
+        super().stop(code)
+
+    def solution(self) -> Solution:
+        return replace(super().solution(), slid=self.slid, grazed=self.grazed)
+
+
+def _excess(gate: Tensor) -> Tensor:
+    return torch.maximum(-gate, gate - 1)

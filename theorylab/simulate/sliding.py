@@ -1,0 +1,191 @@
+"""Which gates open, close or slide where a trajectory meets kinks, in batched torch; slides.c says the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from theorylab.simulate.gates import Gates
+from theorylab.simulate.kinks import SLIDES
+
+# Round-off, as a share of a gate's size or of its change in a step.
+TINY = 1e-12
+PASSES = 4
+NEWTON = 10
+CROSSINGS = 8
+# Numbers in one evaluation: more are split.
+AT_ONCE = 1 << 24
+CLOSED, SLIDING, OPEN = -1, 0, 1
+
+Array = NDArray[np.float64]
+
+
+def decide(matrix: Array, base: Array, now: Array, side: NDArray[np.int64]) -> tuple[NDArray[np.int64], Array] | None:
+    """The complementarity problem of kinks.py by principal pivots, least index first.
+
+    K. G. Murty, Linear Algebra and its Applications 7 (1973). matrix[i, j]: how the rate of gate i grows with gate j;
+    base: the rates at the gates `now`; side: where the search starts. A gate that repels does not slide. Returns sides
+    and values of the gates; None without a solution.
+    """
+    side, count = side.copy(), len(base)
+    allowed = 1e-6 * (np.abs(base) + np.abs(matrix).sum(1))
+    for _ in range(20 + 10 * count):
+        inner = side == SLIDING
+        step = np.where(inner, 0.0, (side == OPEN) - now)
+        if inner.any():
+            right = -(base + matrix @ step)[inner]
+            step[inner] = np.linalg.lstsq(matrix[np.ix_(inner, inner)], right, rcond=TINY)[0]
+        value, rate = now + step, base + matrix @ step
+        wrong = np.where(inner, (value < -TINY) | (value > 1 + TINY), side * rate < -allowed)
+        if not wrong.any():
+            return side, np.where(inner, value, side == OPEN)
+        i = int(np.argmax(wrong))
+        if inner[i]:
+            side[i] = CLOSED if value[i] < 0 else OPEN
+        else:
+            side[i] = SLIDING if matrix[i, i] < 0 else -side[i]
+    return None
+
+
+def chosen(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """The gates that a mask (n, G) marks: numbers (n, k) and which of them count (n, k), k the most of any row."""
+    most = max(1, int(mask.sum(1).max()))
+    found, index = mask.to(torch.int8).sort(dim=1, descending=True, stable=True)
+    return index[:, :most], found[:, :most] > 0
+
+
+@dataclass(frozen=True)
+class Tried:
+    """The field where each of some gates takes another value as well.
+
+    index, counts  (n, k) the gates, and which of them count
+    fields         (n, 1 + k, D) the field at the gates as they are, and with one of them changed
+    base           (n, k) rates of the gates as they are; `matrix`, (n, k, k): how that of i grows with gate j
+    change         (n, k) by how much each gate was changed
+    """
+
+    index: Tensor
+    counts: Tensor
+    fields: Tensor
+    base: Tensor
+    matrix: Tensor
+    change: Tensor
+
+    @classmethod
+    def of(cls, gates: Gates, t: Tensor, y: Tensor, rows: Tensor, now: Tensor, marked: Tensor) -> Tried:
+        """For the gates that `marked`, (n, G), marks, at the gates `now`: one evaluation for all of them together."""
+        index, counts = chosen(marked)
+        n, k = index.shape
+        old = now.gather(1, index)
+        other = torch.where(old < 0.5, old + 1, old - 1)
+        tried = now[:, None].repeat(1, k + 1, 1)
+        tried[torch.arange(n)[:, None], torch.arange(1, k + 1), index] = other
+        parts = [torch.arange(n, device=y.device).repeat_interleave(k + 1), tried.reshape(n * (k + 1), -1)]
+        size = max(1, AT_ONCE // max(y.shape[1], now.shape[1]))
+        fields, rates = [], []
+        for which, values in zip(*(part.split(size) for part in parts), strict=True):
+            some = (t[which], y[which], rows[which])
+            fields.append(gates.frozen(*some, values))
+            rate = gates.moves(*some, values, fields[-1])[1]
+            rates.append(rate.gather(1, index[which]))
+        rate = torch.cat(rates).reshape(n, k + 1, k)
+        base, change = rate[:, 0] * counts, other - old
+        matrix = ((rate[:, 1:] - rate[:, :1]) / change[:, :, None]).mT * (counts[:, :, None] & counts[:, None])
+        return cls(index, counts, torch.cat(fields).reshape(n, k + 1, -1), base, matrix, change)
+
+
+def slide(gates: Gates, t: Tensor, y: Tensor, rows: Tensor, now: Tensor, marked: Tensor) -> tuple[Tensor, Tensor]:
+    """The gates and the field where the marked gates, (n, G), take the fractions that keep their arguments."""
+    now, n = now.clone(), 0
+    while True:
+        found = Tried.of(gates, t, y, rows, now, marked)
+        f, n = found.fields[:, 0], n + 1
+        small = found.base.abs().amax(1) <= TINY * found.matrix.abs().amax((1, 2))
+        # Gates of several layers multiply each other, so that one step of Newton's method is not enough.
+        if n > 1 and (n == NEWTON or bool(small.all())):
+            return now, f
+        finite = torch.isfinite(found.matrix).all((1, 2)) & torch.isfinite(found.base).all(1)
+        inverse = torch.linalg.pinv(torch.where(finite[:, None, None], found.matrix, 0.0), rtol=TINY)
+        step = -(inverse @ torch.where(finite[:, None], found.base, 0.0)[:, :, None])[:, :, 0] * found.counts
+        now.scatter_add_(1, found.index, step)
+        if not gates.deep:
+            return now, f + ((found.fields[:, 1:] - f[:, None]) * (step / found.change)[:, :, None]).sum(1)
+
+
+def cross_together(
+    gates: Gates, t: Tensor, y: Tensor, rows: Tensor, now: Tensor, rate: Tensor, zero: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Gates of several layers that vanish together and are all crossed: gates, field, rates; where that has an end.
+
+    A gate that closes holds the arguments of later layers at 0, so that the field is not affine in them, and each takes
+    the side that its rate says until none changes.
+    """
+    f = gates.frozen(t, y, rows, now)
+    for _ in range(CROSSINGS):
+        after = torch.where(zero & (rate != 0), (rate > 0).to(now.dtype), now)
+        changed, now = (after != now).any(1), after
+        f = gates.frozen(t, y, rows, now)
+        rate = gates.moves(t, y, rows, now, f)[1]
+        if not bool(changed.any()):
+            break
+    settled = (torch.where(zero & (rate != 0), (rate > 0).to(now.dtype), now) == now).all(1)
+    return now, f, rate, settled
+
+
+def resolve(
+    gates: Gates,
+    t: Tensor,
+    y: Tensor,
+    rows: Tensor,
+    now: Tensor,
+    side: Tensor,
+    zero: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Decide the gates marked in `zero`, (n, G), whose arguments vanish, from the values `now` and sides `side`.
+
+    Returns gates, sides, field, rates, and which rows found no solution.
+    """
+    now, side = now.clone(), side.clone()
+    lost = zero.sum(1) > SLIDES
+    f = gates.frozen(t, y, rows, now)
+    rate = gates.moves(t, y, rows, now, f)[1]
+    at = (~lost & zero.any(1)).nonzero()[:, 0]
+    if gates.deep:
+        at = ((zero.sum(1) > 1) & ~lost & ~(side == 0).any(1)).nonzero()[:, 0]
+        gone = torch.zeros_like(lost)
+        if len(at):
+            values, field, rates, settled = cross_together(gates, t[at], y[at], rows[at], now[at], rate[at], zero[at])
+            done = at[settled]
+            now[done], f[done], rate[done], gone[done] = values[settled], field[settled], rates[settled], True
+            side[done] = torch.where(zero[done] & (rate[done] != 0), 2 * now[done] - 1, side[done])
+        at = (~lost & ~gone & zero.any(1)).nonzero()[:, 0]
+    for _ in range(PASSES):
+        if not len(at):
+            return now, side, f, rate, lost
+        some = (t[at], y[at], rows[at])
+        tried = Tried.of(gates, *some, now[at], zero[at])
+        index, counts = tried.index, tried.counts
+        matrix, base, old = (x.cpu().numpy() for x in (tried.matrix, tried.base, now[at].gather(1, index)))
+        sides, present = side[at].gather(1, index).long().cpu().numpy(), counts.cpu().numpy()
+        for i, row in enumerate(at.tolist()):
+            k = int(present[i].sum())
+            found = decide(matrix[i, :k, :k], base[i, :k], old[i, :k], sides[i, :k])
+            if found is None:
+                lost[row] = True
+                continue
+            side[row, index[i, :k]] = torch.from_numpy(found[0]).to(side)
+            now[row, index[i, :k]] = torch.from_numpy(found[1]).to(now)
+        now[at], f[at] = slide(gates, *some, now[at], side[at] == SLIDING)
+        rate[at] = gates.moves(*some, now[at], f[at])[1]
+        # The field need not be affine in the gates: then once more from here.
+        w, s = rate[at].gather(1, index), side[at].gather(1, index)
+        rest = torch.where(s == SLIDING, w.abs(), -1e-3 * s * w) * counts
+        again = rest.amax(1) > 1e-6 * tried.matrix.abs().amax((1, 2))
+        again &= (side[at] == SLIDING).any(1) & ~lost[at]
+        at = at[again]
+    lost[at] = True
+    return now, side, f, rate, lost
