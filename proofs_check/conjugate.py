@@ -29,8 +29,7 @@ def parts(goal: Goal, prover: Prover) -> list[Part]:
         if inside(ring, image) & elsewhere:
             moved = ring.letters[letter].name
             raise Rejected("statement", f"in {goal.what} the image of {moved!r} moves with another flow")
-        for inner in sorted(inside(ring, image)):
-            goal.check_jump(image, inner)
+        prover.check_jumps(goal, image)
     time = statement.expression(goal.spec.get("time", [["1", []]]), {}, f"the time of {goal.what}")
     if inside(ring, time) & elsewhere:
         raise Rejected("statement", f"the time of {goal.what} moves with another flow")
@@ -47,8 +46,8 @@ def parts(goal: Goal, prover: Prover) -> list[Part]:
             raise Rejected("statement", f"in {goal.what} flow b contains a letter that moves in flow a only")
         pushed = statement.expanded(a, derive(images[letter]))
         gap = ring.add(ring.multiply(carry(target), time), ring.scale(pushed, -1))
-        shape = ring.letters[letter].shape
-        found.append(Part(ring.letters[letter].name, {str(p): free(f"@{p}", s) for p, s in enumerate(shape)}, gap))
+        axes = {f"at{p}": free(f"@{p}", size) for p, size in enumerate(ring.letters[letter].shape)}
+        found.append(Part(ring.letters[letter].name, axes, gap))
     return found
 
 
@@ -68,6 +67,8 @@ def _images(goal: Goal, b: Flow) -> dict[int, Expression]:
 
 def _same_loss(goal: Goal, prover: Prover, a: Flow, b: Flow, carry: Substitution) -> None:
     """An arbitrary loss has the same gradient r in both flows only where the outputs are the same."""
+    from .goals import Part
+
     if a.unknown != b.unknown:
         raise Rejected("conjugate", f"in {goal.what} the two flows have different losses")
     for output, r in b.outputs:
@@ -76,7 +77,9 @@ def _same_loss(goal: Goal, prover: Prover, a: Flow, b: Flow, carry: Substitution
             if len(twins) != 1 or sum(weight == r for _, weight in b.outputs) != 1:
                 raise Rejected("conjugate", f"in {goal.what} one dLoss/df stands for several outputs")
             ring = goal.statement.ring
-            prover.vanishes(goal, ring.add(carry(output), ring.scale(twins[0], -1)), None)
+            axes = {f"at{p}": free(f"@{p}", size) for p, size in enumerate(ring.letters[r].shape)}
+            gap = ring.add(carry(output), ring.scale(twins[0], -1))
+            prover.vanishes(goal, Part(f"output of {ring.letters[r].name}", axes, gap))
 
 
 def _smooth(goal: Goal, b: Flow) -> None:

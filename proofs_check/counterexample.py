@@ -24,9 +24,9 @@ MAX_DERIVATIVES = 4
 def check(document: dict[str, Any], budget: Budget) -> Checked:
     """Check that the goal named by the proof fails at the point that the proof gives."""
     proof = fields(
-        document["proof"], "the proof", ("goal", "sizes", "at", "value"), ("component", "letter", "derivatives")
+        document["proof"], "the proof", ("goal", "sizes", "at", "value"), ("component", "letter", "derivatives", "zero")
     )
-    statement = Statement(document["statement"], [], budget)
+    statement = Statement(document["statement"], budget)
     goals = [Goal(statement, raw) for raw in listing(statement.raw["goals"], "goals")]
     found = [goal for goal in goals if goal.name == name(proof["goal"], "the goal of the proof")]
     if len(found) != 1:
@@ -34,7 +34,7 @@ def check(document: dict[str, Any], budget: Budget) -> Checked:
     (goal,) = found
     point = Point(statement, proof["sizes"], proof["at"])
     point.check_case()
-    parts = [part for part in goal.parts(Prover(statement, {})) if part.name == proof.get("letter", "")]
+    parts = [part for part in goal.parts(Prover(statement, proof)) if part.name == proof.get("letter", "")]
     if not parts:
         raise Rejected(RULE, f"{goal.what} says nothing of {show(proof.get('letter'))}")
     (part,) = parts

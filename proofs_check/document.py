@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
-FORMAT = "theorylab-certificate-1"
+FORMAT = "theorylab-certificate-2"
 MAX_BYTES = 8 * 2**20
 MAX_DEPTH = 32
 MAX_STRING = 4096

@@ -42,7 +42,7 @@ def check(document: dict[str, Any], budget: Budget) -> Checked:
     raw = dict(mapping(document["statement"], "the statement"))
     case = mapping(raw.pop("case", None), "the case")
     proof = fields(document["proof"], "the proof", ("bits", "order", "state", "gates", "steps"), ("tail",))
-    replay = Replay(Statement(raw, [], budget), case, proof)
+    replay = Replay(Statement(raw, budget), case, proof)
     for number, step in enumerate(listing(proof["steps"], "the steps")[: MAX_STEPS + 1]):
         replay.step(number, fields(step, "a step", ("signs", "length", "box")))
     if "tail" in proof:

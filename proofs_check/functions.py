@@ -12,13 +12,13 @@ form of the argument, so that equal arguments give the same atom. In the table, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from math import gcd, isqrt, lcm
 
-from .algebra import ONE, Expression, Letter, Ring, dummies, unpack
-from .document import MAX_EXPONENT, Budget, Rejected
+from .algebra import ONE, REACH, WIDTH, Expression, Letter, Ring, dummies, unpack
+from .document import MAX_EXPONENT, Budget, Coefficient, Rejected
 
 Build = Callable[["Calculus", Expression, Expression, Letter], Expression]
 
@@ -60,23 +60,24 @@ FUNCTIONS = {
     "cos": Function(lambda r, y, u, of: r.scale(r.atom("sin", u, of.shape, of.name), -1), parity=1, at_zero=1,
                     powers=((2, lambda r, y, u, of: _one_minus_square(r, r.atom("sin", u, of.shape, of.name))),)),
     "arcsinh": Function(_arcsinh_slope, parity=-1, at_zero=0),
+    "held": Function(lambda r, y, u, of: ONE),  # u itself, as one letter
 }  # fmt: skip
 UNKNOWN = Function(lambda r, y, u, of: {})
 
 
 class Calculus(Ring):
-    """A ring with atoms. `simplify` puts an argument in normal form (see `reduce`)."""
+    """A ring with atoms."""
 
     def __init__(self, budget: Budget) -> None:
         super().__init__(budget)
         self.binary_gates = False
         self.atoms: dict[object, int] = {}
         self.domain: dict[str, None] = {}  # what was assumed of arguments, in order of appearance
-        self.simplify: Callable[[Expression], Expression] = lambda expression: expression
+        self._powers: dict[int, list[tuple[int, Expression]]] = {}
 
     def atom(self, function: str, argument: Expression, shape: tuple[str, ...], source: str) -> Expression:
         """function(argument) over places, as a monomial in atoms and in the factors that leave the argument."""
-        known, u = FUNCTIONS[function], self.simplify(argument)
+        known, u = FUNCTIONS[function], argument
         if not u:
             if known.at_zero is None:
                 raise Rejected("statement", f"the argument of {function} in {source} is identically 0")
@@ -135,16 +136,57 @@ class Calculus(Ring):
         letter, indices = self.factors[slot]
         return all(i[0] < 0 for i in indices) and (self.positive if sign == "positive" else self.nonzero)(letter)
 
-    def powers_of(self, letter: int) -> Iterable[tuple[int, Expression]]:
+    # -- what is known of powers ---------------------------------------------------------------------------
+
+    def powers_of(self, letter: int) -> list[tuple[int, Expression]]:
         """Pairs k, v with y^k = v for an atom y, over its places."""
-        of = self.letters[letter]
-        y, u = self.over_places(letter), of.argument or {}
-        if of.kind == "step" and self.binary_gates:
-            yield 2, y
-        if of.kind == "exp" and (q := u[min(u)].denominator) > 1:
-            yield q, self._named("exp", self.scale(u, q), of.shape, of.name)
-        for k, value in FUNCTIONS.get(of.kind, UNKNOWN).powers:
-            yield k, value(self, y, u, of)
+        if letter not in self._powers:
+            of = self.letters[letter]
+            y, u, found = self.over_places(letter), of.argument or {}, []
+            if of.kind == "step" and self.binary_gates:
+                found.append((2, y))
+            if of.kind == "exp" and (q := u[min(u)].denominator) > 1:
+                found.append((q, self._named("exp", self.scale(u, q), of.shape, of.name)))
+            found += [(k, value(self, y, u, of)) for k, value in FUNCTIONS.get(of.kind, UNKNOWN).powers]
+            self._powers[letter] = found
+        return self._powers[letter]
+
+    def identity_of(self, letter: int) -> Expression:
+        """What is 0 for an atom, over its places: y^k - v, and u (step(u) + step(-u) - 1)."""
+        of, y = self.letters[letter], self.over_places(letter)
+        if of.kind == "step":
+            u = of.argument or {}
+            return self.multiply(u, self.add(y, self.atom("step", self.scale(u, -1), of.shape, of.name), {0: -1}))
+        return self.add({}, *(self.add(raised(y, k), self.scale(v, -1)) for k, v in self.powers_of(letter)[:1]))
+
+    def normal(self, expression: Expression) -> Expression:
+        """The expression with y^k replaced by v until no such power is left (the budget ends a loop)."""
+        pending, done = dict(expression), dict[int, Coefficient]()
+        while pending:
+            monomial, coefficient = pending.popitem()
+            if (replaced := self.replaced(monomial)) is None:
+                self.accumulate(done, {monomial: coefficient})
+            else:
+                self.accumulate(pending, replaced, coefficient)
+        return self.bounded(done)
+
+    def replaced(self, monomial: int) -> Expression | None:
+        """One power replaced by its value; None where there is none."""
+        for slot, exponent in unpack(monomial):
+            if abs(exponent) > REACH:
+                raise Rejected("limit", f"rewriting leads to an exponent beyond {REACH}")
+            if any(exponent // k > 0 for k, _ in self.powers_of(self.factors[slot][0])):
+                break
+        else:
+            return None
+        opened, labels = self.opened(monomial)
+        for slot, exponent in unpack(opened):
+            letter, indices = self.factors[slot]
+            for k, value in self.powers_of(letter):
+                if exponent // k > 0:
+                    moved = self.at(value, self.letters[letter].shape, indices)
+                    return self.closed(self.multiply({opened - (k << WIDTH * slot): 1}, moved), labels)
+        return None
 
     # -- signs ---------------------------------------------------------------------------------------------
 

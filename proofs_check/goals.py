@@ -10,14 +10,15 @@ conjugate    a map carries the solutions of one flow to those of another (see `c
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from .algebra import ONE, Expression
 from .calculus import Derivation, Substitution, entry_of, inside, occurring, one_entry
-from .document import Rejected, boolean, choice, fields, integer, listing, mapping, name, text
-from .reduce import Reducer, Rule, rule_from
+from .document import Rejected, boolean, choice, fields, integer, listing, mapping, name
 from .statement import Axes, Flow, Statement
+from .zeros import Zeros
 
 KEYS = {
     "zero": (("expr", "axes"), ("flow",)),
@@ -76,8 +77,6 @@ class Goal:
             return [Part("", self.axes, self.expression, ">" if boolean(self.spec["strict"], "strict") else ">=")]
         if self.kind == "zero":
             return [Part("", self.axes, self.expression)]
-        for letter in sorted(inside(ring, self.expression)):
-            self.check_jump(self.expression, letter)
         derivative = self.statement.along(self.moves, self.expression)
         if self.kind == "conserved":
             return [Part("", self.axes, derivative)]
@@ -100,86 +99,83 @@ class Goal:
             current = ring.bounded(derive(current))
         return found
 
-    def check_jump(self, expression: Expression, letter: int) -> None:
-        """A quantity may contain a gate step(u) or sign(u) only so that it does not jump where u = 0.
-
-        The jump is governed by the derivative in one entry of the gate: it has to vanish modulo that entry's argument.
-        """
-        ring, spec = self.statement.ring, self.statement.ring.letters[letter]
-        if spec.kind not in ("step", "sign"):
-            return
-        if any(ring.letters[n].kind == "step" for rate in self.moves.rates.values() for n in inside(ring, rate)):
-            ring.domain[f"the argument of {spec.name.replace(':', ' in ')} is not 0 throughout"] = None
-        entry = entry_of(ring, letter, "!")
-        u = ring.at(spec.argument or {}, spec.shape, entry)
-        arguments = [ring.letters[n].argument or {} for n in sorted(inside(ring, expression))]
-        for part in [expression, *arguments]:
-            rates: dict[int, Expression] = {number: {} for number in occurring(ring, part)}
-            jump = Derivation(ring, {**rates, letter: one_entry(ring, entry)})(part)
-            if jump and not any(self._divides(u, {lead: 1}, jump) for lead in u):
-                raise Rejected("conserved", f"{self.what}: the quantity jumps at the gate {spec.name!r}")
-
-    def _divides(self, u: Expression, lead: Expression, jump: Expression) -> bool:
-        try:
-            rule = rule_from(self.statement.ring, u, lead, "a gate")
-        except Rejected:
-            return False
-        return Reducer(self.statement.ring, [*self.statement.hypotheses, rule]).is_zero(jump)
-
 
 class Prover:
     """Shows goals in order; what was conserved may be used for the later goals of its flow."""
 
     def __init__(self, statement: Statement, proof: dict[str, Any]) -> None:
-        self.statement = statement
+        self.statement, self.zeros = statement, Zeros(statement)
         self.pieces = mapping(proof.get("nonnegative", {}), "the proofs of nonnegativity")
-        self.cofactors = mapping(proof.get("cofactors", {}), "the cofactors")
-        self.conserved: dict[int, list[Rule]] = {}
-        self.proved: dict[int, dict[str, Expression]] = {}  # what is 0 along a flow
+        self.proofs = mapping(proof.get("zero", {}), "the proofs of zeros")
+        self.later = listing(proof.get("later", []), "what is used later")
+        self.jumps = 0
+        self.conserved: dict[int | None, set[str]] = {}  # names of what is 0 along a flow
         self.names: list[str] = []
 
     def prove(self, goal: Goal) -> None:
         if goal.name in self.names or goal.name in self.statement.relations:
             raise Rejected("statement", f"the name {goal.name!r} is given twice")
+        if goal.kind in ("conserved", "evolves"):
+            self.check_jumps(goal, goal.expression)
         for part in goal.parts(self):
             if part.sense == "==":
-                self.vanishes(goal, self._without_multiples(goal, part), goal.flow)
+                self.vanishes(goal, part)
             else:
                 self._nonnegative(goal, part)
-        if goal.kind == "conserved":
-            self._assume(goal)
         self.names.append(goal.name)
+        if goal.kind == "conserved" and goal.name in self.later:
+            self._assume(goal)
 
-    def _without_multiples(self, goal: Goal, part: Part) -> Expression:
-        """Less the sum of q h over given cofactors q of hypotheses h = 0; axes of h beside the goal's are summed."""
-        statement, ring, rest = self.statement, self.statement.ring, dict(part.expression)
-        for pair in listing(self.cofactors.get(goal.name, []), f"the cofactors of {goal.what}"):
-            cofactor, known = listing(pair, "a cofactor", 2)
-            if text(known, "the hypothesis of a cofactor") not in statement.relations:
-                raise Rejected("relation", f"{goal.what} has a cofactor of {known!r}, which is no hypothesis")
-            axes, relation = statement.relations[known]
-            if any(goal.axes.get(label, index) != index for label, index in axes.items()):
-                raise Rejected("relation", f"an axis of {known!r} has another size in {goal.what}")
-            multiple = statement.expression(cofactor, {**axes, **goal.axes}, f"a cofactor of {known!r}")
-            summed = tuple(index for label, index in axes.items() if label not in goal.axes)
-            ring.accumulate(rest, ring.closed(ring.multiply(multiple, relation), summed), -1)
-        return rest
+    def _assume(self, goal: Goal) -> None:
+        """Q(state) - Q(initial) = 0 from now on, if the flow says where it starts."""
+        ring, flow = self.statement.ring, goal.moves
+        if not inside(ring, goal.expression) & flow.rates.keys() <= flow.initial.keys():
+            raise Rejected("relation", f"{goal.name!r} is used later, but flow {goal.flow} lacks initial values")
+        gap = ring.add(goal.expression, ring.scale(Substitution(ring, flow.initial)(goal.expression), -1))
+        shape = tuple(index[2] for index in goal.axes.values())
+        known = self.zeros.learn(goal.name, shape, self.statement.over_places(gap, goal.axes))
+        self.conserved.setdefault(goal.flow, set()).add(known)
 
-    def reducer(self, goal: Goal) -> Reducer:
-        """What may be used: the hypotheses, and what is conserved along the flow."""
-        extra = [] if goal.kind == "conjugate" or goal.flow is None else self.conserved.get(goal.flow, [])
-        return Reducer(
-            self.statement.ring, [*self.statement.hypotheses, *self.statement.reserved.get(goal.name, []), *extra]
-        )
+    def vanishes(self, goal: Goal, part: Part, also: Collection[str] = (), rule: str = "", wrong: str = "") -> None:
+        """Zero as the proof shows it; where it says so, with dLoss/df replaced by its definition."""
+        if goal.kind != "conjugate":
+            also = {*also, *self.conserved.get(goal.flow, ())}
+        if left := self.remainder(goal, part, also):
+            left_over = f"{len(left)} terms are left, one is {self._shown(left)}"
+            raise Rejected(rule or goal.kind, f"{goal.what}{wrong}: {left_over}")
 
-    def vanishes(self, goal: Goal, expression: Expression, flow: int | None) -> None:
-        """Zero, first with a defined dLoss/df as a free letter (faster, and more general), then with its definition."""
-        reducer = self.reducer(goal)
-        left = reducer.remainder(expression)
-        if left and flow is not None and self.statement.flows[flow].held:
-            left = reducer.remainder(self.statement.expanded(self.statement.flows[flow], expression))
-        if left:
-            raise Rejected(goal.kind, f"{goal.what}: {len(left)} terms are left, one is {self._shown(left)}")
+    def remainder(self, goal: Goal, part: Part, also: Collection[str]) -> Expression:
+        raw = dict(mapping(mapping(self.proofs.get(goal.name, {}), goal.what).get(part.name, {}), goal.what))
+        expression = part.expression
+        if boolean(raw.pop("expanded", False), "expanded") and goal.flow is not None:
+            expression = self.statement.expanded(goal.moves, expression)
+        return self.zeros.remainder(expression, part.axes, raw, goal.what, also)
+
+    def check_jumps(self, goal: Goal, expression: Expression) -> None:
+        """A quantity may contain a gate step(u) or sign(u) only so that it does not jump where u = 0.
+
+        The jump is governed by the derivative in one entry of the gate: it has to vanish modulo that entry's argument.
+        """
+        ring = self.statement.ring
+        letters = sorted(inside(ring, expression))
+        moves = {ring.letters[n].kind for rate in goal.moves.rates.values() for n in inside(ring, rate)}
+        for gate in [letter for letter in letters if ring.letters[letter].kind in ("step", "sign")]:
+            if "step" in moves:
+                named = ring.letters[gate].name.replace(":", " in ")
+                ring.domain[f"the argument of {named} is not 0 throughout"] = None
+            entry = entry_of(ring, gate, "!")
+            axes = {**goal.axes, **{f"gate{n}": index for n, index in enumerate(entry)}}
+            u = ring.at(ring.letters[gate].argument or {}, ring.letters[gate].shape, entry)
+            for whole in [expression, *(ring.letters[letter].argument or {} for letter in letters)]:
+                rates: dict[int, Expression] = {letter: {} for letter in occurring(ring, whole)}
+                jump = Derivation(ring, {**rates, gate: one_entry(ring, entry)})(whole)
+                if jump:
+                    places = {i for m in jump for _, idx, _ in ring.powers(m) for i in idx if i[1].startswith("@")}
+                    axes |= {f"at{index[1][1:]}": index for index in places}
+                    self.statement.shapes["=!"], self.statement.bodies["=!"] = (), u
+                    self.jumps += 1
+                    jumps = f": the quantity jumps at the gate {ring.letters[gate].name!r}"
+                    self.vanishes(goal, Part(f"jump {self.jumps}", axes, jump), {"=!"}, "conserved", jumps)
 
     def _nonnegative(self, goal: Goal, part: Part) -> None:
         from .nonnegative import check_nonnegative
@@ -189,29 +185,12 @@ class Prover:
         excess = self.statement.ring.scale(part.expression, -1 if part.sense == "<=" else 1)
         if goal.flow is not None:
             excess = self.statement.expanded(goal.moves, excess)
-        reducer, strict = self.reducer(goal), part.sense == ">"
-        check_nonnegative(self.statement, reducer, goal.what, excess, goal.axes, strict, self.pieces[goal.name])
-
-    def _assume(self, goal: Goal) -> None:
-        """Q(state) - Q(initial) = 0 from now on, if the flow says where it starts; combinations of these are 0."""
-        statement, ring = self.statement, self.statement.ring
-        uses = [rewrite for rewrite in statement.rewrites if goal.name in {known for _, known in rewrite.parts}]
-        if not uses:
-            return
-        if not inside(ring, goal.expression) & goal.moves.rates.keys() <= goal.moves.initial.keys():
-            raise Rejected("relation", f"{goal.name!r} is used later, but flow {goal.flow} lacks initial values")
-        assert goal.flow is not None
-        at_start = Substitution(ring, goal.moves.initial)(goal.expression)
-        proved = self.proved.setdefault(goal.flow, {})
-        proved[goal.name] = ring.add(goal.expression, ring.scale(at_start, -1))
-        for rewrite in uses:
-            if all(other in proved for _, other in rewrite.parts):
-                relation: Expression = {}
-                for multiplier, other in rewrite.parts:
-                    factor = statement.expression(multiplier, goal.axes, f"a multiplier of {other!r}")
-                    ring.accumulate(relation, ring.multiply(factor, proved[other]))
-                rule = statement.rule(goal.name, relation, goal.axes, rewrite.lead)
-                self.conserved.setdefault(goal.flow, []).append(rule)
+        ring = self.statement.ring
+        pieces, positive = check_nonnegative(self.statement, goal.what, goal.axes, self.pieces[goal.name])
+        rest = ring.add(excess, ring.scale(pieces, -1))
+        self.vanishes(goal, Part("pieces", goal.axes, rest), (), "nonnegative", " is not the sum of its pieces")
+        if part.sense == ">" and not positive:
+            raise Rejected("nonnegative", f"{goal.what}: no piece is seen to be positive in every case")
 
     def _shown(self, expression: Expression) -> str:
         """One term, for a message."""

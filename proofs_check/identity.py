@@ -12,14 +12,11 @@ from .statement import Statement
 
 def check(document: dict[str, Any], budget: Budget) -> Checked:
     """Check every goal in order."""
-    proof = fields(document["proof"], "the proof", (), ("rewrites", "nonnegative", "cofactors"))
-    statement = Statement(document["statement"], listing(proof.get("rewrites", []), "rewrites"), budget)
+    proof = fields(document["proof"], "the proof", (), ("zero", "later", "nonnegative"))
+    statement = Statement(document["statement"], budget)
     prover = Prover(statement, proof)
     for goal in listing(statement.raw["goals"], "goals"):
         prover.prove(Goal(statement, goal))
     if not prover.names:
         raise Rejected("statement", "there is no goal")
-    for known in {n for rewrite in statement.rewrites for _, n in rewrite.parts}:
-        if known not in prover.names and known not in statement.relations:
-            raise Rejected("relation", f"a rewrite uses {known!r}, which is neither a relation nor a goal")
     return Checked(statement.scope(), tuple(prover.names), tuple(statement.ring.domain))

@@ -91,6 +91,8 @@ class Point:
         if known.argument is None:
             raise Rejected(RULE, f"{known.name} has no value at the point")
         u = Fraction(self.value(known.argument, dict(zip(places(known.shape), at, strict=True))))
+        if known.kind == "held":
+            return u
         if known.kind == "step":
             self.on_kink = self.on_kink or not u
             return int(u > 0) if u else self.at_zero

@@ -27,8 +27,8 @@ from .document import Budget, Rejected, fields, integer, listing, mapping, name,
 from .functions import FUNCTIONS, UNKNOWN
 from .outcome import Checked
 from .point import Point
-from .reduce import Reducer
 from .statement import Statement
+from .zeros import Zeros
 
 RULE = "rank"
 MAX_DIMENSION = 4096
@@ -41,13 +41,14 @@ Rates = dict[int, Expression]
 
 def check(document: dict[str, Any], budget: Budget) -> Checked:
     """Check the laws of the statement, that they are independent, and the bound on how many there are."""
-    proof = fields(document["proof"], "the proof", ("point", "prime", "members", "words"))
+    proof = fields(document["proof"], "the proof", ("point", "prime", "members", "words"), ("zero",))
     model = Model(document["statement"], budget)
     ring, coordinates = model.ring, model.coordinates
     point = model.point(listing(proof["point"], "the point", len(coordinates)), ["0"] * len(model.inputs))
     if model.gates and model.at != proof["point"][: len(model.at)]:
         raise Rejected(RULE, "the point is not the state of the cell")
-    laws = [model.law(raw, f"law {n}") for n, raw in enumerate(listing(model.raw["laws"], "the laws"))]
+    zeros = mapping(proof.get("zero", {}), "the proofs of zeros")
+    laws = [model.law(raw, f"law {n}", zeros) for n, raw in enumerate(listing(model.raw["laws"], "the laws"))]
     residues = Residues(integer(proof["prime"], "the prime", 2**20, 2**53), ring, budget)
     residues.learn_atoms()
     at = [residues.number(point.power(n, (), 1)) if model.known(n) else 0 for n in range(len(ring.letters))]
@@ -98,10 +99,9 @@ class Model:
         if len(set(self.names)) < len(self.names):
             raise Rejected("statement", "two letters have the same name")
         kappa = rational(raw["clock"], "the clock") if clock else 0
-        letters: dict[str, Any] = {entry: {"shape": []} for entry in self.names}
-        if kappa:
-            letters["clock"]["sign"] = "positive"
-        self.statement = Statement({"letters": letters, "define": raw["define"], "goals": []}, [], budget)
+        signs = {"clock": "positive"} if kappa else {}
+        letters = {entry: {"shape": [], "sign": signs.get(entry, "any")} for entry in self.names}
+        self.statement = Statement({"letters": letters, "define": raw["define"], "goals": []}, budget)
         if self.statement.used_sizes:
             raise Rejected("statement", "a definition is an array: here every entry has a name of its own")
         self.ring = self.statement.ring
@@ -122,7 +122,7 @@ class Model:
         self.outputs, self.fields = len(outputs), [self.drift]
         for values in self._patterns(len(clock)):
             self.fields += [self._field(Substitution(self.ring, values)(output)) for output in outputs]
-        self.reducer = Reducer(self.ring, [])
+        self.zeros = Zeros(self.statement)
 
     def _entries(self, raw: Any) -> list[str]:
         """The names of the entries of an array, written [name, shape]."""
@@ -145,9 +145,8 @@ class Model:
         return letter.kind == "letter" or (letter.argument is not None and number not in self.gates)
 
     def point(self, coordinates: Sequence[Any], inputs: Sequence[Any]) -> Point:
-        given = [*coordinates, *inputs]
-        given += ["0"] * (len(self.names) - len(given))
-        return Point(self.statement, {}, dict(zip(self.names, given, strict=True)))
+        given = [*coordinates, *inputs, *["0"] * len(self.names)]
+        return Point(self.statement, {}, dict(zip(self.names, given, strict=False)))
 
     def _reach(self, letters: set[int]) -> set[int]:
         """The letters and all atoms: what an expression in them may contain."""
@@ -221,15 +220,16 @@ class Model:
                 ring.accumulate(pending.setdefault(inner, {}), ring.multiply(slope, partial))
         return found
 
-    def law(self, raw: Any, what: str) -> Rates:
+    def law(self, raw: Any, what: str, zeros: dict[str, Any]) -> Rates:
         """The gradient of a law, after checking that it is constant along every field."""
         ring, law = self.ring, self.statement.expression(raw, {}, what)
         if not occurring(ring, law) <= set(self.coordinates):
             raise Rejected(RULE, f"{what} is no polynomial in the coordinates")
         slopes = {n: partial for n, _, _, partial in partials(ring, law)}
-        for field in self.fields:
+        for number, field in enumerate(self.fields):
             rate = ring.add(*(ring.multiply(slope, field[k]) for k, slope in slopes.items() if k in field))
-            if not self.reducer.is_zero(rate):
+            along = f"{what} along field {number}"
+            if self.zeros.remainder(rate, {}, zeros.get(along, {}), along):
                 raise Rejected(RULE, f"{what} is not constant along a field of the flow")
         return slopes
 

@@ -27,7 +27,6 @@ from .document import (
     text,
 )
 from .functions import FUNCTIONS, Calculus
-from .reduce import Reducer, Rule, rule_from
 
 Axes = dict[str, Index]
 SIGNS = ("any", "nonzero", "positive", "nonnegative")
@@ -46,29 +45,10 @@ class Flow:
     initial: dict[int, Expression] = field(default_factory=dict)
 
 
-class Rewrite:
-    """How to use what is 0: a hypothesis, or a combination of conserved goals, solved for the term `lead`.
-
-    It serves every goal, or only the one that it is "for".
-    """
-
-    def __init__(self, raw: Any) -> None:
-        spec = fields(raw, "a rewrite", ("lead",), ("relation", "combination", "for"))
-        self.lead = spec["lead"]
-        self.goal = None if "for" not in spec else text(spec["for"], "the goal of a rewrite")
-        self.parts: list[tuple[Any, str]] = []  # (multiplier, name)
-        pairs = [[[["1", []]], spec["relation"]]] if "relation" in spec else spec.get("combination")
-        for pair in listing(pairs, "the combination of a rewrite"):
-            multiplier, known = listing(pair, "a part of a combination", 2)
-            self.parts.append((multiplier, text(known, "the relation of a part")))
-        if not self.parts:
-            raise Rejected("parser", "a rewrite combines nothing")
-
-
 class Statement:
     """The parsed statement. Raises Rejected where it makes no sense."""
 
-    def __init__(self, raw: Any, rewrites: Any, budget: Budget) -> None:
+    def __init__(self, raw: Any, budget: Budget) -> None:
         self.raw = fields(raw, "the statement", ("letters", "goals"), OPTIONAL)
         self.ring = Calculus(budget)
         self.ring.binary_gates = choice(raw.get("gates", "any"), "gates", ("any", "binary")) == "binary"
@@ -82,26 +62,18 @@ class Statement:
         self.bodies: dict[str, Expression] = {}  # of definitions, over their places
         for letter, spec in mapping(raw["letters"], "letters").items():
             self._declare(letter, spec)
-        self._define_all()
+        for spec in listing(raw.get("define", []), "define"):
+            self.define(spec)
         flows = listing(raw.get("flows", []), "flows")
         self.state = frozenset(letter for spec in flows for letter in self._moving(spec))
         self.relations: dict[str, tuple[Axes, Expression]] = {}  # what is 0, by assumption
         for spec in listing(raw.get("relations", []), "relations"):
             self._relate(spec)
-        self.rewrites = [Rewrite(rewrite) for rewrite in rewrites]
-        self.hypotheses: list[Rule] = []  # in every goal
-        self.reserved: dict[str, list[Rule]] = {}  # in one goal
-        for rewrite in self.rewrites:
-            known = rewrite.parts[0][1]
-            if known in self.relations:
-                rules = self.hypotheses if rewrite.goal is None else self.reserved.setdefault(rewrite.goal, [])
-                rules.append(self.rule(known, self.relations[known][1], self.relations[known][0], rewrite.lead))
-        if self.hypotheses:
-            # Equal modulo the hypotheses is equal: read the definitions again, so that atoms are keyed accordingly.
-            self.ring.simplify = Reducer(self.ring, self.hypotheses).normal
-            self._define_all()
         self.held: dict[str, int] = {}
         self.flows = [self._flow(spec, f"flow {n}") for n, spec in enumerate(flows)]
+        for r, number in self.held.items():  # from now on its derivative is that of its definition
+            self.ring.letters[number].argument = self.bodies[r]
+            self.shapes[f"~{r}"], self.bodies[f"~{r}"] = self.shapes[r], self.ring.over_places(number)
         for number in sorted(self.state.union(*(flow.unknown for flow in self.flows))):
             letter = self.ring.letters[number]
             if letter.sign != "any":
@@ -146,22 +118,28 @@ class Statement:
         self.shapes[letter] = tuple(self.size(size) for size in listing(spec["shape"], f"the shape of {letter!r}"))
         self.letters[letter] = self.ring.new(Letter(letter, self.shapes[letter], "letter", sign))
 
-    def _define_all(self) -> None:
-        self.bodies.clear()
-        for raw in listing(self.raw.get("define", []), "define"):
-            spec = mapping(raw, "a definition")
-            known = name(spec.get("name"), "the name of a definition")
-            what = f"definition {known!r}"
-            if known in self.letters or known in self.bodies or known == "delta":
-                raise Rejected("statement", f"the name {known!r} is given twice")
-            fields(spec, what, ("name", "axes", "fn", "arg") if "fn" in spec else ("name", "axes", "expr"))
-            axes = self.axes(spec["axes"])
-            shape = tuple(index[2] for index in axes.values())
-            body = self.expression(spec["arg" if "fn" in spec else "expr"], axes, what)
-            body = self.ring.rename(body, dict(zip(axes.values(), places(shape), strict=True)))
-            if "fn" in spec:
-                body = self.ring.atom(choice(spec["fn"], f"the function of {what}", FUNCTIONS), body, shape, known)
-            self.shapes[known], self.bodies[known] = shape, body
+    def define(self, raw: Any) -> tuple[str, Axes]:
+        """Read a definition, by an expression or as a function of one; returns its name and axes."""
+        spec = mapping(raw, "a definition")
+        known = name(spec.get("name"), "the name of a definition")
+        what = f"definition {known!r}"
+        if known in self.shapes or known == "delta":
+            raise Rejected("statement", f"the name {known!r} is given twice")
+        fields(spec, what, ("name", "axes", "fn", "arg") if "fn" in spec else ("name", "axes", "expr"))
+        axes = self.axes(spec["axes"])
+        body = self.over_places(self.expression(spec["arg" if "fn" in spec else "expr"], axes, what), axes)
+        self.shapes[known] = tuple(index[2] for index in axes.values())
+        if "fn" in spec:
+            function = choice(spec["fn"], f"the function of {what}", FUNCTIONS)
+            body = self.ring.atom(function, body, self.shapes[known], known)
+        self.bodies[known] = body
+        return known, axes
+
+    def over_places(self, expression: Expression, axes: Axes) -> Expression:
+        """An expression in some axes, over the places of an array with these axes."""
+        return self.ring.rename(
+            expression, dict(zip(axes.values(), places(index[2] for index in axes.values()), strict=True))
+        )
 
     def letter(self, raw: Any, what: str) -> int:
         if not isinstance(raw, str) or raw not in self.letters:
@@ -243,7 +221,7 @@ class Statement:
                 joined(pair[1], size)
         for label in {label for pair in deltas for label in pair} - sizes.keys():
             raise Rejected("statement", f"in {what} nothing gives the range of the index {label!r}")
-        return {label: free(label, size) for label, size in sizes.items()}
+        return {label: axes.get(label, free(label, size)) for label, size in sizes.items()}
 
     # -- hypotheses ----------------------------------------------------------------------------------------
 
@@ -261,10 +239,6 @@ class Statement:
             moving = self.ring.letters[letter].name
             raise Rejected("relation", f"relation {known!r} contains {moving!r}, which moves: it has to be constant")
         self.relations[known] = axes, relation
-
-    def rule(self, known: str, relation: Expression, axes: Axes, lead: Any) -> Rule:
-        """The rule that rewrites the term `lead` of a relation."""
-        return rule_from(self.ring, relation, self.expression([lead], axes, f"the lead of {known!r}"), known)
 
     # -- flows ---------------------------------------------------------------------------------------------
 
@@ -332,7 +306,7 @@ class Statement:
                 flow.unknown.add(letter)
             else:
                 if r not in self.held:
-                    self.held[r] = ring.new(Letter(r, self.shapes[f], "definition"))
+                    self.held[r] = ring.new(Letter(f"~{r}", self.shapes[f], "held"))
                 letter = self.held[r]
                 flow.held[letter] = weight
             flow.outputs.append((output, letter))

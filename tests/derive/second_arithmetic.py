@@ -258,7 +258,7 @@ def _content(u: Poly) -> Any:
 def disagreements(statement: Mapping[str, Any], proof: Mapping[str, Any]) -> list[str]:
     """The goals of an accepted certificate that do not hold here; OutOfScope where this reading cannot tell."""
     kinds = {goal["kind"] for goal in statement["goals"]}
-    if statement.get("relations") or proof.get("rewrites"):
+    if statement.get("relations") or proof.get("later"):
         raise OutOfScope("hypotheses")
     if not kinds <= {"zero", "conserved", "evolves"} or any(g.get("sense", "==") != "==" for g in statement["goals"]):
         raise OutOfScope("other kinds of goals")

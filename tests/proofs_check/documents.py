@@ -8,10 +8,21 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from theorylab.certificate.completed import completed
+
 Expr = list[list[Any]]
 Document = dict[str, Any]
 
-FACTOR = re.compile(r"(#?[A-Za-z_][\w.']*)(?:\[([^\]]*)\])?(?:\^(-?\d+))?")
+
+class Hinted(dict[str, Any]):
+    """A document that remembers the proof that it was written with, before it was completed."""
+
+    def __init__(self, document: Document, hints: Document) -> None:
+        super().__init__(document)
+        self.hints = hints
+
+
+FACTOR = re.compile(r"((?:#|=)?[A-Za-z_][\w.']*)(?:\[([^\]]*)\])?(?:\^(-?\d+))?")
 RATIONAL = re.compile(r"\d+(/\d+)?")
 
 
@@ -38,7 +49,7 @@ def axes(text: str) -> list[list[str]]:
 
 def letters(signs: Mapping[str, str] | None = None, /, **shapes: str) -> Document:
     """Letters by shape, as in letters(W="k d"), some of them with a sign."""
-    declared = {name: {"shape": shape.split()} for name, shape in shapes.items()}
+    declared: Document = {name: {"shape": shape.split()} for name, shape in shapes.items()}
     for name, sign in (signs or {}).items():
         declared.setdefault(name, {"shape": []})["sign"] = sign
     return declared
@@ -71,19 +82,23 @@ def certificate(
     scope: str = "all sizes",
     rule: str = "indexed-identity",
     premises: Sequence[str] = (),
-) -> Document:
-    """A sealed document."""
-    return seal(
+) -> Hinted:
+    """A sealed document; its proof may hint at how hypotheses are used by "rewrites" (see `completed`)."""
+    hints, proof = proof or {}, dict(proof or {})
+    if rule == "indexed-identity" and "zero" not in proof:
+        proof = completed(statement, proof)
+    sealed = seal(
         {
-            "format": "theorylab-certificate-1",
+            "format": "theorylab-certificate-2",
             "rule": rule,
             "claim": "test/claim",
             "scope": scope,
             "premises": list(premises),
             "statement": statement,
-            "proof": proof or {},
+            "proof": proof,
         }
     )
+    return Hinted(sealed, hints)
 
 
 def seal(document: Document) -> Document:

@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.proofs_check.documents import Document, axes, certificate, define, expr, goal, letters, relation, rewrite
+from tests.proofs_check.documents import (
+    Document,
+    Hinted,
+    axes,
+    certificate,
+    define,
+    expr,
+    goal,
+    letters,
+    relation,
+    rewrite,
+)
 from theorylab.derive.relu_path import relu_path
 
 
-def linear() -> Document:
+def linear() -> Hinted:
     """Two linear layers, any loss: W2'W2 - W1W1' is conserved (Du, Hu and Lee 1806.00900)."""
     return certificate(
         {
@@ -21,7 +32,7 @@ def linear() -> Document:
     )
 
 
-def decayed() -> Document:
+def decayed() -> Hinted:
     """With weight decay the balancedness shrinks at the rate 2 lambda."""
     document = linear()["statement"]
     document["letters"] |= letters(lam="")
@@ -32,7 +43,7 @@ def decayed() -> Document:
     return certificate(document)
 
 
-def relu_bias() -> Document:
+def relu_bias() -> Hinted:
     """Each hidden unit of a ReLU layer with bias has its own law, whatever relu'(0) is."""
     return certificate(
         {
@@ -48,7 +59,7 @@ def relu_bias() -> Document:
     )
 
 
-def weight_norm() -> Document:
+def weight_norm() -> Hinted:
     """Weight-normalised diagonal net, L = 2: <z, log u> + g^2/(2 eta) <z, 1> for A z = 0, on ||v|| = 1."""
     return certificate(
         {
@@ -81,7 +92,7 @@ def weight_norm() -> Document:
     )  # fmt: skip
 
 
-def diagonal_net() -> Document:
+def diagonal_net() -> Hinted:
     """The three invariants of u+ v+ - u- v- (Woodworth et al. 2002.09277)."""
     return certificate(
         {
@@ -97,7 +108,7 @@ def diagonal_net() -> Document:
     )
 
 
-def rotation() -> Document:
+def rotation() -> Hinted:
     """One ReLU neuron: the data x M' turn the flow by the orthogonal M (2012.05156, Theorem 5)."""
     return certificate(
         {
@@ -124,7 +135,7 @@ def rotation() -> Document:
     )
 
 
-def scaling() -> Document:
+def scaling() -> Hinted:
     """Targets scaled by alpha > 0 scale the flow of one ReLU neuron."""
     return certificate(
         {
@@ -146,7 +157,7 @@ def scaling() -> Document:
     )
 
 
-def lemma_six() -> Document:
+def lemma_six() -> Hinted:
     """The radial step of 2012.05156, Lemma 6: both identities, for every d."""
     return certificate(
         {
@@ -181,7 +192,7 @@ def lemma_six() -> Document:
     )
 
 
-def distance() -> Document:
+def distance() -> Hinted:
     """One ReLU neuron: the distance to every zero-loss point falls (2012.05156, Theorem 8, proof)."""
     piece = "2 h[n] u[n]^2 - 2 h[n] u[n] b[n] - 2 h[n] k[n] b[n] u[n] + 2 h[n] k[n] b[n]^2"
     return certificate(
@@ -219,7 +230,7 @@ def distance() -> Document:
     )
 
 
-def loss_falls() -> Document:
+def loss_falls() -> Hinted:
     """The square loss of a ReLU neuron with bias falls along its own flow: the rate is -|grad|^2."""
     whole = [
         {"axes": axes("i:d"), "letters": {"g": "g"}, "expr": expr("g[i]^2"), "cases": {}},
@@ -244,7 +255,7 @@ def loss_falls() -> Document:
     )
 
 
-def momentum() -> Document:
+def momentum() -> Hinted:
     """Linear layers with momentum: the antisymmetric angular momentum decays at the rate of the friction."""
     turn = "W2[m,i] V2[m,j] - V2[m,i] W2[m,j] + W1[i,d] V1[j,d] - V1[i,d] W1[j,d]"
     rate = "- t W2[m,i] V2[m,j] + t V2[m,i] W2[m,j] - t W1[i,d] V1[j,d] + t V1[i,d] W1[j,d]"
@@ -265,7 +276,7 @@ def momentum() -> Document:
     )
 
 
-def softmax_shift() -> Document:
+def softmax_shift() -> Hinted:
     """A loss whose gradient sums to 0 over the classes keeps the column sums of the last layer."""
     return certificate(
         {
@@ -279,7 +290,7 @@ def softmax_shift() -> Document:
     )
 
 
-def off_diagonal() -> Document:
+def off_diagonal() -> Hinted:
     """The matrix law of the linear net fails for ReLU, at an exact point."""
     document = relu_bias()["statement"]
     document["goals"] = [
@@ -295,13 +306,13 @@ def off_diagonal() -> Document:
     return certificate(document, point, "d=1, k=2, m=1, n=1", "exact-counterexample")
 
 
-def printed_path() -> Document:
+def printed_path() -> Hinted:
     """The exact counterexample to least-l2 bias of one ReLU neuron, with exit at z = 1/2."""
     path = relu_path([[6, -6, 6], [-3, -4, 18], [2, 12, 9]], [13314, 17514, 0])
     return certificate(path.statement, path.proof, "d=3, n=3", "relu-path")
 
 
-def leapfrog() -> Document:
+def leapfrog() -> Hinted:
     """q'' = -q by half a kick, a drift, half a kick: the energy changes by O(h^3) in one step."""
     return certificate(
         {
@@ -317,7 +328,7 @@ def leapfrog() -> Document:
     )
 
 
-def decay_path() -> Document:
+def decay_path() -> Hinted:
     """w' = -c w from w0 is w0 exp(-c t): the formula starts there and moves with a smooth field."""
     return certificate(
         {
@@ -338,7 +349,7 @@ def decay_path() -> Document:
     )
 
 
-def gram_form() -> Document:
+def gram_form() -> Hinted:
     """a^4 - 2 a^2 b + 2 b^2 - 2 b + 1 = v' G v with v = (1, a^2, b) and G positive semidefinite."""
     text = "a^4 - 2 a^2 b + 2 b^2 - 2 b + 1"
     form = {
@@ -353,7 +364,7 @@ def gram_form() -> Document:
     )
 
 
-def on_a_circle() -> Document:
+def on_a_circle() -> Hinted:
     """On x^2 + y^2 = 1 and x y = 1/2 the difference x - y has the square 0."""
     return certificate(
         {
@@ -361,12 +372,12 @@ def on_a_circle() -> Document:
             "relations": [relation("circle", "", "x^2 + y^2 - 1"), relation("hyperbola", "", "x y - 1/2")],
             "goals": [goal("zero", expr="x^2 - 2 x y + y^2")],
         },
-        {"cofactors": {"law": [[expr("1"), "circle"], [expr("0 - 2"), "hyperbola"]]}},
+        {"zero": {"law": {"": {"minus": expr("=circle - 2 =hyperbola")}}}},
         "no sizes",
     )
 
 
-def concrete(size: int, samples: int, objective: bool) -> Document:
+def concrete(size: int, samples: int, objective: bool) -> Hinted:
     """Balancedness of a linear net in scalar letters, the gradient of the square loss substituted."""
     units, batch = range(size), range(samples)
 
@@ -415,7 +426,7 @@ def concrete(size: int, samples: int, objective: bool) -> Document:
     )
 
 
-SYMBOLIC: dict[str, Callable[[], Document]] = {
+SYMBOLIC: dict[str, Callable[[], Hinted]] = {
     law.__name__: law
     for law in (
         linear, decayed, relu_bias, weight_norm, diagonal_net, rotation, scaling, lemma_six, distance, loss_falls,
@@ -423,4 +434,4 @@ SYMBOLIC: dict[str, Callable[[], Document]] = {
     )
 }  # fmt: skip
 SCALAR = {law.__name__: law for law in (leapfrog, gram_form, on_a_circle, off_diagonal, printed_path)}
-ALL: dict[str, Callable[[], Document]] = {**SYMBOLIC, **SCALAR}
+ALL: dict[str, Callable[[], Hinted]] = {**SYMBOLIC, **SCALAR}

@@ -70,7 +70,8 @@ def _is_number(value: str) -> bool:
 
 
 def _inside_term(path: Path) -> bool:
-    return any(key in ("expr", "arg", "rate", "lead", "squares", "define", "state", "relations") for key in path)
+    terms = ("expr", "arg", "rate", "squares", "define", "state", "relations", "times", "minus", "equal")
+    return any(key in terms for key in path)
 
 
 def _put(root: Any, path: Path, value: Any) -> None:

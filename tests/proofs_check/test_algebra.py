@@ -82,7 +82,7 @@ def by_loops(raw: Expr, point: dict[str, Any], at: dict[str, int]) -> Fraction:
 
 
 def read(raw: Expr, seed: int = 0) -> tuple[Statement, Point, Any]:
-    kernel = Statement(statement(), [], Budget())
+    kernel = Statement(statement(), Budget())
     axes = {label: free(label, size) for label, size in FREE.items()}
     return kernel, Point(kernel, SIZES, values(seed)), kernel.expression(raw, axes, "the expression")
 
@@ -159,7 +159,7 @@ def test_lie_derivative_is_the_slope(raw: Expr, seed: int) -> None:
         "flows": [{"state": {}, "explicit": speeds}],
         "goals": [],
     }
-    kernel = Statement(body, [], Budget())
+    kernel = Statement(body, Budget())
     axes = {label: free(label, size) for label, size in FREE.items()}
     slope = kernel.along(kernel.flows[0], kernel.expression(raw, axes, "the expression"))
     start, moves = values(seed), {speeds[name]: value for name, value in values(seed + 1).items()}

@@ -9,7 +9,18 @@ import pytest
 
 from proofs_check import check
 from tests.proofs_check import laws
-from tests.proofs_check.documents import Document, certificate, define, encode, expr, goal, letters, relation, rewrite
+from tests.proofs_check.documents import (
+    Document,
+    Hinted,
+    certificate,
+    define,
+    encode,
+    expr,
+    goal,
+    letters,
+    relation,
+    rewrite,
+)
 
 
 def reason(document: Document) -> str:
@@ -19,7 +30,7 @@ def reason(document: Document) -> str:
 
 
 @pytest.mark.parametrize("law", laws.SYMBOLIC.values(), ids=laws.SYMBOLIC)
-def test_law_is_proved_for_all_sizes(law: Callable[[], Document]) -> None:
+def test_law_is_proved_for_all_sizes(law: Callable[[], Hinted]) -> None:
     outcome = check(encode(law()))
     assert outcome.accepted, outcome.reason
     assert outcome.scope == "all sizes"
@@ -41,7 +52,7 @@ def test_domain_names_what_the_functions_assume() -> None:
     assert check(encode(laws.linear())).domain == ()
 
 
-CONTROLS: dict[str, tuple[Callable[[], Document], str, str]] = {
+CONTROLS: dict[str, tuple[Callable[[], Hinted], str, str]] = {
     "bias left out": (laws.relu_bias, "k", "W1[k,d]^2 - W2[m,k]^2"),
     "off-diagonal": (laws.relu_bias, "i:k j:k", "W2[m,i] W2[m,j] - W1[i,d] W1[j,d] - b[i] b[j]"),
     "sum instead of difference": (laws.linear, "i:k j:k", "W2[m,i] W2[m,j] + W1[i,d] W1[j,d]"),
@@ -69,9 +80,9 @@ DROPPED = [
 
 
 @pytest.mark.parametrize(("law", "hypothesis", "rule"), DROPPED, ids=[f"{d[0].__name__} {d[1]}" for d in DROPPED])
-def test_dropped_hypothesis_is_missed(law: Callable[[], Document], hypothesis: str, rule: str) -> None:
+def test_dropped_hypothesis_is_missed(law: Callable[[], Hinted], hypothesis: str, rule: str) -> None:
     document = law()
-    statement, proof = document["statement"], document["proof"]
+    statement, proof = document["statement"], document.hints
     statement["relations"] = [r for r in statement["relations"] if r["name"] != hypothesis]
     if "rewrites" in proof:
         proof["rewrites"] = [r for r in proof["rewrites"] if r["relation"] != hypothesis]
@@ -80,7 +91,7 @@ def test_dropped_hypothesis_is_missed(law: Callable[[], Document], hypothesis: s
 
 def test_weight_norm_needs_the_unit_start() -> None:
     document = laws.weight_norm()
-    proof = {"rewrites": [r for r in document["proof"]["rewrites"] if r["relation"] != "norm"]}
+    proof = {"rewrites": [r for r in document.hints["rewrites"] if r["relation"] != "norm"]}
     assert reason(certificate(document["statement"], proof)).startswith("conserved: goal 'polar'")
 
 
@@ -227,26 +238,6 @@ def test_dummies_of_a_hypothesis_stay_apart(ax: str, text: str, claim: str, lead
     assert reason(certificate(statement, {"rewrites": [rewrite("R", lead)]})).startswith("zero")
 
 
-BAD_LEADS = [
-    ("a b[i]", "a c", "is not a term of it"),
-    ("a + b[i]", "a", "does not carry every axis"),
-    ("a^-1 b[i] - c", "a^-1 b[i]", "has a negative exponent"),
-    ("a b[i] - 1", "1", "is not a term of it"),
-    ("a b[i]", "0", "is not one term"),
-]
-
-
-@pytest.mark.parametrize(("text", "lead", "sentence"), BAD_LEADS)
-def test_lead_that_cannot_be_solved_for(text: str, lead: str, sentence: str) -> None:
-    statement = {
-        "letters": letters({"a": "nonzero"}, a="", b="n", c=""),
-        "relations": [relation("R", "i:n", text)],
-        "goals": [goal("zero", expr="a - a")],
-    }
-    term = expr(lead)[0] if lead != "0" else ["0", []]
-    assert sentence in reason(certificate(statement, {"rewrites": [{"relation": "R", "lead": term}]}))
-
-
 def test_exponents_do_not_run_into_the_next_letter() -> None:
     """z = s^64 and s = t^512 give z^32 = t^(2^20); a packed exponent of 2^20 would read as the letter after t."""
     statement = {
@@ -256,7 +247,7 @@ def test_exponents_do_not_run_into_the_next_letter() -> None:
         "goals": [goal("zero", expr="z^32 - u")],
     }
     proof = {"rewrites": [rewrite("z", "z"), rewrite("s", "s")]}
-    assert reason(certificate(statement, proof, "no sizes")).startswith("limit")
+    assert reason(certificate(statement, proof, "no sizes")).startswith("zero")
     statement = {
         "letters": letters(s=""),
         "define": [define("p", "", "s^64"), define("q", "", "p^64")],
@@ -343,7 +334,7 @@ def test_dloss_df_of_an_arbitrary_loss_has_no_derivative() -> None:
 def test_conjugation_of_an_arbitrary_loss_needs_equal_outputs() -> None:
     """Scaling w scales the output, so an arbitrary loss has another gradient there."""
     document = laws.rotation()
-    statement, proof = document["statement"], document["proof"]
+    statement, proof = document["statement"], document.hints
     statement["letters"]["r"] = {"shape": ["n"]}
     statement["define"] = [d for d in statement["define"] if d["name"] not in ("r", "r2")]
     statement["flows"][1]["outputs"] = [["f2", "r"]]
@@ -452,14 +443,9 @@ def test_statement_that_makes_no_sense(change: dict[str, Any], sentence: str) ->
     assert sentence in reason(certificate(statement))
 
 
-def test_rewrite_of_an_unknown_relation() -> None:
-    statement = {"letters": letters(c="n"), "goals": [goal("zero", expr="c[i] - c[i]")]}
-    assert "neither a relation nor a goal" in reason(certificate(statement, {"rewrites": [rewrite("R", "c[i]")]}))
-
-
 def test_conserved_goal_serves_later_goals_of_its_flow_only() -> None:
     document = laws.weight_norm()
-    statement, proof = document["statement"], document["proof"]
+    statement, proof = document["statement"], document.hints
     statement["goals"][1] = goal("zero", "unit", expr="v[i]^2 - 1")
     assert reason(certificate(statement, proof)).startswith("zero: goal 'unit'")
     statement["goals"][1] = goal("zero", "unit", flow=0, expr="v[i]^2 - 1")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from proofs_check import check
@@ -17,40 +15,159 @@ def reason(statement: Document, proof: Document | None = None, scope: str = "no 
 # -- ideal membership ----------------------------------------------------------------------------------------------
 
 
-def circle(text: str, cofactors: list[Any]) -> str:
+def circle(text: str, minus: str) -> str:
     """On x^2 + y^2 = 1 and x y = 1/2 the difference x - y has the square 0: no single rewriting of terms shows it."""
     statement = {
         "letters": letters(x="", y=""),
         "relations": [relation("circle", "", "x^2 + y^2 - 1"), relation("hyperbola", "", "x y - 1/2")],
         "goals": [goal("zero", expr=text)],
     }
-    return reason(statement, {"cofactors": {"law": cofactors}})
+    return reason(statement, {"zero": {"law": {"": {"minus": expr(minus)}}}})
 
 
-def test_cofactors_of_hypotheses() -> None:
-    one, two = [expr("1"), "circle"], [expr("0 - 2"), "hyperbola"]
-    assert circle("x^2 - 2 x y + y^2", [one, two]) == ""
-    assert circle("x^2 - 2 x y + y^2", [one]).startswith("zero: goal 'law'")
-    assert circle("x^2 - 2 x y + y^2", [one, [expr("2"), "hyperbola"]]).startswith("zero: goal 'law'")
-    assert circle("x - y", [one, two]).startswith("zero: goal 'law'")
-    assert circle("x^2 - 2 x y + y^2", [one, [expr("0 - 2"), "parabola"]]).startswith("relation: ")
-    assert circle("x^2 - 2 x y + y^2", [[expr("1")]]).startswith("parser: ")
-    by_degree = [[expr("x^2 - y^2"), "circle"]]  # x^4 - y^4 - x^2 + y^2
-    assert circle("x^4 - y^4 - x^2 + y^2", by_degree) == ""
+def test_combinations_of_hypotheses() -> None:
+    square = "x^2 - 2 x y + y^2"
+    assert circle(square, "=circle - 2 =hyperbola") == ""
+    assert circle("x^4 - y^4 - x^2 + y^2", "x^2 =circle - y^2 =circle") == ""
+    for minus in ("=circle", "=circle + 2 =hyperbola", "2 =circle - 2 =hyperbola"):
+        assert circle(square, minus).startswith("zero: goal 'law'")
+    assert circle("x - y", "=circle - 2 =hyperbola").startswith("zero: goal 'law'")
+    assert circle(square, "=circle - 2 =parabola").startswith("statement: ")
 
 
-def test_cofactors_are_summed_over_the_axes_of_their_hypothesis() -> None:
-    statement = {
+NOTHING_THAT_IS_ZERO = {
+    "a plain term": "=circle - 2 =hyperbola + x",
+    "a number": "=circle - 2 =hyperbola + 1",
+    "a letter": "x^2 - 2 x y + y^2",
+    "a hypothesis in a denominator": "=circle^-1",
+    "what is 0 at a jump": "=circle - 2 =hyperbola + =law",
+}
+
+
+@pytest.mark.parametrize("name", NOTHING_THAT_IS_ZERO)
+def test_only_what_is_zero_is_taken_away(name: str) -> None:
+    minus = NOTHING_THAT_IS_ZERO[name]
+    assert circle("x^2 - 2 x y + y^2 + x", minus).split(":")[0] in ("relation", "statement")
+    assert circle("x", minus) != ""
+
+
+def test_factor_that_may_vanish_is_refused() -> None:
+    """x y = 0 and x (x y) = 0 say nothing of y; for x other than 0 they do."""
+    for sign, accepted in (("any", False), ("nonnegative", False), ("nonzero", True), ("positive", True)):
+        statement = {
+            "letters": letters({"x": sign}, x="", y=""),
+            "relations": [relation("R", "", "x y")],
+            "goals": [goal("zero", expr="y")],
+        }
+        for times, minus in (("x", "=R"), ("x + 0", "=R"), ("0", "=R - =R"), ("x^2", "x =R")):
+            proof = {"zero": {"law": {"": {"times": expr(times), "minus": expr(minus)}}}}
+            assert (reason(statement, proof) == "") is (accepted and times != "0"), (sign, times)
+
+
+def test_proof_brings_no_assumption_of_its_own() -> None:
+    """From x y = 0 follows y = 0 only where x is not 0: an atom 1/x in the proof would assume so."""
+    statement: Document = {
+        "letters": letters(x="", y=""),
+        "relations": [relation("R", "", "x y")],
+        "goals": [goal("zero", expr="y")],
+    }
+    inverse = {"name": "z", "axes": [], "fn": "inv", "arg": expr("x")}
+    minus = expr("z =R + y z =z")
+    proof = {"zero": {"law": {"": {"atoms": [inverse], "minus": minus}}}}
+    assert "assumes the argument of inv in z is not 0" in reason(statement, proof)
+    twin = {**inverse, "equal": expr("x"), "minus": []}
+    again = {**inverse, "name": "w"}
+    for atoms in ([twin, again], [twin]):
+        for combination in ("w =R + y w =w", "z =R + y z =z"):
+            proof = {"zero": {"law": {"": {"atoms": atoms, "minus": expr(combination)}}}}
+            assert reason(statement, proof) != ""
+
+
+def test_equal_atoms_need_equal_arguments() -> None:
+    for v, minus, accepted in (("y", "=R", True), ("y", "0", False), ("0 - y", "=R", False), ("y", "2 =R", False)):
+        statement: Document = {
+            "letters": letters(x="", y=""),
+            "define": [define("a", "", "x", "exp"), define("b", "", "y", "exp")],
+            "relations": [relation("R", "", "x - y")],
+            "goals": [goal("zero", expr="a - b")],
+        }
+        twin = {"name": "e", "axes": [], "fn": "exp", "arg": expr("x"), "equal": expr(v), "minus": expr(minus)}
+        proof = {"zero": {"law": {"": {"atoms": [twin], "minus": expr("=e")}}}}
+        assert (reason(statement, proof) == "") is accepted
+
+
+def test_instances_of_a_hypothesis_have_indices_of_their_own() -> None:
+    statement: Document = {
         "letters": letters(A="m n", z="n", y="m"),
-        "relations": [relation("kernel", "j:m", "A[j,i] z[i]")],
+        "relations": [relation("R", "j:m", "A[j,i] z[i]")],
         "goals": [goal("zero", expr="y[a] A[a,i] z[i]"), goal("zero", "each", "j:m", expr="y[j] A[j,i] z[i]")],
     }
-    cofactors = {"law": [[expr("y[j]"), "kernel"]], "each": [[expr("y[j]"), "kernel"]]}
-    assert reason(statement, {"cofactors": cofactors}, "all sizes") == ""
+
+    def proof(**minus: str) -> Document:
+        return {"zero": {known: {"": {"minus": expr(text)}} for known, text in minus.items()}}
+
+    assert reason(statement, proof(law="y[c] =R[c]", each="y[j] =R[j]"), "all sizes") == ""
+    assert reason(statement, proof(law="y[i] =R[i]", each="y[j] =R[i]"), "all sizes").startswith("zero: goal 'each'")
     statement["goals"] = [goal("zero", expr="y[a] A[b,i] z[i]")]
-    assert reason(statement, {"cofactors": {"law": cofactors["law"]}}, "all sizes").startswith("zero")
+    assert reason(statement, proof(law="y[a] =R[b]"), "all sizes") == ""
+    assert reason(statement, proof(law="y[a] =R[a]"), "all sizes").startswith("zero")
     statement["goals"] = [goal("zero", "each", "j:n", expr="z[j]")]
-    assert "has another size" in reason(statement, {"cofactors": {"each": cofactors["each"]}}, "all sizes")
+    assert "runs over" in reason(statement, proof(each="=R[j]"), "all sizes")
+    statement["relations"] = [relation("R", "", "A[j,i] z[i] y[j]")]
+    statement["goals"] = [goal("zero", expr="A[j,i] z[i] y[j] y[j]")]
+    assert reason(statement, proof(law="y[j] =R"), "all sizes").startswith("zero")
+
+
+def test_what_is_conserved_is_zero_along_its_own_flow_only() -> None:
+    """x + y is kept by x' = 1, y' = -1; another flow, or no flow, knows nothing of it; nor does a goal before it."""
+    flow = {"state": {}, "explicit": {"x": "one", "y": "minus"}, "initial": {"x": "nought", "y": "one"}}
+    kept = goal("conserved", "kept", flow=0, expr="x + y")
+    proof = {"later": ["kept"], "zero": {"law": {"": {"minus": expr("=kept")}}}}
+    for goals, where, accepted in (
+        ([kept, "law"], 0, True),
+        ([kept, "law"], 1, False),
+        ([kept, "law"], None, False),
+        (["law", kept], 0, False),
+    ):
+        law = goal("zero", expr="x + y - 1") if where is None else goal("zero", expr="x + y - 1", flow=where)
+        statement: Document = {
+            "letters": letters(x="", y=""),
+            "define": [define("one", "", "1"), define("minus", "", "0 - 1"), define("nought", "", "0")],
+            "flows": [flow, {"state": {}, "explicit": {"x": "one", "y": "one"}}],
+            "goals": [law if part == "law" else part for part in goals],
+        }
+        assert (reason(statement, proof) == "") is accepted
+
+
+def test_names_of_what_is_zero_are_given_once() -> None:
+    statement: Document = {
+        "letters": letters(x="", y=""),
+        "relations": [relation("R", "", "x y")],
+        "goals": [goal("zero", expr="x")],
+    }
+    atom = {"name": "R", "axes": [], "fn": "tanh", "arg": expr("x")}
+    proof = {"zero": {"law": {"": {"atoms": [atom], "minus": expr("=R")}}}}
+    assert "given twice" in reason(statement, proof)
+    statement["relations"].append(relation("!", "", "x"))
+    assert reason(statement, proof).startswith("parser")
+
+
+def test_jump_is_shown_by_the_argument_of_its_own_gate() -> None:
+    """u step(u) does not jump and v step(u) does; what is 0 at a jump is 0 nowhere else."""
+    for text, accepted in (("u h", True), ("v h", False), ("u h + v^2 h", False)):
+        for factors in ([], [["u", [], 1]], [["v", [], 1]], [["=!", [], 1]]):
+            statement: Document = {
+                "letters": letters(u="", v=""),
+                "define": [define("h", "", "u", "step"), define("zero", "", "0")],
+                "flows": [{"state": {}, "explicit": {"u": "zero", "v": "zero"}}],
+                "goals": [goal("conserved", flow=0, expr=text)],
+            }
+            proof = {"zero": {"law": {"jump 1": {"minus": [["1", [["=!", [], 1], *factors]]]}}}}
+            assert (reason(statement, proof) == "") is (accepted and not factors)
+    jumps = {"jump 1": {"minus": [["1", [["=!", [], 1]]]]}}
+    statement["goals"] = [goal("conserved", "first", flow=0, expr="u h"), goal("zero", "second", flow=0, expr="u")]
+    proof = {"zero": {"first": jumps, "second": {"": {"minus": [["1", [["=!", [], 1]]]]}}}}
+    assert "no factor that is known to be 0" in reason(statement, proof)
 
 
 # -- Taylor coefficients in the step -------------------------------------------------------------------------------

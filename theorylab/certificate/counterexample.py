@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from theorylab.certificate.completed import zeros_of_parts
 from theorylab.certificate.document import seal
-from theorylab.certificate.identity import plain, statement
+from theorylab.certificate.identity import outlined, plain
 from theorylab.claims.base import Claim, Conjugates, Goal
 from theorylab.derive.prove import Attempt, formula_of, part_name
 from theorylab.derive.world import Component, World
@@ -43,7 +44,7 @@ def counterexample_document(
     """
     world = World(goal.subject, dims)
     attempt = Attempt(goal, world, _formula(goal, world), [])
-    body, _, scope = statement([attempt], with_start=at_start, with_enforced=False)
+    body, _, scope = outlined([attempt], with_start=at_start, with_enforced=False)
     gates = 0 if world.flow is None else world.flow.gates
     if gates:
         body["step_at_zero"] = str(Fraction(gates))
@@ -59,6 +60,8 @@ def counterexample_document(
         proof["derivatives"] = derivatives
     if array is not None:
         proof["letter"] = plain(f"{array}[{','.join(map(str, index))}]" if index else array)
+        if zeros := zeros_of_parts(body, entry):
+            proof["zero"] = zeros
     premises = [*(a.stated for a in claim.setting.assumptions), *claim.premises]
     return seal(rule=COUNTEREXAMPLE, claim=claim.id, scope=scope, statement=body, proof=proof, premises=premises)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-FORMAT = "theorylab-certificate-1"
+FORMAT = "theorylab-certificate-2"
 
 
 def canonical(value: Any) -> bytes:

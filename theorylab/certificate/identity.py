@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from theorylab.certificate.completed import completed
 from theorylab.certificate.pieces import written
 from theorylab.claims.base import Conjugates, Conserved, Evolves, NonNegative, Zero
 from theorylab.derive.prove import Attempt, part_name
@@ -258,10 +259,16 @@ def _descent(flow: Flow, p: Namespace, c: Case) -> tuple[dict[str, Any], Any] | 
     return (rates, decay) if scalars else None
 
 
-def statement(
+def statement(attempts: Sequence[Attempt]) -> tuple[dict[str, Json], dict[str, Json], str]:
+    """Statement, proof and scope of a list of goals about one subject; the proof as the checker reads it."""
+    body, hints, known = outlined(attempts)
+    return body, completed(body, hints), known
+
+
+def outlined(
     attempts: Sequence[Attempt], *, with_start: bool | None = None, with_enforced: bool = True
 ) -> tuple[dict[str, Json], dict[str, Json], str]:
-    """Statement, proof and scope of a list of goals about one subject.
+    """Statement, hints at the proof (see `completed`) and scope of a list of goals about one subject.
 
     with_start: whether the statement speaks of runs from the initial values only; by default where later goals use
     what earlier ones conserve. with_enforced: whether hypotheses are stated that the reading enforces.

@@ -8,6 +8,7 @@ from fractions import Fraction
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from theorylab.certificate.completed import zeros_of_laws
 from theorylab.certificate.document import seal
 from theorylab.certificate.identity import plain
 from theorylab.derive.laws.brackets import PRIME
@@ -79,6 +80,8 @@ def certificate(
         "members": members,
         "words": [[numbers[n] for n in word] for word in count.words],
     }
+    if zeros := zeros_of_laws(statement):
+        proof["zero"] = zeros
     scope = ", ".join(f"{s}={sizes[s]}" for s in sorted(sizes)) or "no sizes"
     if count.cell is not None:
         scope += ", on a cell"
