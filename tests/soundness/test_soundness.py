@@ -29,6 +29,7 @@ ALONG = "it is proved where u ≠ 0 all along"
 OPEN = {
     "a chain": "the last step is an argument by hand",
     "fails outside of an inequality": "the claim that is said to fail is supported",
+    "no product vanishes almost surely": "the claim that is said to fail is supported",
     "a sign from a root": ALONG,
     "a pole that is passed": ALONG,
     "a tangent rises": ALONG,
