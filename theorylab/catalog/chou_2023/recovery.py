@@ -1,4 +1,4 @@
-"""Sparse recovery: the l1 norm of limits, how fast they are reached, where weight normalization helps and where not."""
+"""Sparse recovery: the l1 norm of limits, and where weight normalization helps and where not."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from theorylab.catalog.chou_2023.diagonal import (
     gradient_flow,
     limits,
     named,
-    paths,
-    polar_start,
     rho,
     solvable,
     source,
@@ -108,42 +106,6 @@ plain_bound = {
     )
     for L in DEPTHS
 }
-
-# --- rates ------------------------------------------------------------------------------------------------------------
-
-_normalized = weight_normalization(2, solvable.merged(polar_start))
-
-
-def decay_of_residuals(seed):
-    times = [0.25 * k for k in range(1, 25)]
-    run = tl.simulate(
-        _normalized, dims={"M": 2, "N": 4}, trials=6, seed=seed, t_end=6.0, times=times, atol=1e-30,
-        observe={"residual": lambda p, c: (c.r**2).sum()},
-    )  # fmt: skip
-    curves = [[float(v) for v in path.reshape(-1)] for path in run.quantities["residual"]]
-    return tl.Figure(
-        "linear convergence of weight normalization",
-        "t",
-        "|A x - y|^2",
-        tuple(tl.Series(f"problem {k + 1}", tuple(times), tuple(v)) for k, v in enumerate(curves)),
-        "linear",
-        "log",
-        "Depth two, six random problems: straight lines where the entries of x have settled above 0.",
-    )
-
-
-residual_law = tl.Evolution(
-    gradient_flow(2, tl.Setting(A=tl.var("M N"), y=tl.var("1 M"))),
-    lambda p, c: (c.r**2).sum(),
-    lambda p, c: -8 * (p.w**2 * (c.x @ c.r.mT)[..., 0] ** 2).sum(),
-    name="residual-law",
-    title="Plain gradient flow: the residual falls at a rate that the entries of x bound from below (L = 2)",
-    statement=r"r = Ax - y:\quad \frac{d}{dt}\|r\|^2 = -8 \sum_i x_i (A^\top r)_i^2",
-    source=source,
-    expect="proved",
-    settle=paths,
-    figures=[decay_of_residuals],
-)
 
 # --- the magnification factor -----------------------------------------------------------------------------------------
 
@@ -306,11 +268,6 @@ recovery_controls = [
         rhs=lambda c: (weights(c.end) ** 2).sum(),
         name="least-l1-norm",
         title="No solution z >= 0 has a smaller l1 norm than the limit",
-    ),
-    residual_law.but(
-        rate=lambda p, c: -8 * ((c.x @ c.r.mT)[..., 0] ** 2).sum(),
-        name="residual-law-without-x",
-        title="The residual falls like that of a linear regression",
     ),
     growth.but(
         lhs=lambda c: log_rho(c.above + c.more, c),
