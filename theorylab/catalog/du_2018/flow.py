@@ -1,4 +1,4 @@
-"""Du, Hu, Lee: gradient flow keeps the differences of adjacent layers, balanced or not.
+"""Conservation laws of gradient flow: the differences of adjacent layers.
 
 Two adjacent layers W1 (k, d) and W2 (m, k) with an activation s that is homogeneous of degree one, s(z) = s'(z) z:
 linear, ReLU, leaky ReLU. They may lie anywhere in a network of any depth: what comes before is an arbitrary input,
@@ -10,13 +10,13 @@ from __future__ import annotations
 import theorylab as tl
 from theorylab import ops
 
-_paper = tl.paper(
+paper = tl.paper(
     "du-2018",
     "Algorithmic regularization in learning deep homogeneous models: layers are automatically balanced",
     arxiv="1806.00900",
 )
-_known = _paper.claim("", note="formula as known in the field")
-_derived = _paper.claim("", note="consequence of the conservation law, derived here")
+known = paper.claim("", note="formula as known in the field")
+derived = paper.claim("", note="consequence of the conservation law, derived here")
 
 
 def layers(activation, bias=False):
@@ -42,7 +42,7 @@ def leaky_relu(z, c):
     return ops.leaky_relu(z, slope=c.slope)
 
 
-_kinks = {"horizon": 0.5, "max_steps": 250}
+kinks = {"horizon": 0.5, "max_steps": 250}
 """Runs of ReLU networks on noisy targets soon slide along kinks, where an explicit method crawls."""
 
 any_slope = tl.Setting(slope=tl.var(draw=tl.draw.uniform(0, 1)))
@@ -77,7 +77,7 @@ balancedness_linear = tl.Invariant(
     name="balancedness-linear",
     title="Adjacent linear layers: W2'W2 - W1W1' is conserved",
     statement=r"\frac{d}{dt}\left(W_2^\top W_2 - W_1 W_1^\top\right) = 0",
-    source=_known,
+    source=known,
     expect="proved",
 )
 balancedness_relu = tl.Invariant(
@@ -86,9 +86,9 @@ balancedness_relu = tl.Invariant(
     name="balancedness-relu",
     title="ReLU: each unit conserves the squared norm in minus the squared norm out",
     statement=r"\frac{d}{dt}\left(\|W_1[i,:]\|^2 - \|W_2[:,i]\|^2\right) = 0",
-    source=_known,
+    source=known,
     expect="proved",
-    settle=_kinks,
+    settle=kinks,
 )
 balancedness_relu_bias = tl.Invariant(
     rectified_bias,
@@ -96,9 +96,9 @@ balancedness_relu_bias = tl.Invariant(
     name="balancedness-relu-bias",
     title="ReLU with biases: the bias counts among the weights into the unit",
     statement=r"\frac{d}{dt}\left(\|W_1[i,:]\|^2 + b_i^2 - \|W_2[:,i]\|^2\right) = 0",
-    source=_known,
+    source=known,
     expect="proved",
-    settle=_kinks,
+    settle=kinks,
 )
 balancedness_leaky = tl.Invariant(
     leaky,
@@ -106,9 +106,9 @@ balancedness_leaky = tl.Invariant(
     name="balancedness-leaky",
     title="Leaky ReLU of any slope: each unit conserves the squared norm in minus the squared norm out",
     statement=r"\frac{d}{dt}\left(\|W_1[i,:]\|^2 - \|W_2[:,i]\|^2\right) = 0",
-    source=_known,
+    source=known,
     expect="proved",
-    settle=_kinks,
+    settle=kinks,
 )
 balancedness_leaky_bias = tl.Invariant(
     leaky_bias,
@@ -116,9 +116,9 @@ balancedness_leaky_bias = tl.Invariant(
     name="balancedness-leaky-bias",
     title="Leaky ReLU of any slope with biases: the bias counts among the weights into the unit",
     statement=r"\frac{d}{dt}\left(\|W_1[i,:]\|^2 + b_i^2 - \|W_2[:,i]\|^2\right) = 0",
-    source=_known,
+    source=known,
     expect="proved",
-    settle=_kinks,
+    settle=kinks,
 )
 balancedness_layer = tl.Invariant(
     rectified,
@@ -126,9 +126,9 @@ balancedness_layer = tl.Invariant(
     name="balancedness-layer",
     title="ReLU: adjacent layers conserve the difference of their squared Frobenius norms",
     statement=r"\frac{d}{dt}\left(\|W_1\|_F^2 - \|W_2\|_F^2\right) = 0",
-    source=_known,
+    source=known,
     expect="proved",
-    settle=_kinks,
+    settle=kinks,
 )
 
 
@@ -144,9 +144,9 @@ balancedness_convolution = tl.Invariant(
     name="balancedness-convolution",
     title="ReLU convolution, weights shared by all places: each channel conserves the squared norm in minus out",
     statement=r"\frac{d}{dt}\left(\|W_1[i,:]\|^2 - \|W_2[:,i,:]\|^2\right) = 0",
-    source=_known,
+    source=known,
     expect="proved",
-    settle=_kinks,
+    settle=kinks,
 )
 
 
@@ -161,9 +161,9 @@ balancedness_deep = tl.Invariant(
     name="balancedness-deep",
     title="Three ReLU layers: the upper two conserve the balance of each unit between them",
     statement=r"\frac{d}{dt}\left(\|W_2[i,:]\|^2 - \|W_3[:,i]\|^2\right) = 0",
-    source=_known,
+    source=known,
     expect="proved",
-    settle=_kinks,
+    settle=kinks,
 )
 
 # --- weight decay -----------------------------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ weight_decay = tl.Evolution(
     name="weight-decay",
     title="Weight decay: the imbalance of linear layers shrinks at the rate 2 lambda",
     statement=r"D = W_2^\top W_2 - W_1 W_1^\top:\quad \dot D = -2\lambda D",
-    source=_derived,
+    source=derived,
     expect="proved",
 )
 weight_decay_law = tl.Invariant(
@@ -189,7 +189,7 @@ weight_decay_law = tl.Invariant(
     name="weight-decay-law",
     title="Weight decay: the imbalance of linear layers times exp(2 lambda t) is conserved",
     statement=r"\frac{d}{dt}\left(D\,e^{2\lambda t}\right) = 0",
-    source=_derived,
+    source=derived,
     expect="proved",
 )
 weight_decay_path = tl.Trajectory(
@@ -200,30 +200,7 @@ weight_decay_path = tl.Trajectory(
     name="weight-decay-path",
     title="Weight decay balances linear layers exponentially",
     statement=r"D(t) = D(0)\,e^{-2\lambda t}",
-    source=_derived,
-    expect="proved",
-)
-
-# --- gradient descent -------------------------------------------------------------------------------------------------
-
-gradient_step = tl.Evolution(
-    linear.euler("h"),
-    matrix,
-    lambda p, c: c.h**2 * matrix(linear.field(p, c)),
-    name="gradient-step",
-    title="One step of gradient descent changes W2'W2 - W1W1' by exactly h^2 (G2'G2 - G1G1')",
-    statement=r"\Delta\left(W_2^\top W_2 - W_1 W_1^\top\right) = h^2\left(G_2^\top G_2 - G_1 G_1^\top\right)",
-    source=_derived,
-    expect="proved",
-)
-gradient_step_relu = tl.Evolution(
-    rectified.euler("h"),
-    unit,
-    lambda p, c: c.h**2 * unit(rectified.field(p, c)),
-    name="gradient-step-relu",
-    title="ReLU: one step of gradient descent changes the balance of a unit by exactly h^2 (|g_in|^2 - |g_out|^2)",
-    statement=r"\Delta\left(\|W_1[i,:]\|^2 - \|W_2[:,i]\|^2\right) = h^2\left(\|G_1[i,:]\|^2 - \|G_2[:,i]\|^2\right)",
-    source=_derived,
+    source=derived,
     expect="proved",
 )
 
@@ -254,19 +231,19 @@ controls = [
         title="The imbalance decays like the weights",
     ),
     weight_decay.but(rate=0, name="weight-decay-conserved", title="Conservation in spite of weight decay"),
-    gradient_step.but(rate=0, name="gradient-step-conserved", title="Gradient descent conserves like gradient flow"),
-    gradient_step.but(
-        rate=lambda p, c: c.h * matrix(linear.field(p, c)),
-        name="gradient-step-first-order",
-        title="A change of first order",
-    ),
-    gradient_step.but(
-        subject=linear.heavy_ball("h", "beta"), name="gradient-step-heavy-ball", title="The same change under momentum"
-    ),
-    gradient_step.but(subject=linear.adam("h"), name="gradient-step-adam", title="The same change under Adam"),
     balancedness_convolution.but(
         quantity=lambda p: (p.W1**2).sum(-1) - (p.W2**2).sum((0, 2)) / 2,
         name="balancedness-convolution-half",
         title="Half of the squared norm out of a channel",
+    ),
+    balancedness_layer.but(
+        quantity=lambda p: (p.W1**2).sum() - 2 * (p.W2**2).sum(),
+        name="balancedness-layer-doubled",
+        title="Twice the squared norm of the upper layer",
+    ),
+    balancedness_deep.but(
+        quantity=lambda p: (p.W2**2).sum(-1) - (p.W3**2).sum(-2) ** 2,
+        name="balancedness-deep-squared",
+        title="Three layers, the norm out of a unit to the fourth power",
     ),
 ]
