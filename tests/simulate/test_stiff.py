@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 
+import theorylab as tl
+from theorylab import ops
 from theorylab.errors import InputError
 from theorylab.readings import expression as ex
 from theorylab.simulate import Solution, Status, converged, integrate, stiffness
 from theorylab.simulate.compiled import Formula
 from theorylab.simulate.kernel import solve
-from theorylab.simulate.kernel.stiff import Formulas, stiff_source
+from theorylab.simulate.kernel.stiff import Formulas, Stiff, stiff_source
 from theorylab.simulate.methods import ROCK4, RODAS5P, STIFF_METHODS, TSIT5
 from theorylab.simulate.program import Program
 from theorylab.simulate.stiffness import derivatives
@@ -312,7 +315,69 @@ def test_which_methods_auto_turns_to() -> None:
     assert loose.methods == (ROCK4,)
     assert stiff_methods(large, TSIT5, 1e-9) is None
     kinked = Program.of([ex.mul(ex.call("step", letters[0]), letters[0])], names[:1], 0.0)
-    assert stiff_methods(kinked, TSIT5, 1e-6) is None
+    assert stiff_methods(kinked, TSIT5, 1e-6) == Stiff((RODAS5P,))
+
+
+@pytest.mark.parametrize("rtol", [1e-6, 1e-9])
+def test_a_stiff_field_with_kinks(rtol: float) -> None:
+    """x' = 2 + sign(x - 1): speed 1, then 3; v' = r (step(x - 1) - v) follows a step; u' = r (cos t - u) is stiff."""
+
+    def formula(t: Any, y: Any, c: Any) -> list[Any]:
+        over = apply("step", y[0] - 1)
+        return [1 + 2 * over, (over - y[1]) * 3, (apply("cos", t) - y[2]) * c["rate"]]
+
+    rate = tensor([1.0, 2e4, 1e5, 3e4])
+    field, start = on("fused", formula, 3, {"rate": rate}), tensor([[0.0, 0.5, 1.0]] * 4)
+    times = [0.9, 1.25, 4.0]
+    run = integrate(field, start, t_end=5.0, rtol=rtol, atol=1e-3 * rtol, save=times, max_steps=10**6)
+    plain = integrate(field, start[:2], t_end=5.0, rtol=1e-6, atol=1e-9, method="tsit5", max_steps=10**6)
+    assert run.statuses == (Status.T_END,) * 4
+    assert set(run.finisher[1:]) == {"rodas5p"}
+    assert run.finisher[0] in ("tsit5", "dop853")
+    assert (run.stats.evaluations[1:] < plain.stats.evaluations[1] / 10).all()
+    assert run.saved is not None
+    for i, t in enumerate(times):
+        x = t if t < 1 else 1 + 3 * (t - 1)
+        v = 0.5 * math.exp(-3 * t) + (1 - math.exp(-3 * (t - 1)) if t > 1 else 0.0)
+        assert torch.allclose(run.saved[:, i, :2], tensor([[x, v]] * 4), atol=100 * rtol)
+
+
+@tl.model(w="d")
+def neuron(p: Any, x: Any) -> Any:
+    return ops.relu(p.w[None, :] @ x)
+
+
+def test_a_stiff_neuron() -> None:
+    """Singular values of the data from 1 to 200: the explicit method takes a hundred times the evaluations."""
+    noise = np.random.default_rng(3)
+    first, second = (np.linalg.qr(noise.standard_normal((4, 4)))[0] for _ in range(2))
+    x = np.concatenate([first * np.array([1.0, 5.0, 30.0, 200.0]) @ second, noise.standard_normal((4, 4))], 1)
+    y = np.maximum(noise.standard_normal(4) @ x, 0)[None]
+    flow = tl.GradientFlow(neuron, loss=tl.loss.square, data=(x, y))
+    options: dict[str, Any] = {"trials": 6, "seed": 1, "t_end": 5.0, "atol": 1e-12, "max_steps": 10**6}
+    run, plain = (tl.simulate(flow, rtol=1e-6, method=method, **options) for method in ("auto", "tsit5"))
+    assert {s.label for s in run.status} == {"t_end"}
+    assert (run.stats.evaluations < plain.stats.evaluations / 20).all()
+    assert set(run.solution.finisher) == {"rodas5p"}
+    exact = tl.simulate(flow, rtol=1e-10, method="dop853", **options)
+    assert torch.allclose(run.params["w"], exact.params["w"], atol=1e-6)
+
+
+def test_what_slides_stays_with_the_explicit_method() -> None:
+    """x' = t y_1 - sign(x) slides from t = 2 - sqrt 2 to t = 2, while another coordinate is stiff."""
+
+    def formula(t: Any, y: Any, c: Any) -> list[Any]:
+        return [t * y[1] - apply("sign", y[0]), 0 * y[1], (apply("cos", t) - y[2]) * c["rate"]]
+
+    field = on("fused", formula, 3, {"rate": tensor([3e3])})
+    run = integrate(field, tensor([[0.5, 0.5, 1.0]]), t_end=5.0, rtol=1e-7, atol=1e-9, save=[1.0, 3.0])
+    assert run.statuses == (Status.T_END,)
+    assert run.slid is not None
+    assert run.slid.all()
+    assert run.saved is not None
+    assert torch.allclose(run.saved[0, :, 0], tensor([0.0, 0.25]), atol=1e-6)
+    assert torch.allclose(run.y[0, :2], tensor([2.25, 0.5]), atol=1e-6)
+    assert run.finisher == ("rodas5p",)
 
 
 @methods

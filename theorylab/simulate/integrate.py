@@ -52,8 +52,10 @@ def integrate(
     t_end       end time, a number or (B,); may be inf with `until`
     rtol, atol  the error of a step is at most atol + rtol |y| in the root mean square over the coordinates; atol may be
                 (D,), and 1e-30 asks for relative accuracy alone
-    method      a name or a method, or "auto": an explicit method for the tolerance, and for trials that turn out
-                stiff, as long as they are, ROCK4 or Rodas5P; `finisher` of the solution names the last one of each
+    method      a name or a method, or "auto": an explicit method for the tolerance, and in generated C, for trials that
+                turn out stiff, as long as they are, ROCK4 or Rodas5P; `finisher` of the solution names the last one of
+                each. Kinks and slides are left to the explicit method; "rock4" and "rodas5p" alone step over kinks. In
+                batched torch "auto" is the explicit method
     until       stopping rule, for instance `converged(1e-8)`, asked at the start and after every accepted step
     save        rising times, shared by all rows, at which dense output is kept
     observe     observe(t, y, rows) -> (b, q): its largest change from the start is kept, at no cost in storage

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from theorylab.simulate import control
 from theorylab.simulate.kernel.stiff import Stiff
-from theorylab.simulate.kinks import kinks
 from theorylab.simulate.methods import ROCK4, RODAS5P, ExplicitRungeKutta
 from theorylab.simulate.program import Program
 
@@ -34,10 +33,8 @@ def rosenbrock_cost(program: Program) -> float:
 def stiff_methods(program: Program, explicit: ExplicitRungeKutta, rtol: float) -> Stiff | None:
     """The methods that take over where the explicit one is held back by stability; None where it keeps all trials.
 
-    A field with kinks stays with the explicit method, which locates them.
+    Kinks are located by the explicit method: the others stop short of them, and trials that slide stay with it.
     """
-    if kinks(program) is not None:
-        return None
     cost, factored = rosenbrock_cost(program), len(program.state) <= MAX_FACTORED
     if factored and cost < CHEAP:
         return Stiff((RODAS5P,))

@@ -210,6 +210,8 @@ static void postpone(struct lanes *s, ivec early, vec h, vec cut) {
 
 static ivec unresolved(const struct lanes *s) { return s->kinks.unresolved; }
 
+static ivec slides(const struct lanes *s) { return s->kinks.sliding; }
+
 /* The step after one that ended before its kink, which is about `rest` away. */
 static void hasten(struct kinks *k, int lane, double rest) {
     if (rest > 0.0 && 2.0 * rest < k->resume[lane]) k->resume[lane] = 2.0 * rest;

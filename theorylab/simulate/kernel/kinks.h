@@ -44,6 +44,7 @@ static void postpone(struct lanes *s, ivec early, vec h, vec cut);
 static void land(struct lanes *s, const struct job *job, ivec accept, vec h, vec *ahead, vec *arrived);
 static ivec arrive(struct lanes *s, const struct job *job, ivec accept);
 static ivec unresolved(const struct lanes *s);
+static ivec slides(const struct lanes *s);
 
 #else
 
@@ -62,5 +63,6 @@ struct kinks {
 #define land(s, job, accept, h, ahead, arrived) ((void)0)
 #define arrive(s, job, accept) isplat(0)
 #define unresolved(s) isplat(0)
+#define slides(s) isplat(0)
 
 #endif

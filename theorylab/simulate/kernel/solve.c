@@ -85,8 +85,8 @@ static void write(const struct lanes *s, const struct job *job, int lane, long c
         job->field[trial * DIM + d] = s->f[d][lane];
     }
     for (int i = 0; i < QUANTITIES; i++) job->drift[trial * QUANTITIES + i] = s->drift[i][lane];
-    job->slid[trial] = s->kinks.slid[lane] != 0;
-    job->grazed[trial] = s->kinks.grazed[lane] != 0;
+    job->slid[trial] |= s->kinks.slid[lane] != 0;
+    job->grazed[trial] |= s->kinks.grazed[lane] != 0;
 }
 
 /* Take up a trial where it was left: at its start, or where another method wrote it down. */
@@ -226,7 +226,8 @@ static ivec attempt(struct lanes *s, const struct job *job) {
     s->error += choose(accept, own_error, splat(0.0));
     s->scaled = choose(accept, larger(scaled, splat(1e-4)), s->scaled);
     if (switches) {
-        const ivec more = accept & (h * radius > job->stiff), less = accept & ~more & (s->stiff > 0);
+        /* Trials that slide stay: methods for stiff problems know no fractions of gates. */
+        const ivec more = accept & (h * radius > job->stiff) & ~slides(s), less = accept & ~more & (s->stiff > 0);
         s->stiff += less - more;
         code = ichoose(s->stiff >= job->patience, isplat(STIFF), code);
     }

@@ -60,6 +60,39 @@ static void first_direction(struct lanes *s, int lane) {
     s->rounds[lane] = FIRST_ROUNDS;
 }
 
+/* --- kinks ---------------------------------------------------------------------------------------------------- */
+
+#define REACH 10.0      /* a kink this near, in steps below which the explicit method takes over again, is left to it */
+#define APPROACH 0.9    /* of the way to a kink is gone at once */
+
+#if GATES
+
+/* The arguments of the gates at a state, layer by layer. */
+static void look(struct lanes *s, const struct job *job, vec t, const vec *state, vec *z) {
+    memset(s->gate, 0, sizeof s->gate);
+    for (int layer = 0; layer < DEPTH; layer++) {
+        arguments(t, state, s->own, job->shared, s->gate, z);
+        for (int g = 0; g < GATES; g++) s->gate[g] = v_step(z[g], GATE_AT_ZERO);
+    }
+}
+
+/* The lanes whose step from t to t + h leads across a kink, and the share of it up to there along the chord. */
+static ivec crosses(struct lanes *s, const struct job *job, vec h, vec *share) {
+    look(s, job, s->t, s->y, s->z);
+    look(s, job, s->t + h, s->ahead, s->z_next);
+    ivec found = {0};
+    *share = splat(1.0);
+    for (int g = 0; g < GATES; g++) {
+        const vec a = s->z[g], b = s->z_next[g];
+        const ivec here = (a * b < 0.0) | ((a == 0.0) != (b == 0.0));
+        *share = choose(here, smaller(*share, a / (a - b)), *share);
+        found |= here;
+    }
+    return found;
+}
+
+#endif
+
 /* --- one trial in one lane ------------------------------------------------------------------------------------- */
 
 /* Where the next step must end. */
@@ -161,7 +194,13 @@ static ivec attempt(struct lanes *s, const struct job *job) {
         }
     }
     known &= is_finite(scaled);
-    const ivec accept = known & (scaled <= 1.0);
+    ivec accept = known & (scaled <= 1.0), met = isplat(0);
+    vec share = splat(1.0);
+#if GATES
+    /* Beside an explicit method, which finds and decides kinks, a step ends short of one. */
+    if (job->easy > 0.0 && any(accept & s->busy)) met = accept & crosses(s, job, h, &share);
+    accept &= ~met;
+#endif
 
     /* PI control: control.step_factor. A step that was cut says nothing against the size that was wanted. */
     const vec drive = SAFETY * v_pow(larger(scaled, splat(1e-10)), -0.7 / ORDER);
@@ -169,9 +208,9 @@ static ivec attempt(struct lanes *s, const struct job *job) {
     const vec ceiling = choose(accept & ~s->rejected, splat(GROW), splat(1.0));
     const vec factor = smaller(larger(drive * memory, splat(SHRINK)), ceiling);
     const vec size = h * choose(known, factor, splat(SHRINK));
-    s->h = choose(accept & lands, larger(wanted, size), size);
+    s->h = choose(accept & lands, larger(wanted, size), choose(met, APPROACH * share * h, size));
 
-    ivec code = isplat(RUNNING);
+    ivec code = ichoose(met & (share * h * s->radius <= REACH * job->easy), isplat(EASED), isplat(RUNNING));
     const ivec calm = accept & ~lands & (h * s->radius < job->easy);
     s->easy = ichoose(accept & ~lands, ichoose(calm, s->easy + 1, isplat(0)), s->easy);
     s->hard -= accept & (h * s->radius > job->hard);
@@ -201,7 +240,7 @@ static ivec attempt(struct lanes *s, const struct job *job) {
         aim(s, job, lane);
     }
 
-    code = ichoose(s->h < smallest_step(s->t), ichoose(known, isplat(STEP_TOO_SMALL), isplat(NON_FINITE)), code);
+    code = ichoose((s->h < smallest_step(s->t)) & (code != EASED), ichoose(known, isplat(STEP_TOO_SMALL), isplat(NON_FINITE)), code);
     code = ichoose(ends, isplat(T_END), code);
     if (waits) code = ichoose(accept & (speed <= job->gtol), isplat(CONVERGED), code);
     return ichoose((code == RUNNING) & (s->attempts >= job->max_steps), isplat(MAX_STEPS), code);

@@ -18,5 +18,6 @@ struct lanes {
     vec t, h, end, goal, scaled, error, radius;
     vec own[OWN + 1], y[DIM], f[DIM], ahead[DIM], slope[DIM], estimate[DIM], direction[DIM];
     vec start[QUANTITIES + 1], drift[QUANTITIES + 1];
+    vec gate[GATES + 1], z[GATES + 1], z_next[GATES + 1];
     struct method method;
 };

@@ -19,7 +19,7 @@ from theorylab.simulate import control
 from theorylab.simulate.compiler import Libraries, build
 from theorylab.simulate.kernel import source
 from theorylab.simulate.kernel.program import Term, function
-from theorylab.simulate.kinks import kinks
+from theorylab.simulate.kinks import gate_name, kinks
 from theorylab.simulate.methods import ExplicitRungeKutta
 from theorylab.simulate.methods.rosenbrock import Rosenbrock
 from theorylab.simulate.methods.stabilised import Stabilised
@@ -76,11 +76,18 @@ def stiff_source(method: Stabilised | Rosenbrock, formulas: Formulas) -> str:
     inputs = source.inputs(field, shared)
     moved = inputs | {direction_name(d): Term(f"v[{d}]", True) for d in range(size)}
     functions = [function("field", field.roots, inputs, field.gate), source.observer(observed, observed_shared)]
-    smooth = kinks(field) is None
+    gates = kinks(field)
+    smooth = gates is None
     written = isinstance(method, Rosenbrock) and found.jacobian is not None
     if not (smooth and (written or isinstance(method, Stabilised))):
         functions.append(function("tangent", found.tangent, moved, field.gate, ("v",)))
+    if gates is not None:
+        named = inputs | {gate_name(i): Term(f"gate[{i}]", True) for i in range(len(gates.arguments))}
+        functions.append(function("arguments", gates.arguments, named, field.gate, ("gate",)))
     sizes = {
+        "GATES": 0 if gates is None else len(gates.arguments),
+        "DEPTH": 0 if gates is None else gates.depth,
+        "GATE_AT_ZERO": field.gate,
         "DIM": size,
         "OWN": shared.count(False) + observed_shared.count(False),
         "OBSERVED_OWN": shared.count(False),
