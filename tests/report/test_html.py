@@ -8,14 +8,16 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from theorylab.errors import InputError
 from theorylab.report import build, report
 from theorylab.report.html import render
+from theorylab.report.wording import TIER_MEANING, TIER_TRUST
 from theorylab.store import Run
-from theorylab.verdict import Counterexample, Evidence, Figure, Series, Step, Verdict
+from theorylab.verdict import Counterexample, Evidence, Figure, Series, Step, Tier, Verdict
 
 VOID = {"meta", "br", "wbr", "link", "img", "input", "hr"}
 
@@ -253,6 +255,12 @@ def test_points_that_no_axis_can_show_are_left_out_and_counted() -> None:
     assert "10⁻³⁰⁰" in words
     empty = replace(figure, series=(Series("s", (), ()),))
     assert "<svg" in render(build([verdict.replace(evidence=(Evidence("simulation", "s", "open", figures=(empty,)),))]))
+
+
+def test_the_page_says_for_each_tier_what_is_trusted(page: Page) -> None:
+    assert set(TIER_TRUST) == set(TIER_MEANING) == set(get_args(Tier))
+    for words in TIER_TRUST.values():
+        assert f"Trusted: {words}." in page.text
 
 
 def test_formulas_that_cannot_be_set_are_shown_as_tex() -> None:

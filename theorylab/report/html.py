@@ -57,6 +57,7 @@ def render(document: Document) -> str:
         symbol=wording.STATUS_SYMBOL,
         status_meaning=wording.STATUS_MEANING,
         tier_meaning=wording.TIER_MEANING,
+        tier_trust=wording.TIER_TRUST,
         outcome_symbol=wording.OUTCOME_SYMBOL,
         outcome_words=wording.OUTCOME_WORDS,
         expectation_words=wording.expectation,

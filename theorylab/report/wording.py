@@ -25,6 +25,19 @@ TIER_MEANING: dict[Tier, str] = {
     "numeric": "float64 with the integrator's own error measured",
 }
 
+TIER_TRUST: dict[Tier, str] = {
+    "kernel": "the files of proofs_check, the Python that runs them, and that the statement in the certificate is the "
+    "one that was meant; what it takes for granted is among the premises",
+    "coq": "Coq's kernel with the axioms that it printed, and that the script states what was meant; the script lies "
+    "beside the certificate and its hypotheses are in it, and proofs_check has accepted the certificate too",
+    "exact": "with a certificate no more than for kernel; without one, theorylab's evaluation of the claim at the "
+    "witness",
+    "enclosure": "with a certificate no more than for kernel; without one, python-flint's balls and theorylab's "
+    "evaluation",
+    "numeric": "two integrations in float64, with torch or a C compiler, and for statistics the interval that was "
+    "stated in advance; nothing is proved",
+}
+
 FINDING_TITLE = {
     "readings": "Readings compared",
     "derivation": "Derivation",
