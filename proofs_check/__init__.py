@@ -7,7 +7,6 @@ expression is zero), `goals` (what can be claimed), then one file for each furth
 
 from __future__ import annotations
 
-from .kernel import check
-from .outcome import Outcome
+from .kernel import Outcome, check
 
 __all__ = ["Outcome", "check"]

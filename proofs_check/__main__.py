@@ -11,8 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from .document import MAX_BYTES
-from .kernel import check
-from .outcome import Outcome
+from .kernel import Outcome, check
 
 MEMORY = 500 * 2**20
 USAGE = "usage: python -S -m proofs_check [--json] FILE..."

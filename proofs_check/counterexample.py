@@ -13,7 +13,7 @@ from typing import Any
 from .calculus import Derivation
 from .document import Budget, Rejected, fields, integer, listing, name, rational, show
 from .goals import Goal, Prover
-from .outcome import Checked
+from .kernel import Checked
 from .point import MAX_POINT, Point
 from .statement import Statement
 

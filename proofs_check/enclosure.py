@@ -25,8 +25,8 @@ from .algebra import Expression
 from .calculus import inside as letters_inside
 from .document import Budget, Rejected, fields, integer, listing, mapping, name, rational, show, text
 from .dyadic import Dyadic, Interval, add, hull, inside, total
+from .kernel import Checked
 from .linear import dot, matrix, semidefinite, times, transposed, vector
-from .outcome import Checked
 from .point import Point
 from .series import Box, System
 from .statement import Statement

@@ -1,4 +1,6 @@
-"""What a statement can claim: what each kind of goal says, as expressions compared with 0, and the proof of that.
+"""Rule "indexed-identity": goals that follow by exact algebra.
+
+What each kind of goal says, as expressions compared with 0, and the proof of that:
 
 zero         expr = 0, at every point (with `flow`: at every point that a run can reach)
 conserved    d expr / dt = 0 along a flow, and expr does not jump; from then on expr - expr(initial) = 0 may be used
@@ -16,7 +18,8 @@ from typing import Any
 
 from .algebra import ONE, Expression
 from .calculus import Derivation, Substitution, entry_of, inside, occurring, one_entry
-from .document import Rejected, boolean, choice, fields, integer, listing, mapping, name
+from .document import Budget, Rejected, boolean, choice, fields, integer, listing, mapping, name
+from .kernel import Checked
 from .statement import Axes, Flow, Statement
 from .zeros import Zeros
 
@@ -38,6 +41,18 @@ class Part:
     axes: Axes
     expression: Expression
     sense: str = "=="
+
+
+def check(document: dict[str, Any], budget: Budget) -> Checked:
+    """Check every goal in order."""
+    proof = fields(document["proof"], "the proof", (), ("zero", "later", "nonnegative"))
+    statement = Statement(document["statement"], budget)
+    prover = Prover(statement, proof)
+    for goal in listing(statement.raw["goals"], "goals"):
+        prover.prove(Goal(statement, goal))
+    if not prover.names:
+        raise Rejected("statement", "there is no goal")
+    return Checked(statement.scope(), tuple(prover.names), tuple(statement.ring.domain))
 
 
 class Goal:

@@ -7,19 +7,45 @@ it verified. It counts its work with `budget.spend(steps)`. A new rule is a new 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 from .document import Budget, Rejected, parse, show, statement_hash
-from .outcome import Checked, Outcome
 
 RULES = {  # by the file with its function `check(document, budget) -> Checked`, loaded when it is first needed
-    "indexed-identity": "identity",
+    "indexed-identity": "goals",
     "exact-counterexample": "counterexample",
     "relu-path": "relu_path",
     "enclosure": "enclosure",
     "rank": "rank",
 }
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a rule verified: the scope, the names of the goals, and what the statement assumes.
+
+    `domain` lists what the functions and declared signs assume, for example "the argument of log in u is positive":
+    the statement speaks only of the points where this holds.
+    """
+
+    scope: str
+    goals: tuple[str, ...]
+    domain: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The answer about one certificate; `reason` is empty if it is accepted, otherwise "rule: sentence"."""
+
+    accepted: bool
+    reason: str = ""
+    claim: str = ""
+    scope: str = ""
+    statement_hash: str = ""
+    goals: tuple[str, ...] = ()
+    domain: tuple[str, ...] = ()
 
 
 def check(data: bytes, budget: Budget | None = None) -> Outcome:

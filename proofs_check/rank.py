@@ -25,7 +25,7 @@ from .brackets import Residues
 from .calculus import Substitution, inside, occurring, partials
 from .document import Budget, Rejected, fields, integer, listing, mapping, name, rational
 from .functions import FUNCTIONS, UNKNOWN
-from .outcome import Checked
+from .kernel import Checked
 from .point import Point
 from .statement import Statement
 from .zeros import Zeros

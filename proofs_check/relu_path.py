@@ -26,8 +26,8 @@ from itertools import accumulate, zip_longest
 from typing import Any
 
 from .document import Budget, Rejected, fields, integer, listing, mapping
+from .kernel import Checked
 from .linear import Matrix, Vector, dot, matrix, number, times, transposed, vector
-from .outcome import Checked
 
 RULE = "relu-path"
 MAX_DEGREE = 256
