@@ -67,6 +67,7 @@ COMMANDS = {
 
 # File of tests/bad_input: what the sentence has to name.
 STATEMENTS = {
+    "another_formula_each_time": ["the quantity", "each time it is read", "a function of its arguments"],
     "branch_on_a_value": ["line 8", "ops"],
     "data_not_a_pair": ["line 11", "list", "pair (x, y)"],
     "data_of_wrong_shape": ["targets", "(1, 3)", "(n,) with n=2"],
@@ -187,15 +188,46 @@ def test_every_bad_statement_is_tested() -> None:
     assert {path.stem for path in FILES.glob("*.py")} == set(STATEMENTS)
 
 
-@pytest.mark.parametrize("arguments", [["nothing.py"], ["raises.py"], ["float_literal.py"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nothing.py"],
+        ["raises.py"],
+        ["float_literal.py"],
+        ["nothing.py", "--trials", "0"],
+        ["nothing.py", "--dims", "d"],
+        ["nothing.py", "--frobnicate"],
+        [],
+    ],
+)
 def test_json_stays_one_document(arguments: list[str], here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("raises", "float_literal"):
         shutil.copy(FILES / f"{name}.py", here)
     code, out, err = run(["verify", "--json", *arguments], capsys)
     document = json.loads(out)
     assert code == 2
+    assert set(document) == {"verdicts", "errors", "report"}
     assert document["verdicts"] == []
     assert [error["message"] for error in document["errors"]] == [err.removeprefix("theorylab: ").rstrip("\n")]
+
+
+def test_an_error_of_theorylab_is_a_document_too(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(FILES / "raises.py", here)
+    monkeypatch.setattr("theorylab.cli.names_of", lambda *_: 1 / 0)
+    code, out, err = run(["verify", "--json", "raises.py"], capsys)
+    assert code == 70
+    assert "Traceback" in err
+    assert json.loads(out)["errors"] == [{"id": None, "message": "an error of theorylab itself: division by zero"}]
+
+
+def test_a_folder_that_cannot_hold_certificates(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "out").mkdir()
+    (here / "out" / "certificates").write_text("a file")
+    code, _, err = run(["verify", "du-2018/balancedness-linear", "--trials", "4", "--out", "out"], capsys)
+    assert code == 2
+    assert_one_sentence(err, ["cannot write", "certificates", "Not a directory"])
 
 
 def test_debug_shows_the_traceback(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from theorylab.errors import InternalError, UnsupportedReading
+from theorylab.errors import InputError, InternalError, UnsupportedReading
 from theorylab.falsify.evaluate import screened
 from theorylab.flow import Flow
+from theorylab.readings.array import Array
 from theorylab.readings.exact import Exact, entry_name
 from theorylab.readings.instantiate import instantiate
 from theorylab.readings.letters import TIME, Dims
 from theorylab.setting import Setting
 from theorylab.simulate.problem import Cases, Problem, check_enforced, draw_cases
+
+if TYPE_CHECKING:
+    from theorylab.derive.world import World
 
 POINTS = 8
 ALLOWED = 1e-9
@@ -37,11 +41,7 @@ def compare(subject: Setting | Flow, formulas: Sequence[Any], dims: Dims, seed: 
     check_enforced(subject, dims, raw)
     try:
         world = World(subject, dims, one_loss=True)
-        arrays = [world.lift(v, world.state[n]) for n, v in world.velocity.items()] if isinstance(subject, Flow) else []
-        labels = [f"the velocity of {n}" for n in world.state] if isinstance(subject, Flow) else []
-        for formula in formulas:
-            arrays.append(world.evaluate(formula))
-            labels.append("the quantity")
+        arrays, labels = _read(world, formulas)
     except UnsupportedReading:
         return None
     state: dict[str, np.ndarray] = {}
@@ -67,14 +67,32 @@ def compare(subject: Setting | Flow, formulas: Sequence[Any], dims: Dims, seed: 
     columns = {k: v for name, values in letters.items() for k, v in _columns(name, values).items()}
     general = _general(subject, formulas, raw, held, state, dims, gates)
     worst = 0.0
-    for n, (label, array, values) in enumerate(zip(labels, arrays, numeric, strict=True)):
-        assert isinstance(array, Exact)
-        exact, bound, _ = screened(array.entries(), columns, POINTS, gates)
-        worst = max(worst, _gap("exact", label, exact, values.numpy(), bound))
-        if general is not None:
-            value, size = (part.reshape(POINTS, -1) for part in general[n])
-            worst = max(worst, _gap("all-sizes", label, value, exact, bound + EXPANDED * size))
+    try:
+        for n, (label, array, values) in enumerate(zip(labels, arrays, numeric, strict=True)):
+            assert isinstance(array, Exact)
+            exact, bound, _ = screened(array.entries(), columns, POINTS, gates)
+            worst = max(worst, _gap("exact", label, exact, values.numpy(), bound))
+            if general is not None:
+                value, size = (part.reshape(POINTS, -1) for part in general[n])
+                worst = max(worst, _gap("all-sizes", label, value, exact, bound + EXPANDED * size))
+    except InternalError:
+        again, _ = _read(World(subject, dims, one_loss=True), formulas)
+        for label, one, other in zip(labels, arrays, again, strict=True):
+            if one.entries() != other.entries():  # type: ignore[attr-defined]
+                raise InputError(
+                    f"{label} is another formula each time it is read; expected a function of its arguments alone"
+                ) from None
+        raise
     return worst
+
+
+def _read(world: World, formulas: Sequence[Any]) -> tuple[list[Array], list[str]]:
+    """The field and the formulas, with what they are called."""
+    arrays, labels = [], []
+    if world.flow is not None:
+        arrays = [world.lift(v, world.state[n]) for n, v in world.velocity.items()]
+        labels = [f"the velocity of {n}" for n in world.state]
+    return arrays + [world.evaluate(f) for f in formulas], labels + ["the quantity"] * len(formulas)
 
 
 def _general(
@@ -94,8 +112,7 @@ def _general(
 
     try:
         world = World(subject, None)
-        arrays = [world.lift(v, world.state[n]) for n, v in world.velocity.items()] if isinstance(subject, Flow) else []
-        arrays += [world.evaluate(formula) for formula in formulas]
+        arrays, _ = _read(world, formulas)
     except UnsupportedReading:
         return None
     letters = {**(held if world.relations else raw), **state}
@@ -107,7 +124,8 @@ def _gap(reading: str, label: str, one: np.ndarray, other: np.ndarray, bound: np
     """The largest difference in units of 1 + size beyond what rounding explains; both readings round within `bound`."""
     both = np.isfinite(one) & np.isfinite(other)
     rounding = np.where(both, ROUNDINGS * np.nan_to_num(bound), 0.0)
-    gap = np.where(both, np.abs(np.where(both, one - other, 0.0)), 0.0)
+    with np.errstate(invalid="ignore"):
+        gap = np.where(both, np.abs(one - other), 0.0)
     size = 1.0 + np.where(both, np.abs(one), 0.0)
     if bool((gap > ALLOWED * size + rounding).any()):
         worst = float((np.maximum(gap - rounding, 0.0) / size).max(initial=0.0))

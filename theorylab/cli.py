@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -263,23 +263,30 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line with `arguments` (by default those of the process) and exit."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
+    said = ""
     try:
         code = app(args=arguments, prog_name="theorylab", standalone_mode=False)
     except InputError as error:
-        code = _complain(str(error), debug)
+        said = str(error)
+        code = _complain(said, debug)
     except UsageError as error:
+        said = f"{error.format_message().rstrip('.')}; see theorylab --help"
         code = _usage_error(error.format_message(), debug)
     except (KeyboardInterrupt, typer.Abort):
+        said = "interrupted"
         print("theorylab: interrupted", file=sys.stderr)
         code = INTERRUPTED
     except BrokenPipeError:
         # The reader of standard output has gone; nothing is left to say to it, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    except Exception:
+    except Exception as error:
+        said = f"an error of theorylab itself: {error}"
         traceback.print_exc()
         print("theorylab: an error of theorylab itself, shown above in full", file=sys.stderr)
         code = INTERNAL_ERROR
+    if said and "--json" in arguments:
+        _print_json({"verdicts": [], "errors": [{"id": None, "message": " ".join(said.split())}], "report": None})
     raise SystemExit(code or 0)
 
 
@@ -311,13 +318,8 @@ def _run(
 ) -> None:
     names = names_of(targets, everything)
     folder = out if out is not None else Path("runs", folder_name(["all"] if everything else names))
-    with _standard_output(as_json) as stream:
-        try:
-            outcome = _judge_all(verb, judge, names, everything, options, folder)
-        except InputError as error:
-            if as_json:
-                _print_json({"verdicts": [], "errors": [{"id": None, "message": str(error)}]}, stream)
-            raise
+    with _standard_output(as_json):
+        outcome = _judge_all(verb, judge, names, everything, options, folder)
     if as_json:
         _print_json(
             {
@@ -376,12 +378,11 @@ def _print_outcome(outcome: Outcome) -> None:
 
 
 @contextmanager
-def _standard_output(as_json: bool) -> Iterator[TextIO]:
+def _standard_output(as_json: bool) -> Iterator[None]:
     """With --json, what user files and libraries print goes to standard error."""
-    stream = sys.stdout
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
-        yield stream
+        yield
 
 
-def _print_json(document: dict[str, Any], stream: TextIO | None = None) -> None:
-    print(json.dumps(document, allow_nan=False), file=stream or sys.stdout)
+def _print_json(document: dict[str, Any]) -> None:
+    print(json.dumps(document, allow_nan=False))

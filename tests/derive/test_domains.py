@@ -11,6 +11,7 @@ import pytest
 
 import theorylab as tl
 from theorylab import ops
+from theorylab.errors import InputError
 from theorylab.readings.namespace import Namespace
 
 real = tl.Setting(x=tl.var(), y=tl.var())
@@ -94,3 +95,9 @@ def test_a_law_of_both_sides_of_a_kink_says_nothing_of_runs_that_stay_on_it(clai
     verdict = tl.verify(claim, trials=32, out=tmp_path)
     assert verdict.status == "inconclusive"
     assert "w ≠ 0 all along" in verdict.reason
+
+
+def test_a_logarithm_of_zero_proves_nothing(tmp_path: Path) -> None:
+    claim = tl.Identity(real, lambda c: ops.log(c.x - c.x) * (c.y - c.y))
+    with pytest.raises(InputError, match="log of an expression that is exactly zero"):
+        tl.verify(claim, trials=8, budget=64, out=tmp_path)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from theorylab.store import write_atomic
 
 FORMAT = "theorylab-certificate-2"
 
@@ -42,9 +43,6 @@ def statement_hash(document: Mapping[str, Any]) -> str:
 
 
 def write(document: Mapping[str, Any], path: Path) -> Path:
-    """Write a certificate; it appears complete or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(canonical(document))
-    temporary.replace(path)
+    """Write a certificate; it appears complete or not at all. Raises InputError where it cannot be written."""
+    write_atomic(path, canonical(document))
     return path

@@ -117,8 +117,10 @@ def _unseen(found: Sequence[Demand], world: World) -> Iterator[Demanded]:
     for function, argument in found:
         for component in world.components(argument):
             assumed = ASSUMED[function]
-            if _seen(-component.entry, assumed) and assumed == "> 0":
-                raise UnsupportedReading(f"a formula takes {function} of what is never positive")
+            if not component.entry and function in ("sqrt", "sign"):  # which have a value at 0
+                continue
+            if not component.entry or (assumed == "> 0" and _seen(-component.entry, assumed)):
+                raise UnsupportedReading(f"a formula takes {function} of an expression that is never {assumed}")
             if _seen(component.entry, assumed):
                 continue
             entry = _argument(function, component.entry)
@@ -141,9 +143,7 @@ def _seen(p: po.Polynomial, assumed: str) -> bool:
     return assumed != "> 0" and not others and not po.dummy_count(m) and all(s.nonzero or e < 0 for s, _, e in m)
 
 
-def _attempt(
-    goal: Goal, dims: Dims | None, world_of: dict[int, World], number: int, conserved: list[Rule]
-) -> Attempt:
+def _attempt(goal: Goal, dims: Dims | None, world_of: dict[int, World], number: int, conserved: list[Rule]) -> Attempt:
     """One goal after others; what they conserve is in `conserved`, and so is then what this one does."""
     if id(goal.subject) not in world_of:
         world_of[id(goal.subject)] = World(goal.subject, dims)

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from theorylab.report.markdown import code, text
+from theorylab.store import write_atomic
 
 if TYPE_CHECKING:
     from theorylab.survey import Line
@@ -49,8 +50,7 @@ def markdown(lines: Sequence[Line]) -> str:
 
 def write(lines: Sequence[Line], folder: Path) -> list[Path]:
     """laws.html and laws.md in a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / "laws.html", folder / "laws.md"]
     for path, content in zip(paths, (html(lines), markdown(lines)), strict=True):
-        path.write_text(content, encoding="utf-8")
+        write_atomic(path, content.encode())
     return paths
