@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from theorylab.change import Extended
 from theorylab.claims.base import with_setting
 from theorylab.draw import Draw
 from theorylab.errors import InputError
@@ -321,8 +322,11 @@ def _cases(
     """The flow and the values of its variables, with `init` taken into account."""
     given = _given(flow, init)
     if isinstance(init, Draw):
-        moved = flow.base.state if isinstance(flow, SecondOrder) else flow.state
-        flow = with_setting(flow, flow.setting.with_(init=dict.fromkeys(moved, init)))
+        # Velocities and what schemes remember start as the flow says.
+        own = flow
+        while isinstance(own, (SecondOrder, Extended)):
+            own = own.base
+        flow = with_setting(flow, flow.setting.with_(init=dict.fromkeys(own.state, init)))
     if given:
         trials = len(next(iter(given.values())))
     raw = draw_cases(flow, sizes, trials, seed, [f"init.{name}" for name in given])
