@@ -125,7 +125,7 @@ def mutant_table(verdicts: Sequence[Verdict], *, colour: bool = False) -> str:
     """The mutants of the claims, what became of each, and what was found of those that did not die."""
     listed = [(v, m) for v in verdicts for m in v.mutants]
     rows = [(v.id, m.what, m.to, m.fate, "" if m.fate == "dies" else " ".join(m.found.split())[:72]) for v, m in listed]
-    colours = {"dies": "green", "also true": "cyan", "lives": "yellow", "no statement": "dim"}
+    colours = {"dies": "green", "also true": "cyan", "lives": "yellow", "no statement": "dim", "not tried": "dim"}
     styles = [colours[m.fate] for _, m in listed]
     return table(("mutant of", "changed", "to", "fate", "found"), rows, styles if colour else None)
 

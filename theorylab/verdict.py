@@ -93,7 +93,7 @@ class Counterexample:
     regression: str = ""
 
 
-Fate = Literal["dies", "lives", "also true", "no statement"]
+Fate = Literal["dies", "lives", "also true", "no statement", "not tried"]
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,9 @@ class Mutant:
     """A claim with one change, and what became of it.
 
     `what` names the argument that was changed, "hypothesis" where one was dropped; `to` is what stands there now. It
-    "dies" if it is refuted, is "also true" if it is proved, makes "no statement" where the change is bad input, and
-    "lives" otherwise: then the statement is not sharp there, or the tests have no teeth. `found` says why.
+    "dies" if it is refuted, is "also true" if it is proved, makes "no statement" where the change is bad input, is "not
+    tried" where the time for mutants was spent before, and "lives" otherwise: then the statement is not sharp there, or
+    the tests have no teeth. `found` says why.
     """
 
     what: str

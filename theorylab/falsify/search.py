@@ -230,10 +230,21 @@ def falsify(
 ) -> Verdict:  # fmt: skip
     """Only hunt: the verdict is "refuted" with a shrunk counterexample, or "inconclusive".
 
-    dims: sizes to hunt at (and below); defaults are small. trials: cases screened for each goal; of runs 64, or as
-    many where more than 4096 are asked for.
+    A refutation comes with a suggested hypothesis, as in `verify`. dims: sizes to hunt at (and below); defaults are
+    small. trials: cases screened for each goal; of runs 64, or as many where more than 4096 are asked for.
     Raises InputError for unknown sizes and for statements that make no sense at the given ones.
     """
+    from theorylab.falsify.suggest import suggestion
+
+    verdict, found = hunted_verdict(claim, dims=dims, trials=trials, seed=seed, device=device)
+    suggested = suggestion(claim, found, verdict.settings["dims"], seed)
+    return verdict if suggested is None else verdict.replace(evidence=(*verdict.evidence, suggested))
+
+
+def hunted_verdict(
+    claim: Claim, *, dims: Dims | None, trials: int, seed: int, device: str | None
+) -> tuple[Verdict, Hunt]:
+    """The verdict of `falsify` without a suggestion, and what was found."""
     if not isinstance(claim, Claim):
         raise InputError(f"falsify got {type(claim).__name__}; expected a claim")
     if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
@@ -241,14 +252,37 @@ def falsify(
     complete = complete_dims(sorted(sizes_of(claim)), dims, getattr(claim.subject, "fixed_sizes", None))
     runs = trials if trials > MANY else min(trials, RUNS)
     found = hunt(claim, dims=complete, budget=trials, seed=seed, runs=runs, device=device)
+    if found.counterexample is None:
+        found = _hunt_trends(claim, found, complete, trials, seed, device)
     refuted = found.counterexample is not None
     numbers = {n: getattr(found, n) for n in ("examined", "violations", "outside", "batches")}
     evidence = Evidence("search", found.summary, "against" if refuted else "open", numbers)
-    return Verdict(
+    verdict = Verdict(
         id=claim.id, status="refuted" if refuted else "inconclusive", tier=found.tier,
         scope=found.scope if refuted else scope_of(complete), premises=claim.premises, evidence=(evidence,),
         counterexample=found.counterexample, reason="" if refuted else f"only hunted: {found.reason}",
         expected=claim.expected, control_of=claim.control_of, kind=claim.kind, title=claim.title,
         statement=claim.then(), statement_tex=claim.tex, source=str(claim.source or ""),
         settings={"dims": dict(complete), "trials": trials, "seed": seed},
+    )  # fmt: skip
+    return verdict, found
+
+
+def _hunt_trends(claim: Claim, before: Hunt, dims: Dims, trials: int, seed: int, device: str | None) -> Hunt:
+    """The hunt for an exponent or a mean that is not the claimed one."""
+    from theorylab.falsify.statistics import confirm
+    from theorylab.simulate.observe import observe
+
+    asked = [t for t in claim.tests() if t.kind in ("slope", "mean") and not t.premise]
+    seen = [observe(t, dims, trials=trials, seed=seed, device=device, settle=claim.settle) for t in asked]
+    if not seen:
+        return before
+    found = confirm(claim, seen, dims=dims, seed=seed, device=device)
+    if found is not None:
+        return found.after(before) if before.examined else found
+    reason = "; ".join(o.reason for o in seen)
+    text = f"exponents and means over {sum(o.trials for o in seen)} cases: {reason}"
+    return replace(
+        before, examined=before.examined + sum(o.trials for o in seen), reason=reason,
+        summary=f"{before.summary}; {text}" if before.examined else text,
     )  # fmt: skip

@@ -57,8 +57,15 @@ FATE_TITLE = {
     "also true": "Also true, by an accepted proof: the statement is not sharp there",
     "dies": "Refuted",
     "no statement": "No statement",
+    "not tried": "Not tried",
 }
-FATE_WORDS = {"lives": "live", "also true": "also true", "dies": "refuted", "no statement": "no statement"}
+FATE_WORDS = {
+    "lives": "live",
+    "also true": "also true",
+    "dies": "refuted",
+    "no statement": "no statement",
+    "not tried": "not tried",
+}
 
 OUTCOME_WORDS = {"for": "for the claim", "against": "against the claim", "open": "settles nothing"}
 OUTCOME_SYMBOL = {"for": "+", "against": "−", "open": "○"}
