@@ -24,7 +24,7 @@ series = st.lists(st.tuples(finite, finite), max_size=4).map(
 evidence = st.builds(
     Evidence,
     kind=st.sampled_from(
-        ("readings", "derivation", "kernel", "search", "simulation", "witness", "argument", "illustration")
+        ("readings", "derivation", "kernel", "search", "simulation", "witness", "step", "argument", "illustration")
     ),
     summary=text,
     outcome=st.sampled_from(("for", "against", "open")),

@@ -93,7 +93,7 @@ def verify_chain(claim: Theorem, verify: Verify, options: Mapping[str, Any]) -> 
             "for" if verdict.status in ("proved", "supported") else "against" if verdict.status == "refuted" else "open"
         )
         tier = f"{verdict.tier}, " if verdict.tier else ""
-        evidence.append(Evidence("argument", f"{used.title}: {verdict.status} ({tier}{verdict.scope}).", outcome))
+        evidence.append(Evidence("step", f"{used.title}: {verdict.status} ({tier}{verdict.scope}).", outcome))
     evidence.append(
         Evidence("argument", f"The step from these to the conclusion is made by hand: {claim.conclusion}", "open")
     )

@@ -63,6 +63,7 @@ class Evidence:
         "search",
         "simulation",
         "witness",
+        "step",
         "argument",
         "illustration",
         "note",

@@ -46,6 +46,7 @@ FINDING_TITLE = {
     "search": "How it was attacked",
     "simulation": "Simulation",
     "witness": "Witness",
+    "step": "A claim that is used",
     "argument": "Argument by hand",
     "illustration": "Plots",
     "note": "Remark",

@@ -107,6 +107,7 @@ linear_convergence = tl.Mean(
     values="boolean",
     confidence=0.99,
     samples=256,
+    expect="supported",
     horizon=32,
     settle={"atol": 1e-30},
     name="linear-convergence",

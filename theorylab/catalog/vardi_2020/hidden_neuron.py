@@ -55,7 +55,7 @@ reduced = tl.Evolution(
 
 # --- from (0, eps) ----------------------------------------------------------------------------------------------------
 
-from_eps = one_hidden.with_(setting=tl.Setting(eps=tl.var(positive=True), init={"w": 0, "v": lambda c: c.eps}))
+from_eps = one_hidden.with_(gates=1, setting=tl.Setting(eps=tl.var(positive=True), init={"w": 0, "v": lambda c: c.eps}))
 balanced = tl.Trajectory(
     from_eps,
     lambda p: p.v**2 - dot(p.w, p.w),
@@ -241,6 +241,12 @@ hidden_controls = [
         quantity=lambda p: dot(p.w, p.w) + p.v**2, name="one-hidden-neuron-sum", title="|w|^2 + v^2 is conserved"
     ),
     balanced.but(formula=0, name="exactly-balanced-from-zero", title="Balanced although eps is not 0"),
+    balanced.but(
+        quantity=lambda p: p.v**2 - 2 * dot(p.w, p.w),
+        on=[],
+        name="balanced-from-zero-doubled",
+        title="v^2 = 2 |w|^2 + eps^2: true as long as w stays at 0",
+    ),
     hidden_rotation.without(
         "M M' = I", name="hidden-rotation-by-any-matrix", title="Any linear map of the samples maps the flow"
     ),
