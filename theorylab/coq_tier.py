@@ -58,7 +58,12 @@ def compiled(verdict: Verdict) -> Verdict:
         "script": hashlib.sha256(text.encode("ascii")).hexdigest(),
         "library": hashlib.sha256((coqc.library() / "Calculus.v").read_bytes()).hexdigest(),
     }
-    summary = "Coq compiled the certificate as a theorem about every solution of the flow on every interval of time."
+    about = "about every solution of the flow on every interval of time" if "_derivative" in text else "for all values"
+    summary = f"Coq compiled the certificate as a theorem {about}."
+    if others := [
+        line for line in text.splitlines() if line.startswith("Hypothesis ") and "Hypothesis flow_" not in line
+    ]:
+        numbers["hypotheses"] = "; ".join(line.removeprefix("Hypothesis ").rstrip(".") for line in others)
     again = f"make coq && coqc -w none -Q build/coq theorylab {'/'.join(script.parts[-3:])}"
     return _with(verdict.replace(tier="coq"), Evidence("coq", summary, "for", numbers, reproduce=again))
 

@@ -51,3 +51,11 @@ def test_an_axiom_is_seen(tmp_path):
     assert coqc.compile_file(script).assumptions == (("magic",), ())
     script.write_text("Theorem wrong : 1 = 2.\nProof. reflexivity. Qed.\n")
     assert "Unable to unify" in coqc.compile_file(script).reason
+
+
+def test_a_script_that_takes_too_long_is_ended(tmp_path):
+    if coqc.missing():
+        pytest.skip(f"nothing is compiled: {coqc.missing()}")
+    script = tmp_path / "Endless.v"
+    script.write_text("Goal 1 = 2.\nProof. repeat (pose 1; idtac). Qed.\n")
+    assert "takes more than 1 s" in coqc.compile_file(script, limit=1).reason

@@ -1,36 +1,36 @@
 """A certificate as a Coq script: its flow, its quantities, and a proof without any search.
 
-Covered are the goals "conserved" and "evolves ==" of polynomial statements, for all sizes: the script says that along
-every solution of the flow on every interval of time the quantity is constant (or has the stated derivative). Gates
-and the gradient dLoss/df are arbitrary functions of time there, so the theorem holds for each choice of them. The proof
-is a list of explicit steps (distribute, exchange two sums, `ring`); where one fails, so does the script.
+Covered are the goals "conserved", "evolves ==" and "zero" of statements in letters, their reciprocals, exp, log and
+square roots, for all sizes: the script says that along every solution of the flow on every interval of time the
+quantity is constant (or has the stated derivative). Gates and the gradient dLoss/df are arbitrary functions of time
+there, so the theorem holds for each choice of them. What the functions need of their arguments (not 0, positive) and
+the hypotheses of the statement are hypotheses of the script. The proof is a list of explicit steps (distribute,
+exchange two sums, add a multiple of what is 0, `ring`); where one fails, so does the script.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from itertools import permutations
 from typing import Any
 
-from theorylab.certificate.indexed import Factor, Statement, Term, Uncovered
+from theorylab.certificate.coq_steps import Steps, comment
+from theorylab.certificate.indexed import Atom, Rule, Statement, Term, Uncovered
 
 MAX_TERMS = 48  # of a derivative
 MAX_SUMS = 6  # over indices in one term
 MAX_BYTES = 200_000
-KEYWORDS = "as|at|by|cofix|else|end|exists|exists2|fix|for|forall|fun|if|IF|in|is|let|match|mod|of|return|then|using"
-USED = "where|with|Prop|Set|Type|R|I|s|t|It|D|interval|derives|expR|set|realType|nat|is_interval|field|ring"
-RESERVED = re.compile(rf"({KEYWORDS}|{USED}|[ijEeK]\d+)\Z")
 HEADER = """\
 From mathcomp Require Import all_ssreflect all_algebra.
 From mathcomp Require Import boolp classical_sets reals topology normedtype derive sequences exp.
 From mathcomp Require Import ring.
 From theorylab Require Import Calculus.
-Import GRing.Theory.
+Import Order.TTheory GRing.Theory Num.Theory.
 Local Open Scope ring_scope.
 """
+COQ = {"exp": "expR ({})", "log": "ln ({})", "sqrt": "Num.sqrt ({})", "inv": "({})^-1"}
+SLOPE = {"exp": "expR ({})", "log": "({})^-1", "sqrt": "2%:R^-1 * (Num.sqrt ({}))^-1", "inv": "- (({})^-1 * ({})^-1)"}
+MINUS_ONE = Term(Fraction(-1))
 
 
 def script(document: Mapping[str, Any]) -> str:
@@ -44,72 +44,8 @@ def script(document: Mapping[str, Any]) -> str:
     return text
 
 
-@dataclass(frozen=True)
-class Summand:
-    """One flat term of a derivative: `outer` sums of the quantity, then `inner` sums of the field."""
-
-    name: str  # of the part of the field that it contains, with its indices
-    cofactor: Term  # what multiplies that part, without sums
-    outer: tuple[tuple[str, str], ...]
-    inner: tuple[tuple[str, str], ...]
-    term: Term  # all of it
-
-
-class Script:
-    def __init__(self, statement: Statement) -> None:
-        self.statement = statement
-        self.names: dict[str, str] = {}
-        self.lines: list[str] = []
-        self.parts: dict[str, list[tuple[str, Term]]] = {}  # the field of each state letter, as named flat terms
-        self.totals: list[tuple[str, Term]] = []
-
-    # -- text ----------------------------------------------------------------------------------------------
-
-    def name(self, known: str) -> str:
-        if known not in self.names:
-            stem = "".join(c if c.isalnum() and c.isascii() else "_" for c in known).strip("_") or "letter"
-            stem = f"v{stem}" if stem[0].isdigit() else stem
-            taken = self.names.values()
-            choices = (stem, *(f"{stem}_{i}" for i in range(2, len(taken) + 4)))
-            self.names[known] = next(n for n in choices if n not in taken and not RESERVED.match(n))
-        return self.names[known]
-
-    def size(self, size: str) -> str:
-        return size if size.isdigit() else self.name(f"#{size}")
-
-    def factor(self, factor: Factor, time: str = "t") -> str:
-        known, indices = factor
-        if known.startswith("#"):
-            return f"({self.size(known[1:])})%:R"
-        moves = [] if known in self.statement.constants else [time]
-        return " ".join([self.name(known), *moves, *indices]) if moves or indices else self.name(known)
-
-    def product(self, term: Term, time: str = "t") -> str:
-        return " * ".join([number(term.coefficient), *(f"({self.factor(f, time)})" for f in term.factors)])
-
-    def nest(self, sums: Sequence[tuple[str, str]], body: str) -> str:
-        for dummy, size in reversed(sums):
-            body = f"\\sum_({dummy} < {self.size(size)}) ({body})"
-        return body
-
-    def flat(self, term: Term, time: str = "t") -> str:
-        return f"({self.nest(term.sums, self.product(term, time))})"
-
-    def sum(self, terms: Sequence[Term], time: str = "t") -> str:
-        return " + ".join(self.flat(term, time) for term in terms) or "0"
-
-    def typed(self, known: str) -> str:
-        shape = self.statement.shapes[known]
-        moves = [] if known in self.statement.constants else ["R"]
-        return f"({self.name(known)} : {' -> '.join([*moves, *(self.ordinal(z) for z in shape), 'R'])})"
-
-    def ordinal(self, size: str) -> str:
-        return f"'I_({self.size(size)})"
-
-    def binders(self, axes: Sequence[tuple[str, str]]) -> str:
-        return "".join(f" ({label} : {self.ordinal(size)})" for label, size in axes)
-
-    # -- the statement -------------------------------------------------------------------------------------
+class Script(Steps):
+    """The text of a script: variables, hypotheses, the field, and one theorem for each goal."""
 
     def text(self, title: str) -> str:
         statement = self.statement
@@ -119,77 +55,229 @@ class Script:
         add(HEADER)
         add("Section Certificate.")
         add(f"Variables (R : realType) (I : set R){f' ({sizes} : nat)' if sizes else ''}.")
-        for known in statement.letters:
+        for known in [*statement.letters, *statement.atoms]:
             add(f"Variable {self.typed(known)}.")
+        for known, atom in statement.atoms.items():
+            self.meaning(known, atom)
+        for known, atom in statement.atoms.items():
+            self.laws(known, atom)
+        for rule in statement.rules:
+            self.hypothesis(rule)
+        if statement.binary:
+            for gate in statement.gates:
+                self.gate(gate)
         for known, terms in statement.field.items():
-            axes = statement.axes_of(known)
-            labels = " ".join(label for label, _ in axes)
-            self.parts[known] = []
-            for number_, term in enumerate(terms):
-                part = self.name(f"d_{known}_{number_ + 1}")
-                self.parts[known].append((part, term))
-                add(f"Definition {part} (t : R){self.binders(axes)} : R := {self.flat(term)}.")
-            rate = " + ".join(f"{part} t {labels}".strip() for part, _ in self.parts[known]) or "0"
-            function = self.factor((known, tuple(label for label, _ in axes)))
-            quantifier = f"forall{self.binders(axes)}, " if axes else ""
-            law = f"derives I (fun t => {function}) (fun t => {rate})"
-            if known in statement.exponentials:
-                self.exponential(known, quantifier, function, law)
-            else:
-                add(f"Hypothesis flow_{self.name(known)} : {quantifier}{law}.")
+            quantifier, law = self.flow(known, terms)
+            add(f"Hypothesis flow_{self.name(known)} : {quantifier}{law}.")
         theorems = [theorem for goal in statement.goals for theorem in self.goal(goal)]
         add("End Certificate.")
         self.lines += [f"Print Assumptions {theorem}." for theorem in theorems]
         return "\n".join(self.lines) + "\n"
 
-    def exponential(self, known: str, quantifier: str, function: str, law: str) -> None:
-        """A letter that is the exponential of an expression, and its derivative."""
-        add = self.lines.append
+    def flow(self, known: str, terms: list[Term]) -> tuple[str, str]:
+        """Define the parts of the field of a letter or an atom; what its derivative is, in words of Coq."""
         axes = self.statement.axes_of(known)
-        labels = "".join(f" {label}" for label, _ in axes)
-        name, terms = self.name(known), self.statement.exponentials[known]
-        forall = f"forall t{self.binders(axes)}, " if axes else "forall t, "
-        add(f"Hypothesis {name}_is : {forall}{function} = expR ({self.sum(terms)}).")
-        add(f"Lemma flow_{name} : {quantifier}{law}.")
-        add(f"Proof. {f'move=>{labels}.' if labels else ''}")
-        witness = "(@derives_cst R I 0)"
-        for position, term in enumerate(terms):
-            witness = self.witness(term) if position == 0 else f"(derivesD {witness} {self.witness(term)})"
-        add(f"apply: (@derives_ext R I (fun t => expR ({self.sum(terms)}))) => [t|]; first exact: {name}_is.")
-        raw = " + ".join(self.raw(term) for term in terms) or "0"
-        add(f"have D : derives I (fun t => {self.sum(terms)}) (fun t => {raw}) := {witness}.")
-        add(f"apply: (derives_eq (derives_exp D)) => t It; cbv beta; rewrite -{name}_is.")
-        steps = zip(self.parts[known], self.statement.chain(known), strict=True)
-        for (mine, whole), (factor, cofactor, position, _) in steps:
-            part = self.parts[factor[0]][position][0]
-            moves = "".join(f" rewrite mulr_sumr; apply: eq_bigr => {dummy} _;" for dummy, _ in whole.sums)
-            inner = " ".join([part, "t", *factor[1]])
-            add(f"have {mine}_step : {mine} t{labels} = ({self.product(cofactor)}) * {inner}.")
-            add(f"  rewrite /{mine} /{part};{moves} ring.")
-        equations = "".join(f" ?{mine}_step" for mine, _ in self.parts[known])
-        add(f"{f'rewrite{equations}; ' if equations else ''}ring.")
+        labels = " ".join(label for label, _ in axes)
+        self.parts[known] = []
+        for number_, term in enumerate(terms):
+            part = self.name(f"d_{known}_{number_ + 1}")
+            self.parts[known].append((part, term))
+            self.lines.append(f"Definition {part} (t : R){self.binders(axes)} : R := {self.flat(term)}.")
+        rate = " + ".join(f"{part} t {labels}".strip() for part, _ in self.parts[known]) or "0"
+        function = self.factor((known, tuple(label for label, _ in axes)))
+        quantifier = f"forall{self.binders(axes)}, " if axes else ""
+        return quantifier, f"derives I (fun t => {function}) (fun t => {rate})"
+
+    # -- what is known of atoms -----------------------------------------------------------------------------
+
+    def time(self, known: str, inside: bool = True) -> str:
+        """The quantifier over time of a statement about a letter or atom, if it moves."""
+        if known in self.statement.constants:
+            return ""
+        return "forall t, I t -> " if inside else "forall t, "
+
+    def everywhere(self, known: str) -> str:
+        axes = self.statement.axes_of(known)
+        return f"forall{self.binders(axes)}, " if axes else ""
+
+    def at(self, known: str) -> tuple[str, ...]:
+        return tuple(label for label, _ in self.statement.axes_of(known))
+
+    def arguments(self, known: str, inside: bool = True) -> str:
+        """The variables of a statement about a letter or atom, to introduce or to apply it to."""
+        time = [] if known in self.statement.constants else ["t", "It"] if inside else ["t"]
+        return " ".join([*time, *self.at(known)])
+
+    def meaning(self, known: str, atom: Atom) -> None:
+        """Hypotheses: an atom is the function of its argument, and the argument is in the domain."""
+        name, argument = self.name(known), self.sum(atom.argument)
+        value = COQ[atom.function].format(argument)
+        quantifier = f"{self.time(known, inside=False)}{self.everywhere(known)}"
+        self.lines.append(f"Hypothesis {name}_is : {quantifier}{self.factor((known, self.at(known)))} = {value}.")
+        quantifier = f"{self.time(known)}{self.everywhere(known)}"
+        if atom.function in ("log", "sqrt"):
+            self.lines.append(f"Hypothesis {name}_domain : {quantifier}0 < {argument}.")
+        elif atom.function == "inv":
+            base = self.statement.atoms.get(known[2:]) if known.startswith("1/") else None
+            if base is None or base.function not in ("exp", "sqrt", "inv"):
+                self.lines.append(f"Hypothesis {name}_domain : {quantifier}{argument} != 0.")
+                return
+            inner, moves = self.name(known[2:]), self.arguments(known)
+            proof = {
+                "exp": "gt_eqF // expR_gt0",
+                "sqrt": f"gt_eqF // sqrtr_gt0; exact: ({inner}_domain {moves})",
+                "inv": f"invr_neq0 //; exact: ({inner}_domain {moves})",
+            }[base.function]
+            later = f"Lemma {name}_domain : {quantifier}{argument} != 0."
+            self.pending.append(
+                f"{later}\nProof. {f'move=> {moves}. ' if moves else ''}by rewrite mul1r {inner}_is {proof}. Qed."
+            )
+
+    def laws(self, known: str, atom: Atom) -> None:
+        """Lemmas from these, and the rules that they are: x (1/x) = 1, sqrt(u)^2 = u, u / u = 1."""
+        self.lines += self.pending
+        self.pending = []
+        statement, places = self.statement, self.at(known)
+        itself, name, argument = (known, places), self.name(known), self.sum(atom.argument)
+        domain = f"exact: ({' '.join([f'{name}_domain', self.arguments(known)]).strip()})"
+        s = f"({self.factor(itself)})"
+        if known.startswith("1/"):
+            terms = (Term(Fraction(1), ((known[2:], places), itself)), MINUS_ONE)
+            self.law(known, "cancels", terms, [f"by rewrite {name}_is mulfV ?subrr //; {domain}."])
+        elif atom.function == "inv":
+            terms = self.times(Term(Fraction(1), (itself,)), atom)
+            proof = self.out(Term(Fraction(1), (itself,)), terms, atom, f"{s} * ({argument}) - 1")
+            proof.append(f"by rewrite {name}_is mulVf ?subrr //; {domain}.")
+            self.law(known, "cancels", (*terms, MINUS_ONE), proof)
+        elif atom.function == "sqrt":
+            square = f"have S : {s} * {s} = {argument} by rewrite {name}_is -expr2 sqr_sqrtr // ltW //; {domain}."
+            terms = self.times(MINUS_ONE, atom)
+            proof = [square, *self.out(MINUS_ONE, terms, atom, f"{s} * {s} - ({argument})"), "by rewrite S subrr."]
+            self.law(known, "square", (Term(Fraction(1), (itself, itself)), *terms), proof)
+            inverse = statement.reciprocal(itself)
+            r, cofactor = f"({self.factor(inverse)})", Term(Fraction(1), (inverse, inverse))
+            terms = self.times(cofactor, atom)
+            proof = [
+                square,
+                f"have C : {s} * {r} = 1.",
+                f"  by rewrite {self.name(inverse[0])}_is mul1r mulfV // {name}_is gt_eqF // sqrtr_gt0; {domain}.",
+                *self.out(cofactor, terms, atom, f"({r} * {r}) * ({argument}) - 1"),
+                f"rewrite -S; transitivity (({s} * {r}) * ({s} * {r}) - 1); first by {self.ring}.",
+                "by rewrite C mul1r subrr.",
+            ]
+            self.law(known, "inverse_square", (*terms, MINUS_ONE), proof)
+
+    def times(self, cofactor: Term, atom: Atom) -> tuple[Term, ...]:
+        """cofactor * (the argument of an atom), term by term."""
+        fresh = [term.renamed(self.statement.fresh(term.sums)) for term in atom.argument]
+        c = cofactor
+        return tuple(Term(c.coefficient * t.coefficient, (*c.factors, *t.factors), t.sums) for t in fresh)
+
+    def out(self, cofactor: Term, terms: tuple[Term, ...], atom: Atom, whole: str) -> list[str]:
+        """Steps that take the cofactor out of these terms, so that `whole` is left."""
+        before, self.lines = self.lines, []
+        for position, (term, part) in enumerate(zip(terms, atom.argument, strict=True)):
+            self.factored(f"e{position}", term, cofactor, part)
+        found, self.lines = self.lines, before
+        equations = " ".join(f"?e{position}" for position, t in enumerate(terms) if t.factors or t.sums)
+        return [*found, f"transitivity ({whole}); first by rewrite {equations}; {self.ring}."]
+
+    def law(self, known: str, word: str, terms: tuple[Term, ...], proof: list[str]) -> None:
+        lemma, moves = self.name(f"{self.name(known)}_{word}"), self.arguments(known)
+        rule = Rule(lemma, self.statement.axes_of(known), terms, 0)
+        self.rules[rule] = lemma
+        add = self.lines.append
+        add(f"Lemma {lemma} : {self.time(known)}{self.everywhere(known)}{self.sum(terms)} = 0.")
+        add(f"Proof. {f'move=> {moves}.' if moves else ''}")
+        self.lines += proof
         add("Qed.")
 
+    def hypothesis(self, rule: Rule) -> None:
+        lemma = self.name(f"hypothesis_{rule.name}")
+        quantifier = f"forall{self.binders(rule.axes)}, " if rule.axes else ""
+        self.lines.append(f"Hypothesis {lemma} : {quantifier}{self.sum(rule.terms)} = 0.")
+        self.rules[rule] = lemma
+
+    def gate(self, known: str) -> None:
+        """A gate is 0 or 1 where the statement says so."""
+        itself = (known, self.at(known))
+        terms = (Term(Fraction(1), (itself, itself)), Term(Fraction(-1), (itself,)))
+        lemma = self.name(f"{self.name(known)}_binary")
+        self.rules[Rule(lemma, self.statement.axes_of(known), terms, 0)] = lemma
+        self.lines.append(f"Hypothesis {lemma} : {self.time(known)}{self.everywhere(known)}{self.sum(terms)} = 0.")
+
+    # -- the derivatives of atoms ----------------------------------------------------------------------------
+
+    def moving_atom(self, known: str) -> None:
+        """A lemma with the derivative of an atom, after those of the atoms in its argument."""
+        statement = self.statement
+        if known not in statement.atoms or known in self.parts or known in statement.constants:
+            return
+        atom = statement.atoms[known]
+        for term in atom.argument:
+            for part, _ in term.factors:
+                self.moving_atom(part)
+        groups = [list(self.summands(term)) for term in atom.argument]
+        slope = atom.slope
+        parts = [
+            Term(slope.coefficient * s.term.coefficient, (*slope.factors, *s.term.factors), s.term.sums)
+            for group in groups
+            for s in group
+        ]
+        quantifier, law = self.flow(known, parts)
+        add, name, argument = self.lines.append, self.name(known), self.sum(atom.argument)
+        labels = "".join(f" {label}" for label in self.at(known))
+        add(f"Lemma flow_{name} : {quantifier}{law}.")
+        add(f"Proof. {f'move=>{labels}.' if labels else ''}")
+        value = COQ[atom.function].format(argument)
+        add(f"apply: (@derives_ext R I (fun t => {value})) => [t|]; first exact: {name}_is.")
+        witness = "@derives_cst R I 0"
+        for position, term in enumerate(atom.argument):
+            witness = self.witness(term) if position == 0 else f"(derivesD {witness} {self.witness(term)})"
+        raw = " + ".join(self.raw(term) for term in atom.argument) or "0"
+        add(f"have D : derives I (fun t => {argument}) (fun t => {raw}) := {witness}.")
+        rule = {"exp": "derives_exp", "log": "derives_ln", "sqrt": "derives_sqrt", "inv": "derives_inv"}[atom.function]
+        inside = "" if atom.function == "exp" else f" (fun t It => {name}_domain t It{labels})"
+        add(f"apply: (derives_eq ({rule} D{inside})) => t It; cbv beta.")
+        given, stated = SLOPE[atom.function].format(argument, argument), self.product(slope)
+        used = {f for f, _ in slope.factors} | {f for term in atom.argument for f, _ in term.factors}
+        meant = sorted(self.name(f) for f in used & statement.atoms.keys() if f.startswith("1/"))
+        add(f"have L : {given} = {stated}.")
+        names = " ".join(f"?{x}_is" for x in dict.fromkeys([*meant, name]))
+        add(f"  rewrite {names} ?mul1r ?invfM ?invrK ?invr1 ?mul1r ?mulN1r //; try by {self.ring}.")
+        add("rewrite L.")
+        for position, (term, group) in enumerate(zip(atom.argument, groups, strict=True)):
+            self.distribute(f"E{position}", term, group)
+        equations = " ".join(f"?E{position}" for position in range(len(groups)))
+        flat = [s.term for group in groups for s in group]
+        for position, ((part, _), term) in enumerate(zip(self.parts[known], flat, strict=True)):
+            moves = "".join(f" rewrite mulr_sumr; apply: eq_bigr => {dummy} _;" for dummy, _ in term.sums)
+            add(f"have P{position} : {part} t{labels} = ({stated}) * {self.flat(term)}.")
+            add(f"  rewrite /{part};{moves} {self.ring}.")
+        steps = " ".join(f"?P{position}" for position in range(len(flat)))
+        add(f"rewrite {equations} {steps}; {self.ring}.")
+        add("Qed.")
+
+    # -- goals -----------------------------------------------------------------------------------------------
+
     def goal(self, goal: Mapping[str, Any]) -> Iterator[str]:
-        axes, terms, target = self.statement.goal(goal)
+        self.axes, terms, target = self.statement.goal(goal)
         name = self.name(goal["name"])
-        labels = "".join(f" {label}" for label, _ in axes)
+        labels = "".join(f" {label}" for label, _ in self.axes)
+        if goal["kind"] == "zero":
+            yield self.zero(goal["name"], name, terms, labels)
+            return
+        for term in terms:
+            for known, _ in term.factors:
+                self.moving_atom(known)
         summands = [list(self.summands(term)) for term in terms]
-        count = sum(map(len, summands))
-        if count > MAX_TERMS:
-            raise Uncovered(f"too large: the derivative has {count} terms, at most {MAX_TERMS} are compiled")
         flat = [s.term for group in summands for s in group]
-        if max((len(term.sums) for term in flat), default=0) > MAX_SUMS:
-            raise Uncovered(f"too large: a term sums over more than {MAX_SUMS} indices")
-        totals = self.cancelling([*((t, 1) for t in flat), *((t, -1) for t in target)])
-        add = self.lines.append
-        defined = []
-        for number_, total in enumerate(totals):
-            known = self.name(f"total_{name}_{number_ + 1}")
-            defined.append((known, total))
-            add(f"Definition {known} (t : R){self.binders(axes)} : R := {self.flat(total)}.")
-        add(f"Definition {name} (t : R){self.binders(axes)} : R := {self.sum(terms)}.")
-        add(f"Lemma {name}_derivative{self.binders(axes)} :")
+        self.limit(flat)
+        definitions, proof = self.identity(goal["name"], flat, target, labels)
+        self.lines += definitions
+        add, binders = self.lines.append, self.binders(self.axes)
+        add(f"Definition {name} (t : R){binders} : R := {self.sum(terms)}.")
+        add(f"Lemma {name}_derivative{binders} :")
         add(f"  derives I (fun t => {name} t{labels}) (fun t => {self.sum(target)}).")
         add("Proof.")
         raw = " + ".join(self.raw(term) for term in terms) or "0"
@@ -200,18 +288,11 @@ class Script:
         add("apply: (derives_eq D) => t It; cbv beta; clear D.")
         for position, (term, group) in enumerate(zip(terms, summands, strict=True)):
             self.distribute(f"E{position}", term, group)
-        names = []
-        for position, term in enumerate([*flat, *target]):
-            names.append(f"K{position}")
-            self.collect(names[-1], term, defined, labels)
         equations = " ".join(f"?E{position}" for position in range(len(terms)))
         add(f"rewrite {equations or '?addr0'}.")
-        if names:
-            add(f"rewrite {' '.join(f'?{known}' for known in names)}.")
-        add("ring.")
-        add("Qed.")
+        self.lines += [*proof, "Qed."]
         if goal["kind"] == "conserved":
-            quantifier = f"forall{self.binders(axes)}, " if axes else ""
+            quantifier = f"forall{binders}, " if self.axes else ""
             add(f"Theorem {name}_conserved : is_interval I -> {quantifier}")
             add(f"  forall s t, I s -> I t -> {name} s{labels} = {name} t{labels}.")
             add("Proof.")
@@ -222,137 +303,23 @@ class Script:
         else:
             yield f"{name}_derivative"
 
-    # -- the derivative ------------------------------------------------------------------------------------
-
-    def summands(self, term: Term) -> Iterator[Summand]:
-        """The flat terms of the derivative of a term, in the order of its factors and of the parts of the field."""
-        for position, factor in enumerate(term.factors):
-            others = (*term.factors[:position], *term.factors[position + 1 :])
-            cofactor = Term(term.coefficient, others)
-            for part, inner in self.rates(factor):
-                coefficient = term.coefficient * inner.coefficient
-                whole = Term(coefficient, (*others, *inner.factors), (*term.sums, *inner.sums))
-                yield Summand(part, cofactor, term.sums, inner.sums, whole)
-
-    def rates(self, factor: Factor) -> Iterator[tuple[str, Term]]:
-        """The derivative of a factor: the parts of its field, applied to its indices, and written out."""
-        known, indices = factor
-        for part, term in self.parts.get(known, ()):
-            renaming = dict(zip((label for label, _ in self.statement.axes_of(known)), indices, strict=True))
-            fresh = term.renamed({**renaming, **self.statement.fresh(term.sums)})
-            yield " ".join([part, "t", *indices]), fresh
-
-    def derivative(self, factor: Factor) -> str:
-        known, indices = factor
-        if known not in self.parts:
-            return "0"
-        return f"({' + '.join(' '.join([part, 't', *indices]) for part, _ in self.parts[known]) or '0'})"
-
-    def raw(self, term: Term) -> str:
-        """The derivative of a term as the rules of the calculus give it."""
-        product = number(term.coefficient)
-        derived = "0"
-        for factor in term.factors:
-            written = f"({self.factor(factor)})"
-            derived = f"({derived}) * {written} + {product} * {self.derivative(factor)}"
-            product = f"{product} * {written}"
-        return f"({self.nest(term.sums, derived)})"
-
-    def witness(self, term: Term) -> str:
-        """The proof that `raw` is the derivative."""
-        proof = f"(@derives_cst R I ({number(term.coefficient)}))"
-        for factor in term.factors:
-            proof = f"(derivesM {proof} {self.proof_of(factor)})"
-        for dummy, _ in reversed(term.sums):
-            proof = f"(derives_sum (fun {dummy} => {proof}))"
-        return proof
-
-    def proof_of(self, factor: Factor) -> str:
-        known, indices = factor
-        if known in self.parts:
-            return f"({' '.join([f'flow_{self.name(known)}', *indices])})"
-        return f"(@derives_cst R I ({self.factor(factor)}))"
-
-    # -- the steps of the proof ----------------------------------------------------------------------------
-
-    def distribute(self, name: str, term: Term, group: Sequence[Summand]) -> None:
-        """name : the derivative of a term = the sum of its flat terms."""
+    def zero(self, known: str, name: str, terms: list[Term], labels: str) -> str:
+        """An identity: at every time, where the letters move."""
+        self.limit(terms)
+        definitions, proof = self.identity(known, terms, [], labels)
+        self.lines += definitions
+        moving = any(self.moves(term) for term in terms)
         add = self.lines.append
-        flat = " + ".join(self.nest_of(s, 0) for s in group) or "0"
-        add(f"have {name} : {self.raw(term)} = {flat}.")
-        if not group:
-            for dummy, _ in term.sums:
-                add(f"  apply: big1 => {dummy} _.")
-            add("  ring.")
-            return
-        for depth, (dummy, size) in enumerate(term.sums):
-            inside = " + ".join(self.nest_of(s, depth + 1) for s in group)
-            add(f"  transitivity (\\sum_({dummy} < {self.size(size)}) ({inside})); last by rewrite ?big_split.")
-            add(f"  apply: eq_bigr => {dummy} _.")
-        products, proof = [], ""
-        for number_, s in enumerate(group):
-            products.append(f"({self.product(s.cofactor)}) * {s.name}")
-            steps = "".join(f" rewrite mulr_sumr; apply: eq_bigr => {dummy} _;" for dummy, _ in s.inner)
-            add(f"  have e{number_} : {self.nest_of(s, len(s.outer))} = {products[-1]}.")
-            add(f"    rewrite /{s.name.split()[0]};{steps} ring.")
-            proof = f"(f_equal2 +%R {proof} e{number_})" if proof else f"e{number_}"
-        add(f"  transitivity ({' + '.join(products)}); first by ring.")
-        add(f"  exact: esym {proof}.")
+        quantifier = f"forall{self.binders(self.axes)}, " if self.axes else ""
+        add(f"Theorem {name}_vanishes : {'forall t, I t -> ' if moving else ''}{quantifier}{self.sum(terms)} = 0.")
+        add(f"Proof.{f' move=> t It{labels}.' if moving else f' move=>{labels}.' if labels else ''}")
+        if not moving:
+            add("pose t : R := 0.")
+        self.lines += [*proof, "Qed."]
+        return f"{name}_vanishes"
 
-    def nest_of(self, summand: Summand, depth: int) -> str:
-        return self.flat(replace(summand.term, sums=(*summand.outer[depth:], *summand.inner)))
-
-    def cancelling(self, terms: Sequence[tuple[Term, int]]) -> list[Term]:
-        """One term, with coefficient 1, for each class of equal terms; raises Uncovered unless each class cancels."""
-        classes: list[tuple[Term, Fraction]] = []
-        for term, sign in terms:
-            for position, (total, coefficient) in enumerate(classes):
-                if matching(term, total) is not None:
-                    classes[position] = (total, coefficient + sign * term.coefficient)
-                    break
-            else:
-                classes.append((replace(term, coefficient=Fraction(1)), sign * term.coefficient))
-        if any(coefficient for _, coefficient in classes):
-            raise Uncovered("the identity needs more than the distributive law: what is known of atoms, or the loss")
-        return [total for total, _ in classes]
-
-    def collect(self, name: str, term: Term, totals: Sequence[tuple[str, Term]], labels: str) -> None:
-        """name : a flat term = a number times the total of its class, by exchanging sums."""
-        add = self.lines.append
-        known, order = next((k, found) for k, total in totals if (found := matching(term, total)) is not None)
-        add(f"have {name} : {self.flat(term)} = ({number(term.coefficient)}) * {known} t{labels}.")
-        sums = list(term.sums)
-        for place, wanted in enumerate(order):
-            at = next(i for i, (dummy, _) in enumerate(sums) if dummy == wanted)
-            for left in range(at - 1, place - 1, -1):
-                sums[left], sums[left + 1] = sums[left + 1], sums[left]
-                steps = "".join(f" apply: eq_bigr => {dummy} _;" for dummy, _ in sums[:left])
-                exchanged = self.flat(replace(term, sums=tuple(sums)))
-                add(f"  transitivity {exchanged}; first by{steps} rewrite exchange_big.")
-        steps = "".join(f" rewrite mulr_sumr; apply: eq_bigr => {dummy} _;" for dummy, _ in sums)
-        add(f"  rewrite /{known};{steps} ring.")
-
-
-def matching(term: Term, total: Term) -> tuple[str, ...] | None:
-    """The sums of `term` in the order in which they are the sums of `total`, if the terms are equal up to a number."""
-    if len(term.factors) != len(total.factors) or sorted(z for _, z in term.sums) != sorted(z for _, z in total.sums):
-        return None
-    if sorted(known for known, _ in term.factors) != sorted(known for known, _ in total.factors):
-        return None
-    wanted = sorted(total.factors)
-    for order in permutations(term.sums):
-        if [size for _, size in order] != [size for _, size in total.sums]:
-            continue
-        renaming = {mine: theirs for (mine, _), (theirs, _) in zip(order, total.sums, strict=True)}
-        if sorted(term.renamed(renaming).factors) == wanted:
-            return tuple(dummy for dummy, _ in order)
-    return None
-
-
-def number(value: Fraction) -> str:
-    text = f"{abs(value.numerator)}%:R"
-    return f"(- {text})" if value < 0 else text
-
-
-def comment(text: str) -> str:
-    return text.replace("(*", "( *").replace("*)", "* )").replace('"', "'")
+    def limit(self, terms: list[Term]) -> None:
+        if len(terms) > MAX_TERMS:
+            raise Uncovered(f"too large: the identity has {len(terms)} terms, at most {MAX_TERMS} are compiled")
+        if max((len(term.sums) for term in terms), default=0) > MAX_SUMS:
+            raise Uncovered(f"too large: a term sums over more than {MAX_SUMS} indices")

@@ -5,10 +5,10 @@ This is a second derivation of the field: the checker's is its own, and what is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import product
+from itertools import permutations, product
 from typing import Any
 
 Factor = tuple[str, tuple[str, ...]]  # a letter or atom, and its indices
@@ -20,6 +20,9 @@ MAX_EXPANSION = 400
 
 class Uncovered(Exception):
     """The statement has no such form; the message is the reason."""
+
+
+FUNCTIONS = ("exp", "log", "sqrt", "inv")
 
 
 @dataclass(frozen=True)
@@ -38,38 +41,63 @@ class Term:
         )
 
 
+@dataclass(frozen=True)
+class Atom:
+    """function(argument), entry by entry; the argument is over the axes i0, i1, ... of the atom."""
+
+    function: str  # of FUNCTIONS
+    argument: tuple[Term, ...]
+    slope: Term  # the derivative of the function, without sums
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`terms` add up to 0 for all values of the axes; the term at `lead` is replaced by the others."""
+
+    name: str
+    axes: Axes
+    terms: tuple[Term, ...]
+    lead: int
+    goal: str | None = None  # for this goal only
+
+
 class Statement:
-    """The letters, the field and the goals of one certificate; raises Uncovered where they are not polynomial."""
+    """The letters, the field and the goals of one certificate; raises Uncovered where they have no such form."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         if document["rule"] != "indexed-identity":
             raise Uncovered(f"the rule {document['rule']} has no script")
-        if document["proof"]:
-            raise Uncovered("the proof uses hypotheses or sums of squares")
         raw = document["statement"]
-        if raw.get("relations") or len(raw.get("flows", ())) != 1:
-            raise Uncovered("the statement has hypotheses, or not exactly one flow")
+        if document["proof"].keys() - {"rewrites"}:
+            raise Uncovered("the proof uses sums of squares or cofactors")
+        if len(raw.get("flows", ())) > 1:
+            raise Uncovered("the statement has more than one flow")
         self.numbers = {size: str(value) for size, value in raw.get("sizes", {}).items()}
         self.shapes = {known: self._shape(spec["shape"]) for known, spec in raw["letters"].items()}
         self.bodies: dict[str, tuple[Axes, list[Term]]] = {}
-        self.exponentials: dict[str, list[Term]] = {}
+        self.atoms: dict[str, Atom] = {}
         self.gates: list[str] = []
         self.count = 0
-        flow = raw["flows"][0]
+        flow = (raw.get("flows") or ({"state": {}},))[0]
         slopes = [r for _, r in flow.get("outputs", ())]
         for spec in raw.get("define", ()):
             self._define(spec, spec["name"] in slopes)
         self.field = self._field(flow, slopes)
-        for known in self.exponentials:
-            self.field[known] = [self._chained(known, *step) for step in self.chain(known)]
-        moving = {*self.field, *slopes, *self.gates}
-        self.constants = {known for known in self.shapes if known not in moving}
-        self.letters = [*self.field, *sorted(moving - self.field.keys()), *sorted(self.constants)]
+        self.binary = raw.get("gates", "any") == "binary"
+        self.rules = self._relations(raw.get("relations", ()), document["proof"].get("rewrites", ()))
         self.goals = raw["goals"]
+        parsed = [self.goal(goal) for goal in self.goals]
+        self.moving = {*self.field, *slopes, *(self.gates if self.field else ())}
+        for known, atom in [pair for _ in self.atoms for pair in self.atoms.items()]:  # atoms within atoms
+            if any(part in self.moving for term in atom.argument for part, _ in term.factors):
+                self.moving.add(known)
+        free = [*self.field, *sorted(self.moving - self.field.keys() - self.atoms.keys())]
+        self.constants = {known for known in self.shapes if known not in self.moving}
+        self.letters = [*free, *sorted(self.constants - self.atoms.keys())]
         sizes = {size for shape in self.shapes.values() for size in shape}
         self.sizes = sorted(size for size in sizes if not size.isdigit())
-        for goal in self.goals:
-            self._check(goal, moving)
+        for goal, (_, terms, _) in zip(self.goals, parsed, strict=True):
+            self._check(goal, terms)
 
     # -- reading -------------------------------------------------------------------------------------------
 
@@ -87,15 +115,81 @@ class Statement:
             self.shapes[known] = shape
             if function:
                 self.gates.append(known)
-        elif function == "exp":
-            terms = self.expression(spec["arg"], axes)
+        elif function in FUNCTIONS:
             names = {label: f"i{n}" for n, (label, _) in enumerate(axes)}
-            self.exponentials[known] = [term.renamed(names) for term in terms]
-            self.shapes[known] = shape
+            terms = [term.renamed(names) for term in self.expression(spec["arg"], axes)]
+            self._atom(known, function, terms, axes)
         elif function is None:
             self.bodies[known] = (axes, self.expression(spec["expr"], axes))
         else:
             raise Uncovered(f"the function {function} has no script")
+
+    def _atom(self, known: str, function: str, terms: list[Term], axes: Axes) -> None:
+        places = tuple(f"i{n}" for n in range(len(axes)))
+        if function == "inv" and len(terms) == 1 and not terms[0].sums:
+            self.bodies[known] = (
+                tuple((i, z) for i, (_, z) in zip(places, axes, strict=True)),
+                [self._inverse(terms[0])],
+            )
+            return
+        for other, atom in self.atoms.items():  # 1/u = (1/sqrt(u))^2
+            if (function, atom.function) == ("inv", "sqrt") and list(atom.argument) == terms and not axes:
+                root = self.reciprocal((other, ()))
+                self.bodies[known] = ((), [Term(Fraction(1), (root, root))])
+                return
+        self.shapes[known] = tuple(size for _, size in axes)
+        itself = (known, places)
+        if function == "exp":
+            slope = Term(Fraction(1), (itself,))
+        elif function == "sqrt":
+            slope = Term(Fraction(1, 2), (self.reciprocal(itself),))
+        elif function == "inv":
+            slope = Term(Fraction(-1), (itself, itself))
+        elif len(terms) == 1 and not terms[0].sums:
+            slope = self._inverse(terms[0])
+        else:
+            raise Uncovered("the logarithm of a sum has no script")
+        self.atoms[known] = Atom(function, tuple(terms), slope)
+
+    def _inverse(self, term: Term) -> Term:
+        return Term(1 / term.coefficient, tuple(self.reciprocal(factor) for factor in term.factors))
+
+    def reciprocal(self, factor: Factor) -> Factor:
+        """1 / factor, as an atom; 1 / (1 / x) is x."""
+        known, indices = factor
+        if known.startswith("1/"):
+            return known[2:], indices
+        name = f"1/{known}"
+        if name not in self.shapes:
+            self.shapes[name] = () if known.startswith("#") else self.shapes[known]
+            places = tuple(f"i{n}" for n in range(len(self.shapes[name])))
+            argument, itself = Term(Fraction(1), ((known, places),)), (name, places)
+            self.atoms[name] = Atom("inv", (argument,), Term(Fraction(-1), (itself, itself)))
+        return name, indices
+
+    def _relations(self, raw: Sequence[Any], rewrites: Sequence[Any]) -> list[Rule]:
+        """The hypotheses that the proof uses, each solved for the term that it names."""
+        known = {spec["name"]: spec for spec in raw}
+        rules = []
+        for rewrite in rewrites:
+            if "relation" not in rewrite:
+                raise Uncovered("the proof uses a conserved quantity")
+            spec = known[rewrite["relation"]]
+            axes = self._axes(spec["axes"])
+            terms = self.expression(spec["expr"], axes)
+            (lead,) = self.expression([rewrite["lead"]], axes)
+            place = next((n for n, term in enumerate(terms) if matching(lead, term) is not None), None)
+            if place is None:
+                raise Uncovered("a hypothesis is solved for a term that it does not have")
+            rules.append(Rule(spec["name"], axes, tuple(terms), place, rewrite.get("for")))
+        return rules
+
+    def coefficients(self) -> Iterator[Fraction]:
+        """Every number of the statement."""
+        terms = [t for part in self.field.values() for t in part] + [t for rule in self.rules for t in rule.terms]
+        terms += [t for atom in self.atoms.values() for t in (*atom.argument, atom.slope)]
+        terms += [t for goal in self.goals for part in self.goal(goal)[1:] for t in part]
+        yield from (term.coefficient for term in terms)
 
     def axes_of(self, known: str) -> Axes:
         return tuple((f"i{n}", size) for n, size in enumerate(self.shapes[known]))
@@ -116,23 +210,25 @@ class Statement:
         return total
 
     def _term(self, coefficient: Fraction, factors: Sequence[Any], axes: Axes) -> list[Term]:
-        if coefficient.denominator != 1:
-            raise Uncovered(f"the coefficient {coefficient} is no integer, and has no script")
         sizes = dict(axes)
         parts: list[list[Term]] = []
         for known, labels, exponent in factors:
-            if known == "delta" or exponent < 1:
-                raise Uncovered("Kronecker's delta and negative exponents have no script")
+            if known == "delta":
+                raise Uncovered("Kronecker's delta has no script")
             if known.startswith("#"):
-                size = self.numbers.get(known[1:], known[1:])
-                parts += [[Term(Fraction(1), ((f"#{size}", ()),))]] * exponent
+                count: Factor = (f"#{self.numbers.get(known[1:], known[1:])}", ())
+                power = count if exponent > 0 else self.reciprocal(count)
+                parts += [[Term(Fraction(1), (power,))]] * abs(exponent)
                 continue
             shape = self.shapes[known] if known in self.shapes else tuple(z for _, z in self.bodies[known][0])
             for label, size in zip(labels, shape, strict=True):
                 sizes.setdefault(label, size)
-            for _ in range(exponent):
+            for _ in range(abs(exponent)):
                 if known in self.shapes:
-                    parts.append([Term(Fraction(1), ((known, tuple(labels)),))])
+                    factor: Factor = (known, tuple(labels))
+                    parts.append([Term(Fraction(1), (factor if exponent > 0 else self.reciprocal(factor),))])
+                elif exponent < 0:
+                    raise Uncovered("a negative power of a formula has no script")
                 else:
                     inner, body = self.bodies[known]
                     renaming = dict(zip((label for label, _ in inner), labels, strict=True))
@@ -207,50 +303,77 @@ class Statement:
         )
 
     def _gradient(self, loss: Sequence[Term], known: str) -> list[Term]:
-        """The derivative of the loss in one entry of a letter."""
+        """The derivative of the loss in one entry of a letter, through the atoms."""
         axes = self.axes_of(known)
         found = []
-        for term in loss:
-            for position, (letter, indices) in enumerate(term.factors):
-                if letter != known:
-                    continue
-                if len(set(indices)) != len(indices):
-                    raise Uncovered("a diagonal of a parameter has no script")
-                others = (*term.factors[:position], *term.factors[position + 1 :])
-                left = tuple((dummy, size) for dummy, size in term.sums if dummy not in indices)
-                names = dict(zip(indices, (label for label, _ in axes), strict=True))
-                rest = Term(term.coefficient, others, left)
-                found.append(rest.renamed({**names, **self.fresh(left)}))
+        for term, position in self._paths(loss, known):
+            _, indices = term.factors[position]
+            if len(set(indices)) != len(indices):
+                raise Uncovered("a diagonal of a parameter has no script")
+            others = (*term.factors[:position], *term.factors[position + 1 :])
+            left = tuple((dummy, size) for dummy, size in term.sums if dummy not in indices)
+            names = dict(zip(indices, (label for label, _ in axes), strict=True))
+            rest = Term(term.coefficient, others, left)
+            found.append(rest.renamed({**self.fresh(left), **names}))
         return found
 
-    def chain(self, known: str) -> list[tuple[Factor, Term, int, Term]]:
-        """The steps of the derivative of exp(u): a factor of u, what multiplies it, and a part of its field."""
-        itself = (known, tuple(label for label, _ in self.axes_of(known)))
-        steps = []
-        for term in self.exponentials[known]:
-            if term.sums:
-                raise Uncovered("the exponential of a sum has no script")
-            for position, factor in enumerate(term.factors):
-                others = (itself, *term.factors[:position], *term.factors[position + 1 :])
-                for number, part in enumerate(self.field.get(factor[0], ())):
-                    steps.append((factor, Term(term.coefficient, others), number, part))
-        return steps
+    def _paths(self, terms: Sequence[Term], known: str) -> Iterator[tuple[Term, int]]:
+        """The terms of the derivative, each with the place of the factor `known` that is to be taken away."""
+        pending = [(term, position) for term in terms for position in range(len(term.factors))]
+        while pending:
+            term, position = pending.pop(0)
+            letter, indices = term.factors[position]
+            if letter == known:
+                yield term, position
+            elif letter in self.atoms:
+                others = (*term.factors[:position], *term.factors[position + 1 :])
+                for rate in self.chain(letter, indices):
+                    whole = Term(
+                        term.coefficient * rate.coefficient, (*others, *rate.factors), (*term.sums, *rate.sums)
+                    )
+                    first = len(whole.factors) - len(rate.factors) + len(self.atoms[letter].slope.factors)
+                    pending += [(whole, place) for place in range(first, len(whole.factors))]
 
-    def _chained(self, known: str, factor: Factor, cofactor: Term, number: int, part: Term) -> Term:
-        names = dict(zip((label for label, _ in self.axes_of(factor[0])), factor[1], strict=True))
-        inner = part.renamed({**self.fresh(part.sums), **names})
-        return Term(cofactor.coefficient * inner.coefficient, (*cofactor.factors, *inner.factors), inner.sums)
+    def chain(self, known: str, indices: Sequence[str]) -> list[Term]:
+        """slope * term for each term of the argument of an atom, in this order of the factors."""
+        atom = self.atoms[known]
+        names = {f"i{n}": index for n, index in enumerate(indices)}
+        slope = atom.slope.renamed(names)
+        found = []
+        for term in atom.argument:
+            inner = term.renamed({**self.fresh(term.sums), **names})
+            found.append(Term(slope.coefficient * inner.coefficient, (*slope.factors, *inner.factors), inner.sums))
+        return found
 
     # -- goals ---------------------------------------------------------------------------------------------
 
-    def _check(self, goal: Mapping[str, Any], moving: set[str]) -> None:
-        if goal["kind"] not in ("conserved", "evolves") or goal.get("sense", "==") != "==":
+    def _check(self, goal: Mapping[str, Any], terms: Sequence[Term]) -> None:
+        if goal["kind"] not in ("conserved", "evolves", "zero") or goal.get("sense", "==") != "==":
             raise Uncovered(f"goals of the kind {goal['kind']} have no script")
-        _, terms, _ = self.goal(goal)
-        for term in terms:
-            for known, _ in term.factors:
-                if known in moving and known not in self.field:
-                    raise Uncovered(f"the quantity contains {known}, whose derivative is not given")
+        if goal["kind"] == "zero" and self._trivial(goal["expr"], {label for label, _ in goal["axes"]}):
+            raise Uncovered("the certificate states an identity with both sides written out, and they are the same")
+        pending = [known for term in terms for known, _ in term.factors] if goal["kind"] != "zero" else []
+        while pending:
+            known = pending.pop()
+            if known in self.atoms:
+                pending += [part for term in self.atoms[known].argument for part, _ in term.factors]
+            elif known in self.moving and known not in self.field:
+                raise Uncovered(f"the quantity contains {known}, whose derivative is not given")
+
+    def _trivial(self, raw: Sequence[Any], axes: set[str]) -> bool:
+        """Whether an expression vanishes as it is written, without what any name in it means."""
+        left: list[Term] = []
+        for coefficient, factors in raw:
+            indexed = tuple((f"{known}^{exponent}", tuple(labels)) for known, labels, exponent in factors)
+            sums = tuple((i, "") for i in sorted({i for _, indices in indexed for i in indices} - axes))
+            term = Term(Fraction(coefficient), indexed, sums)
+            place = next((n for n, other in enumerate(left) if matching(term, other) is not None), None)
+            if place is None:
+                left.append(term)
+                continue
+            total = left[place].coefficient + term.coefficient
+            left[place : place + 1] = [replace(term, coefficient=total)] if total else []
+        return not left
 
     def goal(self, goal: Mapping[str, Any]) -> tuple[Axes, list[Term], list[Term]]:
         """The axes of a goal, its quantity and its rate (none if it is conserved)."""
@@ -260,3 +383,19 @@ class Statement:
 
 def _negative(term: Term) -> Term:
     return replace(term, coefficient=-term.coefficient)
+
+
+def matching(term: Term, total: Term) -> tuple[str, ...] | None:
+    """The sums of `term` in the order in which they are the sums of `total`, if the terms are equal up to a number."""
+    if len(term.factors) != len(total.factors) or sorted(z for _, z in term.sums) != sorted(z for _, z in total.sums):
+        return None
+    if sorted(known for known, _ in term.factors) != sorted(known for known, _ in total.factors):
+        return None
+    wanted = sorted(total.factors)
+    for order in permutations(term.sums):
+        if [size for _, size in order] != [size for _, size in total.sums]:
+            continue
+        renaming = {mine: theirs for (mine, _), (theirs, _) in zip(order, total.sums, strict=True)}
+        if sorted(term.renamed(renaming).factors) == wanted:
+            return tuple(dummy for dummy, _ in order)
+    return None
