@@ -228,8 +228,8 @@ class Steps:
         self, name: str, left: Sequence[Term], right: Sequence[Term], labels: str
     ) -> tuple[list[str], list[str]]:
         """The steps that show that two sums of flat terms are equal, as definitions and as lines of a proof."""
-        goal = [rule for rule in self.rules if rule.goal in (None, name)]
-        uses = multiples([*left, *(replace(t, coefficient=-t.coefficient) for t in right)], goal, self.statement)
+        sides = [*left, *(replace(t, coefficient=-t.coefficient) for t in right)]
+        uses = multiples(sides, list(self.rules), self.statement)
         flat = [term for term in (*left, *right, *(t for use in uses for t in use.flat())) if term.factors or term.sums]
         totals = [(self.name(f"total_{name}_{n + 1}"), total) for n, total in enumerate(self.classes(flat))]
         axes = self.axes

@@ -58,7 +58,6 @@ class Rule:
     axes: Axes
     terms: tuple[Term, ...]
     lead: int
-    goal: str | None = None  # for this goal only
 
 
 class Statement:
@@ -68,8 +67,10 @@ class Statement:
         if document["rule"] != "indexed-identity":
             raise Uncovered(f"the rule {document['rule']} has no script")
         raw = document["statement"]
-        if document["proof"].keys() - {"rewrites"}:
-            raise Uncovered("the proof uses sums of squares or cofactors")
+        if "nonnegative" in document["proof"]:
+            raise Uncovered("the proof uses sums of squares")
+        if "later" in document["proof"]:
+            raise Uncovered("the proof uses a conserved quantity")
         if len(raw.get("flows", ())) > 1:
             raise Uncovered("the statement has more than one flow")
         self.numbers = {size: str(value) for size, value in raw.get("sizes", {}).items()}
@@ -84,7 +85,7 @@ class Statement:
             self._define(spec, spec["name"] in slopes)
         self.field = self._field(flow, slopes)
         self.binary = raw.get("gates", "any") == "binary"
-        self.rules = self._relations(raw.get("relations", ()), document["proof"].get("rewrites", ()))
+        self.rules = self._relations(raw.get("relations", ()), _strings(document["proof"]))
         self.goals = raw["goals"]
         parsed = [self.goal(goal) for goal in self.goals]
         self.moving = {*self.field, *slopes, *(self.gates if self.field else ())}
@@ -167,21 +168,20 @@ class Statement:
             self.atoms[name] = Atom("inv", (argument,), Term(Fraction(-1), (itself, itself)))
         return name, indices
 
-    def _relations(self, raw: Sequence[Any], rewrites: Sequence[Any]) -> list[Rule]:
-        """The hypotheses that the proof uses, each solved for the term that it names."""
-        known = {spec["name"]: spec for spec in raw}
+    def _relations(self, raw: Sequence[Any], used: set[str]) -> list[Rule]:
+        """The hypotheses that the proof uses, each solved for a longest term with all of its axes."""
         rules = []
-        for rewrite in rewrites:
-            if "relation" not in rewrite:
-                raise Uncovered("the proof uses a conserved quantity")
-            spec = known[rewrite["relation"]]
+        for spec in raw:
+            if f"={spec['name']}" not in used:
+                continue
             axes = self._axes(spec["axes"])
             terms = self.expression(spec["expr"], axes)
-            (lead,) = self.expression([rewrite["lead"]], axes)
-            place = next((n for n, term in enumerate(terms) if matching(lead, term) is not None), None)
-            if place is None:
-                raise Uncovered("a hypothesis is solved for a term that it does not have")
-            rules.append(Rule(spec["name"], axes, tuple(terms), place, rewrite.get("for")))
+            labels = {label for label, _ in axes}
+            whole = [n for n, t in enumerate(terms) if labels <= {i for _, indices in t.factors for i in indices}]
+            if not whole:
+                raise Uncovered(f"the hypothesis {spec['name']!r} has no term with all of its axes")
+            lead = max(whole, key=lambda n: (len(terms[n].factors), -n))
+            rules.append(Rule(spec["name"], axes, tuple(terms), lead))
         return rules
 
     def coefficients(self) -> Iterator[Fraction]:
@@ -383,6 +383,14 @@ class Statement:
 
 def _negative(term: Term) -> Term:
     return replace(term, coefficient=-term.coefficient)
+
+
+def _strings(value: Any) -> set[str]:
+    """All strings in a JSON value."""
+    if isinstance(value, str):
+        return {value}
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return set().union(*map(_strings, inner))
 
 
 def matching(term: Term, total: Term) -> tuple[str, ...] | None:
