@@ -210,7 +210,16 @@ static void postpone(struct lanes *s, ivec early, vec h, vec cut) {
 
 static ivec unresolved(const struct lanes *s) { return s->kinks.unresolved; }
 
-static ivec slides(const struct lanes *s) { return s->kinks.sliding; }
+/* The lanes that slide or stand next to a kink, which is known here alone. */
+static ivec slides(const struct lanes *s) {
+    const struct kinks *k = &s->kinks;
+    ivec found = k->sliding;
+    for (int g = 0; g < GATES; g++) {
+        const ivec still = (k->z[g] == 0.0) & (k->w[g] == 0.0);
+        found |= (absolute(k->z[g]) <= BESIDE * k->size[g]) & ~still;
+    }
+    return found;
+}
 
 /* The step after one that ended before its kink, which is about `rest` away. */
 static void hasten(struct kinks *k, int lane, double rest) {

@@ -3,6 +3,7 @@
 #define TINY 1e-12      /* of a gate's size or of its change in a step: round-off */
 #define NEAR 1e-3       /* of a step: what is left to a kink is covered by the Taylor polynomial */
 #define SETTLED 1e-7    /* fractions of sliding gates */
+#define BESIDE 1e-6     /* of a gate's size: next to its kink */
 #define ROUNDS 30
 #define PASSES 4
 #define CROSSINGS 8

@@ -226,10 +226,10 @@ static ivec attempt(struct lanes *s, const struct job *job) {
     s->error += choose(accept, own_error, splat(0.0));
     s->scaled = choose(accept, larger(scaled, splat(1e-4)), s->scaled);
     if (switches) {
-        /* Trials that slide stay: methods for stiff problems know no fractions of gates. */
+        /* Trials on a kink stay: methods for stiff problems know no fractions of gates. */
         const ivec more = accept & (h * radius > job->stiff) & ~slides(s), less = accept & ~more & (s->stiff > 0);
         s->stiff += less - more;
-        code = ichoose(s->stiff >= job->patience, isplat(STIFF), code);
+        code = ichoose(more & (s->stiff >= job->patience), isplat(STIFF), code);
     }
     s->accepted -= accept;
     s->rejected = ~good;
