@@ -137,7 +137,8 @@ def test_one_step_is_the_stability_polynomial(method: str) -> None:
 @methods
 def test_stiff_decay_takes_few_evaluations(method: str) -> None:
     problem = stiff_decay(tensor([1.0, 30.0, 1e3, 2e4]))
-    field, options = problem.on("fused"), {"t_end": 10.0, "rtol": 1e-6, "atol": 1e-9}
+    field = problem.on("fused")
+    options: dict[str, Any] = {"t_end": 10.0, "rtol": 1e-6, "atol": 1e-9}
     run = integrate(field, problem.initial, method=method, **options)
     plain = integrate(field, problem.initial[:1], method="tsit5", **options)
     assert run.finished.all()
@@ -263,7 +264,8 @@ def test_derivatives_freeze_the_gates_and_know_symmetry() -> None:
     written = found.jacobian
     assert written is not None
     values = {"y0": 2.0, "y1": 0.5, "y2": 1.0}
-    entries = ex.evaluate(written, lambda n: np.float64(values[n]), _Numbers())
+    numbers: Any = _Numbers()
+    entries = ex.evaluate(written, lambda n: np.float64(values[n]), numbers)
     assert [float(e) for e in entries] == [1.0, 0.0, 1.0, 0.0, 0.0, 1.0]
     rotation = Program.of([y, ex.mul(ex.const(-1), x)], ["y0", "y1"], 0.0)
     assert not derivatives(rotation).symmetric
