@@ -83,7 +83,7 @@ def certificate(
     rule: str = "indexed-identity",
     premises: Sequence[str] = (),
 ) -> Hinted:
-    """A sealed document; its proof may hint at how hypotheses are used by "rewrites" (see `completed`)."""
+    """A sealed document; its proof is searched for, by the hints of "rewrites", if it gives no "zero"."""
     hints, proof = proof or {}, dict(proof or {})
     if rule == "indexed-identity" and "zero" not in proof:
         proof = completed(statement, proof)

@@ -24,7 +24,9 @@ GOOD = encode(laws.linear())
 def defined(last: str, definitions: list[Any], **shapes: str) -> bytes:
     """A certificate that says that the last of its definitions vanishes."""
     define = [{"name": name, "axes": [], "expr": expr(body)} for name, body in definitions]
-    return encode(certificate({"letters": letters(**shapes), "define": define, "goals": [goal("zero", expr=last)]}))
+    return encode(
+        certificate({"letters": letters(**shapes), "define": define, "goals": [goal("zero", expr=last)]}, {"zero": {}})
+    )
 
 
 def tower(body: str, step: str, height: int = 8, **shapes: str) -> bytes:
@@ -44,7 +46,7 @@ def long_sum() -> bytes:
         "letters": letters(**{f"a{n}": "" for n in range(700)}),
         "goals": [{"name": "g", "kind": "zero", "axes": [], "expr": terms}],
     }
-    return encode(certificate(body))
+    return encode(certificate(body, {"zero": {}}))
 
 
 def multiplied(kind: str) -> bytes:
@@ -58,7 +60,7 @@ def multiplied(kind: str) -> bytes:
         "flows": [{"state": {"a": [["1", []]], "b": [["1", []]]}, "outputs": [["q", "r"]]}],
         "goals": [goal(kind, flow=0, expr="q^6", **({"rate": "0", "sense": "=="} if kind == "evolves" else {}))],
     }
-    return encode(certificate(body))
+    return encode(certificate(body, {"zero": {}}))
 
 
 HOSTILE: dict[str, Callable[[], bytes]] = {

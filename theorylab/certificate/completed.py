@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from proofs_check.algebra import Expression
-from proofs_check.document import Budget, Rejected
+from proofs_check.document import MAX_SECONDS, MAX_WORK, Budget, Rejected
 from proofs_check.goals import Goal, Part, Prover
 from proofs_check.rank import Model
 from proofs_check.statement import Axes, Statement
@@ -16,7 +16,7 @@ from theorylab.certificate.combinations import Finder, Rule, solved
 from theorylab.certificate.document import canonical
 
 Json = Any
-WORK, SECONDS = 60_000_000, 300.0
+WORK, SECONDS = 2 * MAX_WORK, 2 * MAX_SECONDS
 
 
 def completed(statement: Mapping[str, Json], proof: Mapping[str, Json]) -> dict[str, Json]:
