@@ -13,7 +13,7 @@ from theorylab.claims.base import Claim, Test
 from theorylab.claims.enclosed import Enclosed
 from theorylab.claims.negative import Fails, Theorem
 from theorylab.coq_tier import compiled, require_coq
-from theorylab.errors import InputError
+from theorylab.errors import InputError, MissingExtra
 from theorylab.falsify.run_search import hunt_runs
 from theorylab.falsify.search import Hunt, hunt
 from theorylab.falsify.statistics import confirm
@@ -107,7 +107,11 @@ def _illustrated(verdict: Verdict, claim: Claim, seed: int) -> Verdict:
     """The verdict with the remark and the plots that the claim brings along, which decide nothing."""
     if claim.note:
         verdict = verdict.replace(evidence=(*verdict.evidence, Evidence("note", claim.note, "open")))
-    drawn = tuple(figure(seed) for figure in claim.figures)
+    try:
+        drawn = tuple(figure(seed) for figure in claim.figures)
+    except MissingExtra as error:
+        skipped = Evidence("illustration", f"skipped: {error}", "open")
+        return verdict.replace(evidence=(*verdict.evidence, skipped))
     for figure in drawn:
         if not isinstance(figure, Figure):
             raise InputError(f"a figure of {claim.id} is {type(figure).__name__}; expected a tl.Figure")

@@ -30,6 +30,8 @@ _RUNNING = -1
 CHUNK = 1 << 22
 """Random numbers that are held at a time."""
 MAX_NODES = 12_000
+MOST = 4 * MAX_NODES
+"""Scalar operations beyond which a step has too many sub-expressions, and the exact reading is not tried."""
 
 
 class Steps(Problem):
@@ -54,7 +56,7 @@ class Steps(Problem):
 
     def kernel(self, formulas: Sequence[Any], waits: bool) -> StepKernel | None:
         """Generated C for the scheme and the observed formulas; None where there is none, and `obstacle` says why."""
-        self.obstacle = self.too_large() if self.device == "cpu" else f"the device is {self.device}"
+        self.obstacle = self.too_large(formulas, MOST) if self.device == "cpu" else f"the device is {self.device}"
         if self.obstacle:
             return None
         try:

@@ -276,7 +276,7 @@ class Problem(Cases):
         plain = self.field if formula is None else partial(self._observed, formulas)
         self.obstacle = f"the device is {self.device}" if self.device != "cpu" else ""
         if not self.obstacle and self._key(formulas) not in _ROOTS:
-            self.obstacle = self.too_large()
+            self.obstacle = self.too_large([f for f in formulas if f is not None])
         if self.obstacle:
             return self.batched() if formula is None else plain
         try:
@@ -333,14 +333,18 @@ class Problem(Cases):
     def _observed(self, formulas: Sequence[Any], t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
         return torch.cat([self.observe(f, t, y, rows) for f in formulas], 1)
 
-    def too_large(self) -> str:
-        """Why the field is too large for code that is written out, found from one evaluation; "" if it is not."""
+    def too_large(self, formulas: Sequence[Any] = (), most: int | None = None) -> str:
+        """Why field and formulas are too large for code that is written out, found from one evaluation; or ""."""
         with Operations() as count, torch.no_grad():
             one = torch.zeros(1, dtype=torch.long, device=self.device)
             self.field(self.initial.new_zeros(1), self.initial[:1], one)
-        if count.total <= MAX_OPERATIONS:
+            for formula in formulas:
+                self.observe(formula, self.initial.new_zeros(1), self.initial[:1], one)
+        most = MAX_OPERATIONS if most is None else most
+        if count.total <= most:
             return ""
-        return f"the field takes about {count.total:.0e} operations, and at most {MAX_OPERATIONS:.0e} are written out"
+        what = "the field takes" if not formulas else "field and formulas take"
+        return f"{what} about {count.total:.0e} operations, and at most {most:.0e} are written out"
 
     def roots(self, formulas: Sequence[Any]) -> tuple[list[Any], list[str]]:
         """Formulas, or the field for None, in the exact reading; every case variable and initial value is a letter."""

@@ -105,11 +105,16 @@ def drifts(problem: Problem, formulas: Mapping[str, Any], solution: Any) -> dict
     """The drift of every formula, from the observed ones of a solution in the same order."""
     found, at = {}, 0
     zero = torch.zeros_like(solution.t)
+    exact = not bool(solution.error_estimate.any())
     for name, formula in formulas.items():
         shape = shape_of(problem, formula)
         size = math.prod(shape)
-        slopes = [slope_norm(problem, formula, *where) for where in ((zero, problem.initial), (solution.t, solution.y))]
-        own = torch.nan_to_num(torch.maximum(*slopes)) * solution.error_estimate[:, None]
-        found[name] = Drift(solution.drift[:, at : at + size].reshape(-1, *shape), own.reshape(-1, *shape))
+        drift = solution.drift[:, at : at + size]
+        own = torch.zeros_like(drift)
+        if not exact:
+            places = ((zero, problem.initial), (solution.t, solution.y))
+            slopes = [slope_norm(problem, formula, *where) for where in places]
+            own = torch.nan_to_num(torch.maximum(*slopes)) * solution.error_estimate[:, None]
+        found[name] = Drift(drift.reshape(-1, *shape), own.reshape(-1, *shape))
         at += size
     return found

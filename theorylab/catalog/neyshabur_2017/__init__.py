@@ -7,9 +7,6 @@ gradient descent do neither. `tl.measures` computes the same on a user's torch.n
 
 from __future__ import annotations
 
-from theorylab.catalog.neyshabur_2017.feed_forward import claims as feed_forward_claims
-from theorylab.catalog.neyshabur_2017.recurrent import claims as recurrent_claims
-from theorylab.catalog.neyshabur_2017.spectral_bounds import claims as bound_claims
-from theorylab.catalog.neyshabur_2017.width import claims as width_claims
+from theorylab.catalog.neyshabur_2017 import feed_forward, recurrent, spectral_bounds, training, width
 
-__all__ = ["bound_claims", "feed_forward_claims", "recurrent_claims", "width_claims"]
+claims = [feed_forward.claims, recurrent.claims, spectral_bounds.claims, training.claims, width.claims]
