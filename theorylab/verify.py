@@ -219,7 +219,10 @@ def _agreement(claim: Claim, tests: Sequence[Test], sizes: Mapping[str, int], se
     for test in tests:
         by_subject.setdefault(id(test.subject), (test.subject, []))
     for subject, formulas in by_subject.values():
-        gap = agreement.compare(subject, formulas, {n: sizes[n] for n in subject.sizes}, seed)
+        try:
+            gap = agreement.compare(subject, formulas, {n: sizes[n] for n in subject.sizes}, seed)
+        except MissingExtra:
+            continue
         if gap is not None:
             compared += 1
             worst = max(worst, gap)

@@ -14,7 +14,7 @@ import theorylab as tl
 import theorylab.measures as ms
 from tests.catalog.certify import claims_of, is_provable, rulings
 from theorylab import Fraction, ops
-from theorylab.catalog.neyshabur_2017 import feed_forward, recurrent, spectral_bounds, width
+from theorylab.catalog.neyshabur_2017 import digits, feed_forward, recurrent, spectral_bounds, training, width
 from theorylab.readings.namespace import Case, Namespace
 from theorylab.readings.numeric import Numeric
 from theorylab.simulate.averages import sample
@@ -119,7 +119,7 @@ def test_the_checker_rejects_controls_and_mutants(tmp_path: Path) -> None:
     assert not [name for name, ruling in rulings(exact | MUTANTS, tmp_path).items() if ruling.accepted]
 
 
-NUMERIC = {"path-norm-is-largest-norms", "spectral-capacity-units"}
+NUMERIC = {"path-norm-is-largest-norms", "spectral-capacity-units", "sgd-trajectory"}
 """Controls without a form for all sizes."""
 
 
@@ -214,12 +214,14 @@ def test_the_spectral_capacity_at_random_cases(claim: tl.Identity) -> None:
     assert found.agrees is (claim.expected == "supported")
 
 
-def test_without_its_package_an_experiment_is_inconclusive(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_its_package_an_experiment_is_inconclusive(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its plots are left out too."""
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    width.digits.cache_clear()
-    found = observe(width.wide_real.tests()[0], {}, trials=1, seed=0)
-    assert found.agrees is None
-    assert "scikit-learn" in found.reason
+    digits.digits.cache_clear()
+    verdict = tl.verify(width.width["real"], out=tmp_path)
+    assert verdict.status == "inconclusive"
+    assert "scikit-learn" in verdict.reason
+    assert verdict.evidence[-1].summary.startswith("skipped: the digits need scikit-learn")
 
 
 def test_the_margin_of_the_experiment() -> None:
@@ -227,6 +229,37 @@ def test_the_margin_of_the_experiment() -> None:
     p = Namespace({"U": Numeric(torch.eye(10).double()), "W": Numeric(torch.eye(10).double())})
     scores = torch.rand(10, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     y = [0, 3, 9, 2, 2, 5, 7]
-    found = width.margins(p, Numeric(scores), ops.array(y)).data
+    found = digits.margins(p, Numeric(scores), ops.array(y)).data
     others = [max(float(s) for k, s in enumerate(scores[:, i]) if k != label) for i, label in enumerate(y)]
     torch.testing.assert_close(found, scores[y, range(7)] - torch.tensor(others, dtype=torch.float64))
+
+
+def test_the_measures_of_the_experiment_are_those_of_the_module() -> None:
+    """Scaled by the mean margin of the training set; labels are kept or replaced."""
+    weights = {"U": torch.randn(6, 64).double(), "W": torch.randn(10, 6).double()}
+    p = Namespace({n: Numeric(w) for n, w in weights.items()})
+    data = {n: Numeric(digits.digits()[n].into(Numeric).data) for n in ("x", "y")}
+    own = data["y"].data
+    other = torch.randint(0, 10, own.shape).double()
+    coin = torch.rand(own.shape).double()
+    c = Case({**data, "label": Numeric(other), "coin": Numeric(coin)})
+    for share in (digits.REAL, Fraction(1, 2), digits.RANDOM):
+        y = torch.where(coin < float(share), other, own).long()
+        net = digits.as_module(weights)
+        found = ms.norm_measures(net, abs(float(ms.margins(net, data["x"].data.mT, y).mean())))
+        expected = torch.tensor([found.l2, found.l1_path, found.l2_path, found.spectral], dtype=torch.float64)
+        torch.testing.assert_close(digits.measures(p, c, share).data, expected.log())
+
+
+def test_whole_trajectories_of_path_sgd_and_gradient_descent() -> None:
+    sizes = {"d": 3, "h": 4, "k": 2, "n": 5}
+    assert observe(training.trajectory.tests()[0], sizes, trials=32, seed=1).agrees is True
+    assert observe(training.descent_trajectory.tests()[0], sizes, trials=32, seed=1).agrees is False
+
+
+def test_the_training_rule_divides_by_the_optimizer_s_weights() -> None:
+    weights = {"U": torch.randn(5, 3).double(), "W": torch.randn(2, 5).double()}
+    found = training.gamma(Namespace({n: Numeric(w) for n, w in weights.items()}))
+    own = ms.path_weights(digits.as_module(weights), (3,))
+    for gamma, expected in zip(found.values(), own.values(), strict=True):
+        torch.testing.assert_close(gamma.data, expected)

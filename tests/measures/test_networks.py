@@ -126,6 +126,94 @@ def test_input_that_is_none() -> None:
         ms.spectral_capacity(nn.Sequential(nn.utils.skip_init(nn.Linear, 3, 2, bias=False)).apply(_zero), 1.0)
 
 
+class Joined(nn.Module):
+    """Two layers joined by a function in `forward`, which no list of modules shows."""
+
+    def __init__(self, join: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.first, self.last, self.join = nn.Linear(3, 4), nn.Linear(4, 2), join
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.join(self.first(x)))
+
+
+@pytest.mark.parametrize(
+    "join",
+    [
+        torch.tanh,
+        lambda z: z * z,
+        lambda z: z.softmax(-1),
+        lambda z: z.amax(-1, keepdim=True).expand_as(z),
+        lambda z: nn.functional.layer_norm(z, (4,)),
+        lambda z: -z,
+    ],
+)
+def test_what_forward_does_between_its_modules_is_seen(join: Callable[[Tensor], Tensor]) -> None:
+    with pytest.raises(InputError, match="more than sums"):
+        ms.path_norm(Joined(join), (3,))
+
+
+def test_functional_rectifiers_and_residuals_have_the_paths_of_their_modules() -> None:
+    network = Joined(lambda z: z + torch.relu(z))
+    first, last = network.first.weight.double(), network.last.weight.double()
+    bias, out = network.first.bias.double(), network.last.bias.double()
+    total = (last.abs() @ (2 * (first.abs().sum(1) + bias.abs()))).sum() + out.abs().sum()
+    assert ms.path_norm(network, (3,), 1) == pytest.approx(float(total))
+
+
+def test_one_number_a_sample_is_one_output() -> None:
+    network = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 1), nn.Flatten(0))
+    column = nn.Sequential(*list(network.children())[:3])
+    x0, x1 = [0.0, 1.0, 2.0], [3.0, -1.0, 0.0]
+    assert torch.equal(ms.along_segment(network, x0, x1).gaps, ms.along_segment(column, x0, x1).gaps)
+    assert ms.path_norm(network, (3,)) == ms.path_norm(column, (3,))
+
+
+def test_images_are_taken_as_the_network_flattens_them() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(4, 6, bias=False), nn.ReLU(), nn.Linear(6, 2, bias=False))
+    x = torch.randn(9, 2, 2)
+    flat = ms.data_dependent_path_norm(nn.Sequential(*list(network.children())[1:]), x.flatten(1), 0.5)
+    assert ms.data_dependent_path_norm(network, x, 0.5) == flat
+
+
+MISUSE: list[tuple[Callable[[], Any], str]] = [
+    (lambda: ms.path_norm(chain(), (5,)), r"fails on an input of shape \(5,\)"),
+    (lambda: ms.path_norm(chain(), 3), "expected the shape of one sample"),  # type: ignore[arg-type]
+    (lambda: ms.path_norm(chain(), (3,), float("inf")), "expected a finite number"),
+    (lambda: ms.margins(chain(), torch.randn(4, 5), [0] * 4), r"fails on samples of shape \(5,\)"),
+    (lambda: ms.margins(chain(), torch.zeros(0, 3), torch.zeros(0).long()), "no samples"),
+    (lambda: ms.margin_loss(chain(), torch.randn(4, 3), [0] * 4, float("nan")), "margin is nan"),
+    (lambda: ms.along_segment(nn.RNN(3, 2, batch_first=True), torch.randn(4, 3), torch.randn(4, 3)), "gives tuple"),
+    (lambda: ms.data_dependent_path_norm(chain(), torch.randn(4, 5), 0.5), "expected samples of 3 numbers"),
+    (lambda: ms.data_dependent_path_norm(chain(), torch.randn(3), 0.5), "expected samples of 3 numbers"),
+    (lambda: ms.rescaled(_tied(), [torch.ones(3)]), "is used twice"),
+    (lambda: ms.spectral_capacity(chain(), -1.0), "radius is -1.0"),
+    (lambda: ms.margin_bound(0.1, float("nan"), 100), "kl is nan"),
+    (lambda: ms.sharpness(chain(), lambda n: n(torch.randn(4, 3)).sum()), "expected data in float64"),
+    (lambda: ms.sharpness(chain(), lambda n: n(torch.randn(4, 3).double())), "expected a scalar tensor"),
+    (lambda: ms.sharpness(chain(), lambda n: n(torch.randn(4, 3).double()).sum(), steps=0), "steps is 0"),
+]
+
+
+@pytest.mark.parametrize(("misuse", "sentence"), MISUSE)
+def test_misuse_is_one_sentence(misuse: Callable[[], Any], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence) as caught:
+        misuse()
+    assert "\n" not in str(caught.value)
+
+
+def _tied() -> nn.Sequential:
+    square = nn.Linear(3, 3, bias=False)
+    return nn.Sequential(square, nn.ReLU(), square)
+
+
+def test_factors_may_be_lists() -> None:
+    network = chain()
+    factors = [1.0, 2.0, 3.0, 4.0]
+    x = torch.randn(5, 3)
+    torch.testing.assert_close(ms.rescaled(network, [factors])(x), network(x))
+
+
 @torch.no_grad()
 def _zero(module: nn.Module) -> None:
     for weight in module.parameters(recurse=False):

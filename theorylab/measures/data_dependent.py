@@ -17,7 +17,7 @@ from theorylab.measures.networks import SHAPES, dense_layers, inputs, only
 
 
 def node_complexities(network: nn.Sequential, x: Any, alpha: float) -> list[Tensor]:
-    """gamma_v^2 of every unit, one tensor (width,) a layer, for samples x (n, d).
+    """gamma_v^2 of every unit, one tensor (width,) a layer, for samples x (n, d), or (n, ...) with d numbers each.
 
     The network is a chain of Linear layers without biases and ReLU. For inputs gamma^2 = 1.
     Raises InputError for alpha outside [0, 1], for biases and for other modules.
@@ -29,6 +29,10 @@ def node_complexities(network: nn.Sequential, x: Any, alpha: float) -> list[Tens
     if any(bias is not None for _, bias in layers):
         raise InputError("the data-dependent path norm got a network with biases; expected bias=False")
     h = inputs(x, "x")
+    width = layers[0][0].shape[1]
+    if h.ndim < 2 or not len(h) or h[0].numel() != width:
+        raise InputError(f"x has the shape {tuple(h.shape)}; expected samples of {width} numbers, (n, {width})")
+    h = h.flatten(1)
     gamma = torch.ones(h.shape[-1], dtype=torch.float64)
     found = []
     for weight, _ in layers:
@@ -40,5 +44,5 @@ def node_complexities(network: nn.Sequential, x: Any, alpha: float) -> list[Tens
 
 
 def data_dependent_path_norm(network: nn.Sequential, x: Any, alpha: float) -> float:
-    """The square root of the sum of gamma_v^2 over the outputs."""
+    """The square root of the sum of gamma_v^2 over the outputs; arguments and errors as in `node_complexities`."""
     return float(node_complexities(network, x, alpha)[-1].sum().sqrt())

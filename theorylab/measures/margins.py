@@ -11,19 +11,21 @@ import torch
 from torch import Tensor, nn
 
 from theorylab.errors import InputError
-from theorylab.measures.networks import dense_layers, double, inputs
+from theorylab.measures.networks import dense_layers, double, inputs, outputs
 from theorylab.measures.path_norm import path_norm
 
 
 def classified(network: nn.Module, x: Any, labels: Any) -> tuple[Tensor, Tensor]:
     """The scores (n, classes) of samples x (n, ...), and the labels (n,) as integers."""
     with torch.no_grad():
-        scores = double(network)(inputs(x, "x"))
+        scores = outputs(double(network), inputs(x, "x"), "samples")
     y = torch.as_tensor(labels).cpu()
     if scores.ndim != 2 or y.shape != scores.shape[:1]:
         raise InputError(
             f"scores have the shape {tuple(scores.shape)}, labels {tuple(y.shape)}; expected (n, k) and (n,)"
         )
+    if not len(scores):
+        raise InputError("x holds no samples; expected at least one")
     if scores.shape[1] < 2:
         raise InputError("the network has one output; expected a score for each of two or more classes")
     if y.is_floating_point() or not bool(((y >= 0) & (y < scores.shape[1])).all()):
@@ -41,6 +43,8 @@ def margins(network: nn.Module, x: Any, labels: Any) -> Tensor:
 
 def margin_loss(network: nn.Module, x: Any, labels: Any, margin: float = 0.0) -> float:
     """The share of samples with a margin of at most `margin`: L_gamma of the samples; gamma = 0 is the error."""
+    if math.isnan(margin):
+        raise InputError("margin is nan; expected a number")
     return float((margins(network, x, labels) <= margin).double().mean())
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+import operator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -76,6 +77,32 @@ def dense_layers(network: nn.Module, measure: str) -> LayerList:
     if not layers:
         raise InputError(f"{measure} got a network without Linear layers; expected at least one")
     return layers
+
+
+def outputs(network: Callable[[Tensor], Any], x: Tensor, what: str) -> Tensor:
+    """The outputs (n, ...) for samples x (n, ...). InputError where x does not fit or no one tensor comes out."""
+    try:
+        found = network(x)
+    except (RuntimeError, ValueError, IndexError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"the network fails on {what} of shape {tuple(x.shape[1:])} ({reason}); expected samples that it takes"
+        ) from error
+    if not isinstance(found, Tensor) or found.ndim == 0 or len(found) != len(x):
+        got = f"the shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
+        raise InputError(f"the network gives {got} for {len(x)} samples; expected one tensor with a row for each")
+    return found
+
+
+def shape_of_a_sample(given: Any) -> tuple[int, ...]:
+    """A shape without the batch axis."""
+    try:
+        shape = tuple(operator.index(n) for n in given)
+    except TypeError as error:
+        raise InputError(f"input_shape is {given!r}; expected the shape of one sample, such as (3, 32, 32)") from error
+    if any(n < 1 for n in shape):
+        raise InputError(f"input_shape is {given!r}; expected positive sizes")
+    return shape
 
 
 def inputs(value: Any, name: str) -> Tensor:

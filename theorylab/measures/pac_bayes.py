@@ -36,12 +36,14 @@ def margin_bound(empirical: float, kl: float, samples: int, delta: float = 0.05)
     quarter of the margin on the whole input domain: those are the caller's to see to.
     """
     _check_probability(samples, delta, 2)
+    _check_sign("kl", kl)
     return empirical + 4 * math.sqrt((kl + math.log(6 * samples / delta)) / (samples - 1))
 
 
 def sharpness_bound(empirical: float, expected_sharpness: float, kl: float, samples: int, delta: float = 0.05) -> float:
     """E_u L(f_(w+u)) <= empirical + expected sharpness + 4 sqrt((KL + ln(2 m / delta)) / m)."""
     _check_probability(samples, delta, 1)
+    _check_sign("kl", kl)
     return empirical + expected_sharpness + 4 * math.sqrt((kl + math.log(2 * samples / delta)) / samples)
 
 
@@ -51,6 +53,7 @@ def perturbation_bound(network: nn.Sequential, changes: Sequence[Tensor], radius
     changes: U_i, one of the shape of each weight, with |U_i|_2 <= |W_i|_2 / depth; InputError otherwise.
     """
     weights = _weights(network)
+    _check_sign("radius", radius)
     if [u.shape for u in changes] != [w.shape for w in weights]:
         raise InputError(f"changes have the shapes {[tuple(u.shape) for u in changes]}; expected those of the weights")
     norms = [spectral_norm(w) for w in weights]
@@ -66,6 +69,7 @@ def spectral_capacity(network: nn.Sequential, radius: float) -> float:
     radius: B, the largest norm of an input. d: the number of layers. h: the largest number of units of a hidden layer.
     """
     weights = _weights(network)
+    _check_sign("radius", radius)
     d, h = len(weights), _width(weights)
     norms = [spectral_norm(w) ** 2 for w in weights]
     ratios = sum(float(w.square().sum()) / n for w, n in zip(weights, norms, strict=True))
@@ -84,6 +88,7 @@ def spectral_bound(
     """
     if not margin > 0:
         raise InputError(f"margin is {margin!r}; expected a positive number")
+    _check_sign("radius", radius)
     longest = float(inputs(x, "x").flatten(1).norm(dim=1).max())
     if longest > radius * (1 + 1e-12):
         raise InputError(
@@ -114,6 +119,11 @@ def _weights(network: nn.Sequential) -> list[Tensor]:
 
 def _width(weights: Sequence[Tensor]) -> int:
     return max([len(w) for w in weights[:-1]] or [len(weights[-1])])
+
+
+def _check_sign(name: str, value: float) -> None:
+    if not value >= 0:
+        raise InputError(f"{name} is {value!r}; expected a number that is not negative")
 
 
 def _check_probability(samples: int, delta: float, least: int) -> None:

@@ -12,6 +12,7 @@ p = 2 that is kappa^(1) of Neyshabur, Wu, Salakhutdinov, Srebro 2016; half the s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,8 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from theorylab.errors import InputError
-from theorylab.measures.networks import LINEAR, RECTIFIERS, SHAPES, checked, double, only
+from theorylab.measures.networks import LINEAR, RECTIFIERS, SHAPES, checked, double, only, outputs, shape_of_a_sample
 
+ROUNDING = 1e-9
 KINDS = (*LINEAR, nn.RNN, *RECTIFIERS, *SHAPES)
 
 
@@ -28,9 +30,11 @@ def path_norm(network: nn.Module, input_shape: Sequence[int], p: float = 2) -> f
     """phi_p of a network for one sample of shape `input_shape` (without the batch axis).
 
     The network may be made of Linear, convolution, RNN (relu, batch first), ReLU, LeakyReLU, Flatten and Dropout
-    modules, joined by sums. Raises InputError for other modules and for p < 1.
+    modules, joined by sums; a factor in its `forward`, such as a mean, counts as it is, whatever p. Raises InputError
+    for other modules, for a `forward` that is not linear where all signals are positive, and for p < 1.
     """
     total, _ = _paths(network, input_shape, p)
+    _check_linear(network, input_shape, p)
     return float(total.detach()) ** (1 / p)
 
 
@@ -47,8 +51,8 @@ def path_weights(network: nn.Module, input_shape: Sequence[int], p: float = 2) -
 
 def _paths(network: nn.Module, input_shape: Sequence[int], p: float) -> tuple[Tensor, dict[str, Tensor]]:
     """The sum of prod |w_e|^p over all paths, and the tensors |w|^p that it was computed from."""
-    if not p >= 1:
-        raise InputError(f"p is {p!r}; expected a number of at least 1")
+    if not 1 <= p < math.inf:
+        raise InputError(f"p is {p!r}; expected a finite number of at least 1")
     only(network, KINDS, "the path norm")
     for module in network.modules():
         if isinstance(module, nn.RNN) and (module.nonlinearity != "relu" or not module.batch_first):
@@ -56,9 +60,33 @@ def _paths(network: nn.Module, input_shape: Sequence[int], p: float) -> tuple[Te
             raise InputError(f"the path norm got an RNN with {got}; expected nonlinearity='relu', batch_first=True")
     positive = double(network)
     powers = {n: w.detach().abs().pow(p).requires_grad_() for n, w in positive.named_parameters()}
-    ones = torch.ones(1, *input_shape, dtype=torch.float64)
-    out: Any = torch.func.functional_call(positive, powers, (ones,))
-    return (out[0] if isinstance(out, tuple) else out).sum(), powers
+    ones = torch.ones(1, *shape_of_a_sample(input_shape), dtype=torch.float64)
+    return outputs(lambda x: _called(positive, powers, x), ones, "an input").sum(), powers
+
+
+def _called(network: nn.Module, powers: Mapping[str, Tensor], x: Tensor) -> Tensor:
+    out: Any = torch.func.functional_call(network, dict(powers), (x,))
+    return out[0] if isinstance(out, tuple) else out
+
+
+def _check_linear(network: nn.Module, input_shape: Sequence[int], p: float) -> None:
+    """InputError unless the network with weights |w|^p is affine and rising on positive inputs.
+
+    Paths are products of weights, so it is; a functional tanh, softmax, maximum or product in `forward` breaks that.
+    """
+    positive = double(network)
+    powers = {n: w.detach().abs().pow(p) for n, w in positive.named_parameters()}
+    shape = shape_of_a_sample(input_shape)
+    draws = torch.rand(2, *shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + 0.5
+    places = torch.stack([torch.zeros_like(draws[0]), draws[0], draws[1], draws.sum(0)])
+    zero, first, second, both = (_called(positive, powers, x[None]).detach() for x in places)
+    bend = (both - first - second + zero).abs().max()
+    falls = min(float((v - zero).min()) for v in (first, second))
+    if not float(bend) <= ROUNDING * float(both.abs().max()) or falls < -ROUNDING * float(both.abs().max()):
+        raise InputError(
+            "the path norm got a network whose forward is more than sums of its modules on positive signals; "
+            "expected modules joined by sums"
+        )
 
 
 class PathSGD(torch.optim.Optimizer):
@@ -73,7 +101,7 @@ class PathSGD(torch.optim.Optimizer):
     def __init__(self, network: nn.Module, input_shape: Sequence[int], lr: float, p: float = 2) -> None:
         if not lr > 0:
             raise InputError(f"lr is {lr!r}; expected a positive number")
-        self._network, self._shape, self._p = checked(network), tuple(input_shape), p
+        self._network, self._shape, self._p = checked(network), shape_of_a_sample(input_shape), p
         path_norm(network, input_shape, p)  # refuses what it does not understand before the first step
         super().__init__(network.parameters(), {"lr": lr})
 

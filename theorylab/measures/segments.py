@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from theorylab.errors import InputError
-from theorylab.measures.networks import RECTIFIERS, double, inputs, leaves
+from theorylab.measures.networks import RECTIFIERS, double, inputs, leaves, outputs
 
 MAX_KNOTS = 1_000_000
 STRAIGHT = 1e-9
@@ -49,6 +49,8 @@ class Segment:
 def along_segment(network: nn.Module, x0: Any, x1: Any) -> Segment:
     """The exact pieces of a network between two samples x0 and x1 of one shape (without the batch axis).
 
+    Outputs of any shape are listed one after the other; a network that gives one number a sample has one output.
+
     The network is piecewise linear through nn.ReLU and nn.LeakyReLU modules, of any depth and wiring. Rectifier by
     rectifier in the order of a forward pass, every sign change of a pre-activation is located on the pieces found so
     far, on which it is linear: no grid, and as many passes as rectifiers. Raises InputError where the network bends
@@ -79,7 +81,8 @@ def along_segment(network: nn.Module, x0: Any, x1: Any) -> Segment:
 
 
 def _outputs(net: nn.Module, start: Tensor, end: Tensor, t: Tensor) -> Tensor:
-    return net(start + t.reshape(-1, *[1] * start.ndim) * (end - start)).flatten(1)
+    found = outputs(net, start + t.reshape(-1, *[1] * start.ndim) * (end - start), "samples")
+    return found.reshape(len(t), -1)
 
 
 @torch.no_grad()

@@ -27,13 +27,15 @@ def sharpness(network: nn.Module, loss: Loss, alpha: float = 5e-4, steps: int = 
     """
     if not alpha > 0:
         raise InputError(f"alpha is {alpha!r}; expected a positive number")
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        raise InputError(f"steps is {steps!r}; expected a positive integer")
     net = double(network)
     weights = list(net.parameters())
     centres = [w.detach().clone() for w in weights]
     boxes = [alpha * (c.abs() + 1) for c in centres]
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        at_centre = float(loss(net))
+        at_centre = float(_value(loss, net))
     highest = at_centre
     for random in (False, True):
         _set(weights, centres)
@@ -41,7 +43,7 @@ def sharpness(network: nn.Module, loss: Loss, alpha: float = 5e-4, steps: int = 
             signs = [torch.randint(0, 2, c.shape, generator=generator).double() * 2 - 1 for c in centres]
             _set(weights, [c + s * b for c, s, b in zip(centres, signs, boxes, strict=True)])
         for step in range(steps + 1):
-            value = loss(net)
+            value = _value(loss, net)
             highest = max(highest, float(value.detach()))
             slopes = torch.autograd.grad(value, weights, allow_unused=True, materialize_grads=True)
             stride = 2.0 / (1 + step)
@@ -69,13 +71,28 @@ def expected_sharpness(network: nn.Module, loss: Loss, sigma: float, draws: int 
     centres = [w.detach().clone() for w in weights]
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        start = float(loss(net))
+        start = float(_value(loss, net))
         rises = []
         for _ in range(draws):
             _set(weights, [c + sigma * torch.randn(c.shape, generator=generator, dtype=c.dtype) for c in centres])
-            rises.append(float(loss(net)) - start)
+            rises.append(float(_value(loss, net)) - start)
     values = torch.tensor(rises, dtype=torch.float64)
     return Estimate(float(values.mean()), float(values.std() / draws**0.5))
+
+
+def _value(loss: Loss, network: nn.Module) -> Tensor:
+    """The loss, a finite scalar tensor."""
+    try:
+        found = loss(network)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"the loss fails on the float64 copy of the network ({reason}); expected data in float64 on the CPU"
+        ) from error
+    if not isinstance(found, Tensor) or found.numel() != 1:
+        got = f"the shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
+        raise InputError(f"the loss gives {got}; expected a scalar tensor")
+    return found.reshape(())
 
 
 @torch.no_grad()

@@ -7,6 +7,9 @@ of that of f(x1) - f(x0). Almost straight means at most 1/10; a step function be
 the paper has it: networks trained from He's initialization are almost straight, training straightens, a larger
 initialization and random labels bend. 32 runs for each claim, 256 where a difference that may be small is claimed;
 Student's interval at level 0.99.
+
+Each claim was announced as supported. Refuted was then that trained networks are almost straight: 0.198 in the mean, in
+[0.177, 0.218], as far from straight as a step; the others were supported. `expect` says what was found.
 """
 
 from __future__ import annotations
@@ -134,7 +137,8 @@ straight = tl.Mean(
     statement=r"E\,\frac{\|f(x_t) - (1-t) f(x_0) - t f(x_1)\|}{\|f(x_1) - f(x_0)\|} \le \tfrac1{10}"
     r"\quad\text{(root mean squares over pairs of samples and } t = \tfrac14, \tfrac12, \tfrac34)",
     figures=[between_samples("label", 1, "the output between two samples, He's initialization")],
-    **_runs,
+    note="Announced as supported, found to be refuted: 0.198 in the mean, as far from straight as a step (0.2).",
+    **{**_runs, "expect": "refuted"},
 )
 training = tl.Mean(
     trained_setting,

@@ -48,15 +48,6 @@ frobenius_layers = tl.Identity(
     source=MEASURES,
     expect="proved",
 )
-frobenius_units = tl.Identity(
-    weights_and_factors,
-    lambda c: frobenius(rescaled(c, c)),
-    frobenius,
-    name="l2-measure-units",
-    title="Rescaling single units does not change the l2 measure either",
-    source=MEASURES,
-    expect="refuted",
-)
 capacity_layers = tl.Identity(
     layer_factors,
     lambda c: capacity(layers_rescaled(c)),
@@ -67,14 +58,17 @@ capacity_layers = tl.Identity(
     source=PAC_BAYES,
     expect="supported",
 )
-capacity_units = tl.Identity(
-    weights_and_factors,
-    lambda c: capacity(rescaled(c, c)),
-    capacity,
-    name="spectral-capacity-units",
-    title="Rescaling single units does not change the spectral bound either",
-    source=PAC_BAYES,
-    expect="refuted",
+frobenius_units, capacity_units = (
+    law.but(
+        subject=weights_and_factors,
+        lhs=lambda c, measure=measure: measure(rescaled(c, c)),
+        name=f"{name}-units",
+        title=f"Rescaling single units does not change the {text} either",
+    )
+    for law, measure, name, text in (
+        (frobenius_layers, frobenius, "l2-measure", "l2 measure"),
+        (capacity_layers, capacity, "spectral-capacity", "spectral bound"),
+    )
 )
 
 # --- the perturbation lemma -------------------------------------------------------------------------------------------

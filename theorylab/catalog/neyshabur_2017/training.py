@@ -58,7 +58,8 @@ def later(scheme, p, c):
 
 
 def weights(p):
-    return ops.concat([p["U"].reshape(-1), p["W"].reshape(-1)])
+    """Into each hidden unit and out of it, (h, d + k)."""
+    return ops.concat([p["U"], p["W"].mT], -1)
 
 
 trajectory = tl.Identity(

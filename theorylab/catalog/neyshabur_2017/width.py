@@ -5,6 +5,9 @@ Protocol, fixed before any run with its seeds. 4, 16, 64 and 128 hidden units; l
 0.99. Claimed, as the thesis has it: the test error does not rise with the width (by more than a hundredth from one
 width to the next), all measures are larger for random labels than for real ones, and the l2 path measure orders
 networks of different width as their test errors do.
+
+Each claim was announced as supported. The test error falls from 4 to 16 and to 64 units; from 64 to 128 it changes so
+little that 16 runs do not decide: inconclusive with real and with censored labels.
 """
 
 from __future__ import annotations
@@ -107,12 +110,13 @@ width = {
         statement=r"E[\mathrm{err}_{h'} - \mathrm{err}_h] \le \tfrac{1}{100} \quad\text{for } "
         r"(h, h') = (4, 16), (16, 64), (64, 128)",
         figures=figures,
+        note=f"Announced as supported, found to be inconclusive: {change}",
         source=EXPERIMENT,
-        **PROTOCOL,
+        **{**PROTOCOL, "expect": "inconclusive"},
     )
-    for name, share, text, figures in (
-        ("real", REAL, "real labels", [errors_by_width]),
-        ("censored", CENSORED, "5% of the labels replaced", []),
+    for name, share, text, figures, change in (
+        ("real", REAL, "real labels", [errors_by_width], "one step changes it by -0.006, in [-0.024, 0.012]."),
+        ("censored", CENSORED, "5% of the labels replaced", [], "one step changes it by 0.001, in [-0.019, 0.021]."),
     )
 }
 random_labels = tl.Mean(

@@ -135,16 +135,6 @@ controls = [
         name="factors-that-differ",
         title="With factors that differ, the penalty does not feel the scale of W either",
     ),
-    preconditioned.but(
-        rate=lambda p, c: along_singular_vectors(p.W, -slope_of_loss(p, c)),
-        name="preconditioned-without-p",
-        title="Along runs, the gradient alone without its factors",
-    ),
-    momentum.but(
-        rate=lambda p, c: along_singular_vectors(p.W, -slope_of_loss(p, c) / (ops.sqrt(p.square) + EPS)),
-        name="adam-without-momentum",
-        title="Along runs of Adam, G is the gradient",
-    ),
     keeps_frobenius,
 ]
 
