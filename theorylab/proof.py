@@ -17,7 +17,7 @@ from theorylab.claims.base import Claim, Goal
 from theorylab.derive.mirror import behind
 from theorylab.derive.prove import Attempt, prove
 from theorylab.derive.steps import derivation
-from theorylab.errors import InternalError, UnsupportedReading
+from theorylab.errors import InputError, InternalError, UnsupportedReading
 from theorylab.falsify.search import Hunt
 from theorylab.store import certificate_path
 from theorylab.verdict import Evidence, Step
@@ -92,7 +92,7 @@ def _limit_proof(claim: Claim, sizes: Mapping[str, int], folder: Path) -> Proof:
                 if all(a.holds for a in attempts):
                     return _certified(claim, attempts, folder, premises)
             break
-        except UnsupportedReading:
+        except (InputError, UnsupportedReading):  # such as a potential that has no value at a start of zero
             continue
     return Proof(False, (), "no rule of the checker covers this kind of claim")
 

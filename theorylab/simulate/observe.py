@@ -30,8 +30,6 @@ SECOND_TRY = {"tolerances": (1e-5, 1e-7, 1e-9), "method": "tsit5", "max_steps": 
 RUN_TRIALS = 32
 OWN_TIMES = 5.0
 NO_SIZE = 1e-8
-SHORT = 1e-4
-"""The share of the time in which the state moves by its own size over which accelerations are measured."""
 MAX_STEPS = 400
 LIMIT_HORIZON = 1_000.0
 LIMIT_STEPS = 40_000
@@ -149,25 +147,13 @@ def _nudged(n: int, raw: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def own_times(problem: Problem, times: float = OWN_TIMES) -> Tensor:
-    """A horizon for each trial: how long it takes its parameters to move by about their own size (by 1 from 0).
-
-    Of parameters that start at rest, as with momentum, it is how long their acceleration takes.
-    """
+    """A horizon for each trial: how long it takes its parameters to move by about their own size (by 1 from 0)."""
     rows = torch.arange(problem.trials, device=problem.device)
     zero = torch.zeros(problem.trials, dtype=torch.float64, device=problem.device)
-    velocity = problem.field(zero, problem.initial, rows)
-    speed = torch.linalg.vector_norm(velocity, dim=1)
+    speed = torch.linalg.vector_norm(problem.field(zero, problem.initial, rows), dim=1)
     size = torch.linalg.vector_norm(problem.initial, dim=1)
     starts_at_zero = (size <= NO_SIZE) & (speed > NO_SIZE)
-    own = torch.where(starts_at_zero, 1.0, size + EPS) / (speed + EPS)
-    step = SHORT * (size + starts_at_zero) / (speed + EPS)
-    ahead = problem.field(zero + step, problem.initial + step[:, None] * velocity, rows)
-    parts = (problem.unflatten(a) for a in (problem.initial, velocity, (ahead - velocity) / (step[:, None] + EPS)))
-    for place, moves, turns in zip(*(p.values() for p in parts), strict=True):
-        at, v, a = (torch.linalg.vector_norm(part.reshape(len(part), -1), dim=1) for part in (place, moves, turns))
-        rests = (v <= NO_SIZE * speed) & (a > NO_SIZE) & (at > NO_SIZE)
-        own = torch.where(rests, torch.maximum(own, (2 * at / a.clamp(min=EPS)).sqrt()), own)
-    horizon = times * own
+    horizon = times * torch.where(starts_at_zero, 1.0, size + EPS) / (speed + EPS)
     typical = horizon[torch.isfinite(horizon)].median() if bool(torch.isfinite(horizon).any()) else torch.tensor(1.0)
     return torch.where(torch.isfinite(horizon), horizon, typical).clamp(max=100 * float(typical))
 
