@@ -19,7 +19,7 @@ from torch import Tensor
 
 from theorylab.simulate.compiled import Formula
 from theorylab.simulate.compiler import Libraries, build
-from theorylab.simulate.kernel.source import LANES, solve_source
+from theorylab.simulate.kernel.source import LANES, OPTIONS, solve_source
 from theorylab.simulate.kernel.stiff import Formulas, Stiff
 from theorylab.simulate.methods import ExplicitRungeKutta
 from theorylab.simulate.solution import Solution, Stats
@@ -27,7 +27,6 @@ from theorylab.simulate.stopping import Converged
 
 # Straight-line code of more sub-expressions takes too long to compile; torch integrates it.
 MAX_NODES = 12_000
-OPTIONS = ("-O2", "-march=native")
 _libraries = Libraries()
 _DOUBLES = ("initial", "own", "shared", "starts", "ends", "atol", "times")
 _RESULTS = ("t", "y", "field", "step", "error", "saved", "observed", "drift")

@@ -21,6 +21,8 @@ from theorylab.simulate.program import Program
 from theorylab.simulate.status import Status
 
 LANES = 8
+# Without tree-ter sums that are written side by side stay so.
+OPTIONS = ("-O2", "-fno-tree-ter", "-march=native")
 _CONSTANTS = {
     control: ("SAFETY", "SHRINK", "GROW", "MEMORY", "STIFF_SHARE"),
 }
@@ -100,7 +102,7 @@ def inputs(program: Program, shared: Sequence[bool]) -> dict[str, Term]:
     terms = {TIME: Term("t", True)} | {name: Term(f"y[{i}]", True) for i, name in enumerate(program.state)}
     counts = {True: 0, False: 0}
     for name, common in zip(program.held, shared, strict=True):
-        terms[name] = Term(f"{'shared' if common else 'own'}[{counts[common]}]", not common)
+        terms[name] = Term(f"{'shared' if common else 'own'}[{counts[common]}]", not common, True)
         counts[common] += 1
     return terms
 

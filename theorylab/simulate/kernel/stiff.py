@@ -62,7 +62,7 @@ class Formulas(NamedTuple):
 
 def library(method: Stabilised | Rosenbrock, formulas: Formulas) -> ctypes.CDLL | None:
     """The compiled solve, made once a process; None where there is no compiler."""
-    found = _libraries.get((method, formulas), lambda: build(stiff_source(method, formulas), ("-O2", "-march=native")))
+    found = _libraries.get((method, formulas), lambda: build(stiff_source(method, formulas), source.OPTIONS))
     if found is not None:
         found.solve.argtypes = [ctypes.POINTER(StiffJob)]
         found.solve.restype = ctypes.c_int
