@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeGuard
 
 import numpy as np
 import torch
@@ -23,7 +24,18 @@ def states(initial: Tensor | ArrayLike, device: torch.device | str | None = None
         raise InputError(f"initial has dtype {given.dtype}; expected torch.float64")
     if given.ndim != 2 or 0 in given.shape:
         raise InputError(f"initial has shape {tuple(given.shape)}; expected (B, D) with at least one row and column")
-    return given.detach().to(device=device, copy=True, memory_format=torch.contiguous_format)
+    own = given.detach().clone(memory_format=torch.contiguous_format)
+    return own if device is None else own.to(device)
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value is a plain number that float64 holds."""
+    return type(value) is float or (type(value) is int and abs(value) < 2**53)
+
+
+def are_finite(value: float | Tensor, tensor: Tensor) -> bool:
+    """Whether all entries of a tensor made of `value` are finite."""
+    return math.isfinite(value) if is_number(value) else bool(torch.isfinite(tensor).all())
 
 
 def _tensor(name: str, value: object, like: Tensor, expected: str) -> Tensor:
@@ -37,6 +49,8 @@ def _tensor(name: str, value: object, like: Tensor, expected: str) -> Tensor:
 
 def per_row(name: str, value: float | Tensor, y: Tensor) -> Tensor:
     """A number or (B,) as (B,)."""
+    if is_number(value):
+        return y.new_full((len(y),), value)
     tensor = _tensor(name, value, y, "a number, or one for each trial")
     if tensor.shape not in ((), (len(y),)):
         raise InputError(f"{name} has shape {tuple(tensor.shape)}; expected a number or shape ({len(y)},)")
@@ -46,7 +60,9 @@ def per_row(name: str, value: float | Tensor, y: Tensor) -> Tensor:
 def time_span(t_start: float | Tensor, t_end: float | Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Start and end times, (B,) each."""
     starts, ends = per_row("t_start", t_start, y), per_row("t_end", t_end, y)
-    if not bool(torch.isfinite(starts).all()):
+    if is_number(t_start) and is_number(t_end) and -math.inf < t_start < math.inf and t_start <= t_end:
+        return starts, ends
+    if not are_finite(t_start, starts):
         raise InputError(f"t_start={t_start!r} was given; expected finite times")
     if not bool((ends >= starts).all()):
         raise InputError(f"t_end={t_end!r} was given; expected no time before t_start={t_start!r}")
@@ -55,6 +71,8 @@ def time_span(t_start: float | Tensor, t_end: float | Tensor, y: Tensor) -> tupl
 
 def absolute_tolerance(atol: float | Tensor, y: Tensor) -> Tensor:
     """() or (D,)."""
+    if is_number(atol) and 0 < atol < math.inf:
+        return y.new_full((), atol)
     tensor = _tensor("atol", atol, y, "a positive number, or one for each coordinate")
     if tensor.shape not in ((), (y.shape[1],)):
         raise InputError(f"atol has shape {tuple(tensor.shape)}; expected a number or shape ({y.shape[1]},)")

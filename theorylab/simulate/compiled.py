@@ -36,6 +36,8 @@ class Formula:
         self.program, self.own = program, own
         self.constants = np.ascontiguousarray(constants.numpy())
         self._entry = entry
+        # What runs of ensembles keep for the next one; see kernel/solve.py.
+        self.kernels: dict[Any, Any] = {}
         self._selected: tuple[Tensor, np.ndarray] | None = None
 
     def of(self, rows: Tensor) -> Formula:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -27,7 +26,6 @@ _RUNNING = -1
 MOST_STEPS = 2**62
 
 
-@torch.no_grad()
 def integrate(
     field: Field,
     initial: Tensor | ArrayLike,
@@ -74,7 +72,7 @@ def integrate(
     arguments.check_numbers(rtol, max_steps, first_step)
     y = arguments.states(initial, device)
     starts, ends = arguments.time_span(t_start, t_end, y)
-    if until is None and not bool(torch.isfinite(ends).all()):
+    if until is None and not arguments.are_finite(t_end, ends):
         raise InputError(f"t_end={t_end!r} was given without a stopping rule; expected finite times or until=...")
     chosen = any_by_name(method, rtol=rtol) if isinstance(method, str) else method
     if not isinstance(chosen, ExplicitRungeKutta | Stabilised | Rosenbrock):
@@ -93,8 +91,20 @@ def integrate(
         stiff = None if isinstance(chosen, ExplicitRungeKutta) else Stiff((chosen,), alone=True)
         if method == "auto":
             stiff = stiff_methods(fused.formulas.field, explicit, rtol)
-        solution = fused.solve(y, starts, ends, observes=observe is not None, stiff=stiff, **options)
-        return replace(solution, compiled=True)
+        return fused.solve(y, starts, ends, observes=observe is not None, stiff=stiff, **options)
+    return _in_torch(field, y, starts, ends, chosen, observe, options)
+
+
+@torch.no_grad()
+def _in_torch(
+    field: Field,
+    y: Tensor,
+    starts: Tensor,
+    ends: Tensor,
+    chosen: ExplicitRungeKutta | Stabilised | Rosenbrock,
+    observe: Observe | None,
+    options: Mapping[str, Any],
+) -> Solution:
     if isinstance(chosen, ExplicitRungeKutta):
         from theorylab.simulate.kink_run import KinkRun
 
@@ -107,7 +117,7 @@ def integrate(
         from theorylab.simulate.stiff_run import StiffRun
 
         run = StiffRun(field, y, starts, ends, method=chosen, observe=observe, **options)
-    while len(run.active) and run.attempts < max_steps:
+    while len(run.active) and run.attempts < options["max_steps"]:
         run.step()
     run.stop(torch.full_like(run.active.rows, Status.MAX_STEPS))
     return run.solution()

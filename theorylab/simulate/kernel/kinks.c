@@ -80,7 +80,7 @@ static void refine(struct lanes *s, const struct job *job, ivec lanes, vec h, ve
         }
     }
     if (!searching) return;
-    for (int i = LAST + 1; i < STAGES; i++) stage(s, job, i, h, s->spare[0], s->spare[1]);
+    for (int i = LAST + 1; i < STAGES; i++) stage(s, job, i, h, s->spare);
     s->extra += lanes & (STAGES - LAST - 1);
     for (int round = 0; round < ROUNDS && any(lanes); round++) {
         for (int d = 0; d < DIM; d++) s->near[d] = s->y[d];
@@ -90,7 +90,7 @@ static void refine(struct lanes *s, const struct job *job, ivec lanes, vec h, ve
             for (int d = 0; d < DIM; d++) s->near[d][lane] = state[d];
         }
         const vec when = s->t + *cut * h;
-        if (fractions) flow(s, job, when, s->near, s->spare[0]);
+        if (fractions) flow(s, job, when, s->near, s->spare);
         arguments(when, s->near, s->own, job->shared, k->now, k->probe);
         EACH_LANE if (lanes[lane]) {
             const int g = k->target[lane];

@@ -18,17 +18,17 @@ static ivec cholesky(vec *a, vec *inverse) {
                 for (int r = 0; r < 4; r++) x[r] = a + ROW(i + r), y[r] = a + ROW(j + r);
                 for (int k = 0; k < j; k++)
                     for (int r = 0; r < 4; r++)
-                        for (int c = 0; c < 4; c++) sum[r][c] += x[r][k] * y[c][k];
+                        for (int c = 0; c < 4; c++) sum[r][c] = v_fma(x[r][k], y[c][k], sum[r][c]);
             } else {
                 for (int r = 0; r < rows; r++)
                     for (int c = 0; c < columns; c++)
-                        for (int k = 0; k < j; k++) sum[r][c] += a[ROW(i + r) + k] * a[ROW(j + c) + k];
+                        for (int k = 0; k < j; k++) sum[r][c] = v_fma(a[ROW(i + r) + k], a[ROW(j + c) + k], sum[r][c]);
             }
             for (int r = 0; r < rows; r++) {
                 for (int c = 0; c < columns && j + c <= i + r; c++) {
                     vec *entry = a + ROW(i + r) + j + c;
                     vec rest = *entry - sum[r][c];
-                    for (int k = j; k < j + c; k++) rest -= a[ROW(i + r) + k] * a[ROW(j + c) + k];
+                    for (int k = j; k < j + c; k++) rest = v_fma(-a[ROW(i + r) + k], a[ROW(j + c) + k], rest);
                     if (j + c < i + r) {
                         *entry = rest * inverse[j + c];
                     } else {
@@ -47,12 +47,12 @@ static ivec cholesky(vec *a, vec *inverse) {
 static void cholesky_solve(const vec *a, const vec *inverse, vec *x) {
     for (int i = 0; i < DIM; i++) {
         vec sum = x[i];
-        for (int k = 0; k < i; k++) sum -= a[ROW(i) + k] * x[k];
+        for (int k = 0; k < i; k++) sum = v_fma(-a[ROW(i) + k], x[k], sum);
         x[i] = sum * inverse[i];
     }
     for (int i = DIM - 1; i >= 0; i--) {
         x[i] = x[i] * inverse[i];
-        for (int k = 0; k < i; k++) x[k] -= a[ROW(i) + k] * x[i];
+        for (int k = 0; k < i; k++) x[k] = v_fma(-a[ROW(i) + k], x[i], x[k]);
     }
 }
 
@@ -74,7 +74,7 @@ static void eliminate(vec (*a)[DIM], int (*pivot)[LANES]) {
         for (int i = k + 1; i < DIM; i++) {
             const vec factor = a[i][k] * inverse;
             a[i][k] = factor;
-            for (int j = k + 1; j < DIM; j++) a[i][j] -= factor * a[k][j];
+            for (int j = k + 1; j < DIM; j++) a[i][j] = v_fma(-factor, a[k][j], a[i][j]);
         }
     }
 }
@@ -86,9 +86,9 @@ static void eliminated_solve(vec (*a)[DIM], int (*pivot)[LANES], vec *x) {
         x[pivot[k][lane]][lane] = kept;
     }
     for (int i = 0; i < DIM; i++)
-        for (int k = 0; k < i; k++) x[i] -= a[i][k] * x[k];
+        for (int k = 0; k < i; k++) x[i] = v_fma(-a[i][k], x[k], x[i]);
     for (int i = DIM - 1; i >= 0; i--) {
-        for (int k = i + 1; k < DIM; k++) x[i] -= a[i][k] * x[k];
+        for (int k = i + 1; k < DIM; k++) x[i] = v_fma(-a[i][k], x[k], x[i]);
         x[i] /= a[i][i];
     }
 }

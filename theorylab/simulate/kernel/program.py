@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from fractions import Fraction
 from typing import NamedTuple
 
 from theorylab.readings import expression as ex
+from theorylab.simulate.kernel.sums import LONGEST_POWER, Product, is_fused, matrix_blocks, product, terms
 
 _CALLS = {"sqrt": "sqrt", "exp": "exp", "log": "log", "tanh": "tanh", "sin": "sin", "cos": "cos", "arcsinh": "asinh"}
-_LONGEST_PRODUCT = 8
-# Rows of a matrix product that are summed side by side: their sums stay in registers.
-_BLOCK = 12
-_SHORTEST_ROW = 4
 
 
 class Term(NamedTuple):
@@ -23,27 +19,21 @@ class Term(NamedTuple):
     varies: bool
     held: bool = False
 
+    @property
+    def vector(self) -> str:
+        """C for the value in all lanes."""
+        return self.text if self.varies else f"splat({self.text})"
+
 
 def function(
     name: str, roots: Sequence[ex.Expression], inputs: Mapping[str, Term], gate: float, pointers: Sequence[str] = ()
 ) -> str:
     """C for `void name(vec t, const vec *y, const vec *own, const double *shared, const vec *pointers..., vec *out)`.
 
-    What all lanes share is computed once, as a double.
+    What all lanes share is computed once, as a double. A sub-expression has the same bits wherever it stands, whether
+    its lanes share it or not: which products are fused with an addition is told by the expression alone.
     """
-    nodes = ex.topological(roots)
-    writer = _Writer(inputs, gate)
-    products = _MatrixProducts(nodes, roots, inputs)
-    for node in nodes:
-        if id(node) in products.rows:
-            writer.rows(products.rows[id(node)], products.inside)
-        elif id(node) not in products.inside:
-            writer.value(node)
-    lines, terms = writer.lines, writer.terms
-    for i, root in enumerate(roots):
-        text, varies, _ = terms[id(root)]
-        lines.append(f"    out[{i}] = {text if varies else f'splat({text})'};")
-    body = "\n".join(lines)
+    body = "\n".join(_Writer(roots, inputs, gate).statements())
     more = "".join(f"const vec *restrict {pointer}, " for pointer in pointers)
     return (
         f"static __attribute__((noinline)) void {name}(vec t, const vec *restrict y, const vec *restrict own,\n"
@@ -51,115 +41,173 @@ def function(
     )
 
 
-class _MatrixProducts:
-    """Sums over the same moving values with coefficients that are held: the rows of one matrix times one vector.
-
-    rows    for a row, all rows of its matrix in their order, by id
-    inside  ids of the products that only such a sum uses
-    """
-
-    def __init__(
-        self, nodes: Sequence[ex.Expression], roots: Sequence[ex.Expression], inputs: Mapping[str, Term]
-    ) -> None:
-        held: dict[int, bool] = {}
-        uses = Counter(map(id, roots))
-        for node in nodes:
-            parts = ex.children(node)
-            uses.update(map(id, parts))
-            held[id(node)] = inputs[node.args[0]].held if node.op == "var" else all(held[id(part)] for part in parts)
-        matrices: dict[tuple[int, ...], list[ex.Expression]] = defaultdict(list)
-        for node in nodes:
-            if node.op == "add" and not held[id(node)]:
-                factors = [_factors(child) for child in ex.children(node)]
-                moving = [[id(x) for x in product if not held[id(x)]] for product in factors]
-                if sum(map(bool, moving)) >= _SHORTEST_ROW and all(len(ids) < 2 for ids in moving):
-                    matrices[tuple(i for ids in moving for i in ids)].append(node)
-        found = [rows for rows in matrices.values() if len(rows) > 1]
-        self.rows = {id(row): rows for rows in found for row in rows}
-        self.inside = {
-            id(child)
-            for rows in found
-            for row in rows
-            for child in ex.children(row)
-            if child.op == "mul" and uses[id(child)] == 1
-        }
-
-
-def _factors(node: ex.Expression) -> Sequence[ex.Expression]:
-    return ex.children(node) if node.op == "mul" else (node,)
-
-
 class _Writer:
-    """Statements for values, and the terms that stand for them."""
+    """Statements for roots, each value shortly before its first use."""
 
-    def __init__(self, inputs: Mapping[str, Term], gate: float) -> None:
-        self.inputs, self.gate = inputs, gate
+    def __init__(self, roots: Sequence[ex.Expression], inputs: Mapping[str, Term], gate: float) -> None:
+        self.roots, self.gate = roots, gate
+        self.nodes = ex.topological(roots)
         self.lines: list[str] = []
         self.terms: dict[int, Term] = {}
+        self.held: dict[int, bool] = {}
+        self._prefixes: dict[tuple[object, ...], Term] = {}
+        for node in self.nodes:
+            if node.op == "const":
+                self.terms[id(node)] = Term(f"({float(node.args[0])!r})", False, True)
+            elif node.op == "var":
+                self.terms[id(node)] = inputs[node.args[0]]
+            known = self.terms.get(id(node))
+            self.held[id(node)] = known.held if known else all(self.held[id(part)] for part in ex.children(node))
+        self.blocks = matrix_blocks(self.nodes, self.held)
 
-    def value(self, node: ex.Expression) -> None:
-        """Write one value whose parts are written."""
-        if id(node) in self.terms:
-            return
-        if node.op == "const":
-            self.terms[id(node)] = Term(f"({float(node.args[0])!r})", False)
-        elif node.op == "var":
-            self.terms[id(node)] = self.inputs[node.args[0]]
+    def statements(self) -> list[str]:
+        """All of them. A root is written as soon as the matrix products that it needs are."""
+        needed = self._needed()
+        pending, written = self._write_roots(range(len(self.roots)), needed, 0), 0
+        for node in self.nodes:
+            # What a row depends on comes before it, so that no block waits for another one.
+            if id(node) in self.blocks and id(node) not in self.terms:
+                self._block(self.blocks[id(node)])
+                written |= needed[id(node)]
+                pending = self._write_roots(pending, needed, written)
+        return self.lines
+
+    def _needed(self) -> dict[int, int]:
+        """For every node, by id, the blocks that it needs, as bits."""
+        numbers: dict[int, int] = {}
+        needed: dict[int, int] = {}
+        for node in self.nodes:
+            bits = 0
+            for part in ex.children(node):
+                bits |= needed[id(part)]
+            if id(node) in self.blocks:
+                bits |= 1 << numbers.setdefault(id(self.blocks[id(node)]), len(numbers))
+            needed[id(node)] = bits
+        return needed
+
+    def _write_roots(self, numbers: Sequence[int], needed: Mapping[int, int], written: int) -> list[int]:
+        """Write the roots whose blocks are written; returns the numbers of the others."""
+        later: list[int] = []
+        for i in numbers:
+            root = self.roots[i]
+            if needed[id(root)] & ~written:
+                later.append(i)
+            else:
+                self._need(root)
+                self.lines.append(f"    out[{i}] = {self.terms[id(root)].vector};")
+        return later
+
+    def _need(self, root: ex.Expression) -> None:
+        """Write a value and all that it depends on; matrix products are written already."""
+        waiting = [root]
+        while waiting:
+            node = waiting[-1]
+            missing = () if id(node) in self.terms else [x for x in self._parts(node) if id(x) not in self.terms]
+            if missing:
+                waiting.extend(reversed(missing))
+                continue
+            waiting.pop()
+            if id(node) not in self.terms:
+                self.terms[id(node)] = self._value(node)
+
+    def _parts(self, node: ex.Expression) -> list[ex.Expression]:
+        """The values that the statements of a node name."""
+        match node.op:
+            case "add":
+                return [x for term in terms(node, self.held) for x in term.factors]
+            case "mul":
+                return list(product(node, self.held).factors)
+        return list(ex.children(node))
+
+    def _value(self, node: ex.Expression) -> Term:
+        match node.op:
+            case "add":
+                total = None
+                for term in terms(node, self.held):
+                    total = self._plus(total, term)
+                assert total is not None
+                return self._named(total)
+            case "mul":
+                return self._named(self._times(product(node, self.held)))
+        part = self.terms[id(ex.children(node)[0])]
+        kind = "v" if part.varies else "s"
+        if node.op == "pow":
+            return self._named(Term(_power(part.text, node.args[1], kind), part.varies))
+        called = node.args[0]
+        if called in ("step", "sign"):
+            text = f"{kind}_{called}({part.text}{f', {self.gate!r}' if called == 'step' else ''})"
         else:
-            self.terms[id(node)] = self._named(self._right(node))
+            text = f"{'v_' if part.varies else ''}{_CALLS[called]}({part.text})"
+        return self._named(Term(text, part.varies))
 
-    def rows(self, rows: Sequence[ex.Expression], inside: AbstractSet[int]) -> None:
-        """Write sums side by side, term by term, each in the order of its own terms.
+    def _block(self, rows: Sequence[ex.Expression]) -> None:
+        """Write sums side by side, term by term, each in the order of its own terms."""
+        sums: list[Term | None] = [None] * len(rows)
+        parts = [terms(row, self.held) for row in rows]
+        for position in range(max(map(len, parts))):
+            for i, row in enumerate(parts):
+                if position < len(row):
+                    for factor in row[position].factors:
+                        self._need(factor)
+                    total = self._plus(sums[i], row[position])
+                    sums[i] = total if position == 0 else self._named(total)
+        for row, total in zip(rows, sums, strict=True):
+            assert total is not None
+            self.terms[id(row)] = total
 
-        The moving values of all rows are written with those of the first; what is held may still have to be.
-        """
-        if id(rows[0]) in self.terms:
-            return
-        summed = {id(row) for row in rows}
-        for node in ex.topological(rows):
-            if id(node) not in summed and id(node) not in inside:
-                self.value(node)
-        for first in range(0, len(rows), _BLOCK):
-            block = rows[first : first + _BLOCK]
-            sums = [self._right_of_term(row, 0, inside) for row in block]
-            for position in range(1, max(len(ex.children(row)) for row in block)):
-                for i, row in enumerate(block):
-                    if position < len(ex.children(row)):
-                        term = self._right_of_term(row, position, inside)
-                        sums[i] = self._named(Term(f"{sums[i].text} + {term.text}", sums[i].varies or term.varies))
-            self.terms |= {id(row): term for row, term in zip(block, sums, strict=True)}
+    def _plus(self, total: Term | None, term: Product) -> Term:
+        """C for a sum so far and one more term."""
+        if total is None:
+            return self._times(term)
+        if not is_fused(term):
+            sign = "-" if term.factors and term.coefficient < 0 else "+"
+            value = self.terms[id(term.factors[0])] if term.factors else self._times(term)
+            return Term(f"{total.text} {sign} {value.text}", total.varies or value.varies)
+        first, last = self._prefix(term), self.terms[id(term.factors[-1])]
+        varies = total.varies or first.varies or last.varies
+        texts = [x.vector if varies else x.text for x in (first, last, total)]
+        return Term(f"{'v' if varies else 's'}_fma({', '.join(texts)})", varies)
 
-    def _right_of_term(self, row: ex.Expression, position: int, inside: AbstractSet[int]) -> Term:
-        child = ex.children(row)[position]
-        return self._right(child) if id(child) in inside else self.terms[id(child)]
+    def _times(self, term: Product) -> Term:
+        """C for a product."""
+        if not term.factors:
+            return Term(f"({float(term.coefficient)!r})", False)
+        last = self.terms[id(term.factors[-1])]
+        if len(term.factors) == 1 and term.coefficient == 1:
+            return last
+        if len(term.factors) == 1 and term.coefficient == -1:
+            return Term(f"-({last.text})", last.varies)
+        if abs(term.coefficient) == 2:
+            # Additions have units of their own on some processors.
+            half = self._named(self._times(Product(Fraction(1), term.factors)))
+            return Term(
+                f"{half.text} + {half.text}" if term.coefficient > 0 else f"-{half.text} - {half.text}", half.varies
+            )
+        first = self._prefix(term)
+        return Term(f"{first.text} * {last.text}", first.varies or last.varies)
 
-    def _right(self, node: ex.Expression) -> Term:
-        parts = [self.terms[id(child)] for child in ex.children(node)]
-        varies = any(part.varies for part in parts)
-        return Term(_text(node, [part.text for part in parts], "v" if varies else "s", self.gate), varies)
+    def _prefix(self, term: Product) -> Term:
+        """All of a product but the last factor, written once."""
+        key = (term.coefficient, *map(id, term.factors[:-1]))
+        if key not in self._prefixes:
+            parts = [self.terms[id(factor)] for factor in term.factors[:-1]]
+            if abs(term.coefficient) != 1 or not parts:
+                parts.insert(0, Term(f"({float(term.coefficient)!r})", False))
+            text = " * ".join(part.text for part in parts)
+            found = Term(f"-({text})" if term.coefficient == -1 else text, any(part.varies for part in parts))
+            self._prefixes[key] = found if len(parts) == 1 else self._named(found)
+        return self._prefixes[key]
 
     def _named(self, term: Term) -> Term:
+        if term.text.isidentifier():
+            return term
         place = f"v{len(self.lines)}"
         self.lines.append(f"    const {'vec' if term.varies else 'double'} {place} = {term.text};")
         return Term(place, term.varies)
 
 
-def _text(node: ex.Expression, parts: Sequence[str], kind: str, gate: float) -> str:
-    match node.op:
-        case "add":
-            return " + ".join(parts)
-        case "mul":
-            return " * ".join(parts)
-        case "pow":
-            return _power(parts[0], node.args[1], kind)
-    called = node.args[0]
-    if called in ("step", "sign"):
-        return f"{kind}_{called}({parts[0]}{f', {gate!r}' if called == 'step' else ''})"
-    return f"{'v_' if kind == 'v' else ''}{_CALLS[called]}({parts[0]})"
-
-
 def _power(base: str, exponent: int, kind: str) -> str:
-    if abs(exponent) > _LONGEST_PRODUCT:
+    if abs(exponent) > LONGEST_POWER:
         return f"{kind}_pow({base}, {exponent}.0)"
-    product = " * ".join([base] * abs(exponent))
-    return product if exponent > 0 else f"1.0 / ({product})"
+    power = " * ".join([base] * abs(exponent))
+    return power if exponent > 0 else f"1.0 / ({power})"

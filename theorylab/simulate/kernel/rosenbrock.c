@@ -54,7 +54,7 @@ static void advance(struct lanes *s, const struct job *job, vec h) {
         if (i) {
             for (int d = 0; d < DIM; d++) {
                 vec sum = s->y[d];
-                for (int j = 0; j < i; j++) sum += MATRIX[i][j] * m->k[j][d];
+                for (int j = 0; j < i; j++) sum = v_fma(splat(MATRIX[i][j]), m->k[j][d], sum);
                 m->state[d] = sum;
             }
             field(s->t + NODES[i] * h, m->state, s->own, job->shared, s->slope);
@@ -62,8 +62,8 @@ static void advance(struct lanes *s, const struct job *job, vec h) {
         }
         for (int d = 0; d < DIM; d++) {
             vec sum = splat(0.0);
-            for (int j = 0; j < i; j++) sum += COUPLING[i][j] * m->k[j][d];
-            k[d] = slope[d] + sum * per_step;
+            for (int j = 0; j < i; j++) sum = v_fma(splat(COUPLING[i][j]), m->k[j][d], sum);
+            k[d] = v_fma(sum, per_step, slope[d]);
         }
         if (!AUTONOMOUS)
             for (int d = 0; d < DIM; d++) k[d] += h * SHIFTS[i] * m->clock[d];

@@ -17,23 +17,30 @@ struct job {
     long *status, *accepted, *rejected, *evaluations, *slid, *grazed;
 };
 
+/* k   the field at each stage: f at the start of an attempt, slope at its end, and those of dense output */
 struct lanes {
     ivec busy, trial, accepted, attempts, rejected, extra, cursor, stiff;
     vec t, h, end, scaled, error;
-    vec radius[MEMORY], own[OWN + 1], y[DIM], f[DIM], start[QUANTITIES + 1], drift[QUANTITIES + 1];
-    vec k[STAGES][DIM], state[2][DIM], slope[DIM], spare[2][DIM], near[DIM];
+    vec radius[MEMORY], own[OWN + 1], y[DIM], start[QUANTITIES + 1], drift[QUANTITIES + 1];
+    union {
+        vec k[STAGES][DIM];
+        struct {
+            vec f[DIM], inner[LAST - 1][DIM], slope[DIM];
+        };
+    };
+    vec state[2][DIM], spare[DIM], near[DIM];
     struct kinks kinks;
 };
 
 static inline vec norm(const vec *x) {
     vec sum = splat(0.0);
-    for (int d = 0; d < DIM; d++) sum += x[d] * x[d];
+    for (int d = 0; d < DIM; d++) sum = v_fma(x[d], x[d], sum);
     return v_sqrt(sum);
 }
 
 static inline vec distance(const vec *a, const vec *b) {
     vec sum = splat(0.0);
-    for (int d = 0; d < DIM; d++) sum += (a[d] - b[d]) * (a[d] - b[d]);
+    for (int d = 0; d < DIM; d++) sum = v_fma(a[d] - b[d], a[d] - b[d], sum);
     return v_sqrt(sum);
 }
 
@@ -119,28 +126,27 @@ static void refill(struct lanes *s, struct job *job, int lane) {
 
 /* --- steps ------------------------------------------------------------------------------------------------------- */
 
-/* k[i] = h f(t + c_i h, y + sum_j a_ij k[j]) for one stage. */
-static inline void stage(struct lanes *s, const struct job *job, int i, vec h, vec *state, vec *slope) {
-    combine(i, s->y, s->k, state);
-    flow(s, job, s->t + NODES[i] * h, state, slope);
+/* k[i] = f(t + c_i h, y + h sum_j a_ij k[j]) for one stage. */
+static inline void stage(struct lanes *s, const struct job *job, int i, vec h, vec *state) {
+    combine(i, h, s->y, s->k, state);
+    flow(s, job, s->t + NODES[i] * h, state, s->k[i]);
     note(s, i);
-    for (int d = 0; d < DIM; d++) s->k[i][d] = h * slope[d];
 }
 
 /* The state at time `when` inside a step of one lane from t with size h. */
 static void interpolate(const struct lanes *s, int lane, double h, double when, double *out) {
-    double theta = (when - s->t[lane]) / h, basis[DEGREE];
+    double theta = (when - s->t[lane]) / h, basis[DEGREE], weights[STAGES];
     theta = theta < 0.0 ? 0.0 : theta > 1.0 ? 1.0 : theta;
     basis[0] = theta;
     for (int n = 1; n < DEGREE; n++) basis[n] = basis[n - 1] * (n % 2 ? 1.0 - theta : theta);
+    for (int i = 0; i < STAGES; i++) {
+        weights[i] = 0.0;
+        for (int n = 0; n < DEGREE; n++) weights[i] += basis[n] * DENSE[n][i];
+    }
     for (int d = 0; d < DIM; d++) {
         double sum = 0.0;
-        for (int n = 0; n < DEGREE; n++) {
-            double direction = 0.0;
-            for (int i = 0; i < STAGES; i++) direction += DENSE[n][i] * s->k[i][d][lane];
-            sum += basis[n] * direction;
-        }
-        out[d] = s->y[d][lane] + sum;
+        for (int i = 0; i < STAGES; i++) sum += weights[i] * s->k[i][d][lane];
+        out[d] = s->y[d][lane] + h * sum;
     }
 }
 
@@ -149,7 +155,7 @@ static void save(struct lanes *s, const struct job *job, vec h, vec arrived) {
     ivec passes = {0};
     EACH_LANE if (s->busy[lane] && s->cursor[lane] < job->saves) passes[lane] = -(job->times[s->cursor[lane]] <= arrived[lane]);
     if (!any(passes)) return;
-    for (int i = LAST + 1; i < STAGES; i++) stage(s, job, i, h, s->spare[0], s->spare[1]);
+    for (int i = LAST + 1; i < STAGES; i++) stage(s, job, i, h, s->spare);
     s->extra += passes & (STAGES - LAST - 1);
     EACH_LANE if (passes[lane]) {
         double *rows = job->saved + s->trial[lane] * job->saves * DIM;
@@ -164,8 +170,7 @@ static ivec attempt(struct lanes *s, const struct job *job) {
     const vec room = s->end - s->t;
     const ivec last_step = stretch(s) * s->h >= room;
     const vec h = choose(last_step, room, s->h);
-    for (int d = 0; d < DIM; d++) s->k[0][d] = h * s->f[d];
-    for (int i = 1; i <= LAST; i++) stage(s, job, i, h, s->state[i & 1], s->slope);
+    for (int i = 1; i <= LAST; i++) stage(s, job, i, h, s->state[i & 1]);
     vec *ahead = s->state[LAST & 1];
     const vec *previous = s->state[(LAST - 1) & 1];
     s->attempts += 1;
@@ -176,11 +181,11 @@ static ivec attempt(struct lanes *s, const struct job *job) {
     ivec known = isplat(-1);
     for (int d = 0; d < DIM; d++) {
         const vec scale = larger(absolute(s->y[d]), absolute(ahead[d])) * job->rtol + job->atol[d];
-        estimates(d, s->k, estimate);
+        estimates(d, h, s->k, estimate);
         for (int n = 0; n < ESTIMATES; n++) {
             const vec ratio = estimate[n] / scale;
-            scaled_norm[n] += ratio * ratio;
-            own_norm[n] += estimate[n] * estimate[n];
+            scaled_norm[n] = v_fma(ratio, ratio, scaled_norm[n]);
+            own_norm[n] = v_fma(estimate[n], estimate[n], own_norm[n]);
         }
         known &= is_finite(s->slope[d]);
     }
@@ -205,13 +210,13 @@ static ivec attempt(struct lanes *s, const struct job *job) {
     ivec code = isplat(RUNNING);
     vec radius = splat(0.0);
     if (waits || switches) {
-        radius = distance(s->k[LAST], s->k[LAST - 1]) / (distance(ahead, previous) * h);
+        radius = distance(s->k[LAST], s->k[LAST - 1]) / distance(ahead, previous);
         radius = choose(is_finite(radius), radius, splat(0.0));
     }
     if (job->saves) save(s, job, h, choose(accept, arrived, s->t));
     /* PI control: control.step_factor. */
-    const vec drive = SAFETY * v_pow(larger(scaled, splat(1e-10)), -0.7 / ORDER);
-    const vec memory = choose(good, v_pow(s->scaled, 0.4 / ORDER), splat(1.0));
+    const vec drive = SAFETY * v_root(larger(scaled, splat(1e-10)), -0.7 / ORDER);
+    const vec memory = choose(good, v_root(s->scaled, 0.4 / ORDER), splat(1.0));
     const vec ceiling = choose(good & ~s->rejected, splat(GROW), splat(1.0));
     const vec factor = smaller(larger(drive * memory, splat(SHRINK)), ceiling);
 

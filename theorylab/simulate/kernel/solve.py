@@ -8,9 +8,10 @@ company nor on the number of threads, bit for bit.
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,10 @@ from theorylab.simulate.stopping import Converged
 
 # Straight-line code of more sub-expressions takes too long to compile; torch integrates it.
 MAX_NODES = 12_000
+# Constants of fewer numbers than these are kept with a formula for its next run.
+_SMALL = 100_000
 _libraries = Libraries()
-_DOUBLES = ("initial", "own", "shared", "starts", "ends", "atol", "times")
+_GIVEN = ("initial", "own", "shared", "starts", "ends", "atol", "times")
 _RESULTS = ("t", "y", "field", "step", "error", "saved", "observed", "drift")
 _COUNTS = ("status", "accepted", "rejected", "evaluations", "slid", "grazed")
 
@@ -39,7 +42,7 @@ class _Job(ctypes.Structure):
     _fields_ = (
         [(name, ctypes.c_long) for name in ("count", "saves", "max_steps", "next", "patience")]
         + [(name, ctypes.c_double) for name in ("rtol", "gtol", "first_step", "stiff")]
-        + [(name, ctypes.c_void_p) for name in (*_DOUBLES, *_RESULTS, *_COUNTS)]
+        + [(name, ctypes.c_void_p) for name in (*_GIVEN, *_RESULTS, *_COUNTS)]
     )
 
 
@@ -49,7 +52,9 @@ class Kernel:
     def __init__(
         self, library: ctypes.CDLL, method: ExplicitRungeKutta, own: np.ndarray, shared: np.ndarray, formulas: Formulas
     ):
-        self.method, self.own, self.shared, self.formulas = method, own, shared, formulas
+        self.method, self.formulas = method, formulas
+        self.own, self.shared = np.ascontiguousarray(own), np.ascontiguousarray(shared)
+        self._own_address, self._shared_address = self.own.ctypes.data, self.shared.ctypes.data
         self.quantities = 0 if formulas.observed is None else len(formulas.observed.roots)
         self._prepare, self._solve = library.prepare, library.solve
         for entry in (self._prepare, self._solve):
@@ -76,24 +81,28 @@ class Kernel:
 
         stiff: the method for trials that turn stiff, and for those that are stiff from the start.
         """
-        count, dim = y.shape
-        held = {
-            "initial": y.numpy(),
-            "own": self.own[:count],
-            "shared": self.shared,
-            "starts": starts.numpy(),
-            "ends": ends.numpy(),
-            "atol": atol.expand(dim).numpy(),
-            "times": times.numpy(),
+        (count, dim), saves = y.shape, len(times)
+        given = (y, starts, ends, atol.expand(dim), times)
+        initial, starts, ends, atol, times = (tensor.contiguous() for tensor in given)
+        addresses = {
+            "initial": initial.data_ptr(),
+            "own": self._own_address,
+            "shared": self._shared_address,
+            "starts": starts.data_ptr(),
+            "ends": ends.data_ptr(),
+            "atol": atol.data_ptr(),
+            "times": times.data_ptr(),
         }
-        arrays = {name: np.ascontiguousarray(array) for name, array in held.items()}
         shapes = {"y": (dim,), "field": (dim,), "observed": (self.quantities,), "drift": (self.quantities,)}
-        arrays |= {name: np.zeros((count, *shapes.get(name, ()))) for name in _RESULTS if name != "saved"}
-        arrays["saved"] = np.full((count, len(times), dim), np.nan)
-        arrays |= {name: np.zeros(count, dtype=np.int64) for name in _COUNTS}
+        results = _block(np.float64, count, {name: shapes.get(name, ()) for name in _RESULTS if name != "saved"})
+        counts = _block(np.int64, count, dict.fromkeys(_COUNTS, ()))
+        saved = np.full((count, saves, dim), np.nan)
+        arrays = {name: array for name, (array, _) in (results | counts).items()} | {"saved": saved}
+        addresses |= {name: address for name, (_, address) in (results | counts).items()}
+        addresses["saved"] = saved.ctypes.data
         job = _Job(
             count=count,
-            saves=len(times),
+            saves=saves,
             max_steps=max_steps,
             next=0,
             patience=0 if stiff is None else stiff.patience,
@@ -101,10 +110,10 @@ class Kernel:
             gtol=0.0 if until is None else until.gtol,
             first_step=first_step or 0.0,
             stiff=0.0 if stiff is None else stiff.limit(self.method),
-            **{name: array.ctypes.data for name, array in arrays.items()},
+            **addresses,
         )
         _check(self._prepare(ctypes.byref(job)))
-        number = threads or min(processors(), -(-count // LANES))
+        number = threads or (min(processors(), -(-count // LANES)) if count > LANES else 1)
 
         def explicit(switching: bool) -> None:
             job.next, job.stiff = 0, job.stiff if switching else 0.0
@@ -115,6 +124,13 @@ class Kernel:
             explicit(False)
         else:
             numbers = {name: getattr(job, name) for name in ("count", "saves", "max_steps", "rtol", "gtol")}
+            arrays |= {
+                "own": self.own,
+                "shared": self.shared,
+                "ends": ends.numpy(),
+                "atol": atol.numpy(),
+                "times": times.numpy(),
+            }
             finisher = stiff.alternate(
                 self.formulas, self.method, arrays, numbers, explicit, lambda work: run(work, number)
             ).tolist()
@@ -128,7 +144,7 @@ class Kernel:
             status=tensors["status"],
             stats=Stats(tensors["accepted"], tensors["rejected"], tensors["evaluations"]),
             error_estimate=tensors["error"],
-            saved=tensors["saved"] if len(times) else None,
+            saved=tensors["saved"] if saves else None,
             observed=tensors["observed"] if observes else None,
             drift=tensors["drift"] if observes else None,
             slid=tensors["slid"].bool() if located else None,
@@ -136,7 +152,20 @@ class Kernel:
             method=stiff.methods[0].name if stiff is not None and stiff.alone else self.method.name,
             rtol=rtol,
             finisher=tuple(finisher),
+            compiled=True,
         )
+
+
+def _block(kind: type, count: int, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[np.ndarray, int]]:
+    """Arrays of zeros (count, *shape) side by side in one block, with their addresses."""
+    sizes = [count * math.prod(shape) for shape in shapes.values()]
+    block = np.zeros(sum(sizes), dtype=kind)
+    address, found, start = block.ctypes.data, {}, 0
+    for (name, shape), size in zip(shapes.items(), sizes, strict=True):
+        array = block[start : start + size]
+        found[name] = (array.reshape(count, *shape) if shape else array, address + 8 * start)
+        start += size
+    return found
 
 
 def kernel(field: Any, observe: Any, until: Any, method: ExplicitRungeKutta, y: Tensor) -> Kernel | None:
@@ -157,6 +186,9 @@ def kernel(field: Any, observe: Any, until: Any, method: ExplicitRungeKutta, y: 
         return None
     if sum(f.program.nodes for f in formulas) > MAX_NODES:
         return None
+    key = (observe, method, count)
+    if key in field.kernels:
+        return field.kernels[key]
     common = [_common(f.constants[:count]) & (not f.own) for f in formulas]
     patterns = [tuple(map(bool, c)) for c in common] + [()] * (2 - len(common))
     parts = Formulas(field.program, None if observe is None else observe.program, *patterns)
@@ -165,7 +197,10 @@ def kernel(field: Any, observe: Any, until: Any, method: ExplicitRungeKutta, y: 
         return None
     own = np.concatenate([f.constants[:, ~c] for f, c in zip(formulas, common, strict=True)], 1)
     shared = np.concatenate([f.constants[0, c] for f, c in zip(formulas, common, strict=True)])
-    return Kernel(found, method, own, shared, parts)
+    made = Kernel(found, method, own, shared, parts)
+    if own.size < _SMALL:
+        field.kernels[key] = made
+    return made
 
 
 def _common(constants: np.ndarray) -> np.ndarray:

@@ -141,24 +141,27 @@ def _braces(values: NDArray[np.float64]) -> str:
 def _sums(method: ExplicitRungeKutta) -> str:
     """The sums over stages, written out: coefficients that vanish are left out."""
     cases = [
-        f"    case {i}: for (int d = 0; d < DIM; d++) state[d] = {_sum('y[d]', row)}; break;"
+        f"    case {i}: for (int d = 0; d < DIM; d++) state[d] = v_fma(h, {_sum(row)}, y[d]); break;"
         for i, row in sorted(method.rows.items())
         if row
     ]
-    errors = [f"    out[{n}] = {_sum('', row)};" for n, row in enumerate(method.errors)]
+    errors = [f"    out[{n}] = h * ({_sum(row)});" for n, row in enumerate(method.errors)]
     return "\n".join(
         [
-            "static inline void combine(int i, const vec *restrict y, vec (*restrict k)[DIM], vec *restrict state) {",
+            "static inline void combine(int i, vec h, const vec *restrict y, vec (*k)[DIM], vec *restrict state) {",
             "    switch (i) {",
             *cases,
             "    }\n}\n",
-            "static inline void estimates(int d, vec (*restrict k)[DIM], vec *restrict out) {",
+            "static inline void estimates(int d, vec h, vec (*k)[DIM], vec *restrict out) {",
             *errors,
             "}\n",
         ]
     )
 
 
-def _sum(first: str, row: Row) -> str:
-    terms = [f"({value!r}) * k[{j}][d]" for j, value in sorted(row.items()) if value]
-    return " + ".join([first, *terms] if first else terms)
+def _sum(row: Row) -> str:
+    text = ""
+    for j, value in sorted(row.items()):
+        if value:
+            text = f"v_fma(splat({value!r}), k[{j}][d], {text})" if text else f"({value!r}) * k[{j}][d]"
+    return text

@@ -46,7 +46,7 @@ static void advance(struct lanes *s, const struct job *job, vec h) {
         }
         vec *next = room[j % 3];
         const vec rest = 1.0 - nu;
-        for (int d = 0; d < DIM; d++) next[d] = choose(on, mu * slope[d] + nu * now[d] + rest * before[d], now[d]);
+        for (int d = 0; d < DIM; d++) next[d] = choose(on, v_fma(mu, slope[d], v_fma(nu, now[d], rest * before[d])), now[d]);
         before = now;
         now = next;
     }
@@ -58,7 +58,7 @@ static void advance(struct lanes *s, const struct job *job, vec h) {
         for (int j = 0; j < i; j++) a[j] = h * FINISH_OF(column++);
         for (int d = 0; d < DIM; d++) {
             vec sum = now[d];
-            for (int j = 0; j < i; j++) sum += a[j] * m->k[j][d];
+            for (int j = 0; j < i; j++) sum = v_fma(a[j], m->k[j][d], sum);
             state[d] = sum;
         }
         field(s->t + FINISH_OF(i) * h, state, s->own, job->shared, m->k[i]);
@@ -66,9 +66,15 @@ static void advance(struct lanes *s, const struct job *job, vec h) {
     vec b[4], e[5];
     for (int i = 0; i < 4; i++) b[i] = h * FINISH_OF(10 + i);
     for (int i = 0; i < 5; i++) e[i] = h * FINISH_OF(14 + i);
-    for (int d = 0; d < DIM; d++)
-        s->ahead[d] = now[d] + (b[0] * m->k[0][d] + b[1] * m->k[1][d] + b[2] * m->k[2][d] + b[3] * m->k[3][d]);
+    for (int d = 0; d < DIM; d++) {
+        vec sum = b[0] * m->k[0][d];
+        for (int j = 1; j < 4; j++) sum = v_fma(b[j], m->k[j][d], sum);
+        s->ahead[d] = now[d] + sum;
+    }
     field(s->t + h, s->ahead, s->own, job->shared, s->slope);
-    for (int d = 0; d < DIM; d++)
-        s->estimate[d] = e[0] * m->k[0][d] + e[1] * m->k[1][d] + e[2] * m->k[2][d] + e[3] * m->k[3][d] + e[4] * s->slope[d];
+    for (int d = 0; d < DIM; d++) {
+        vec sum = e[4] * s->slope[d];
+        for (int j = 0; j < 4; j++) sum = v_fma(e[j], m->k[j][d], sum);
+        s->estimate[d] = sum;
+    }
 }

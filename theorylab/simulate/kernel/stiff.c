@@ -9,7 +9,7 @@ static inline vec smallest_step(vec t) { return larger(absolute(t) * (16 * EPS),
 
 static inline vec norm(const vec *x) {
     vec sum = splat(0.0);
-    for (int d = 0; d < DIM; d++) sum += x[d] * x[d];
+    for (int d = 0; d < DIM; d++) sum = v_fma(x[d], x[d], sum);
     return v_sqrt(sum);
 }
 
@@ -180,8 +180,8 @@ static ivec attempt(struct lanes *s, const struct job *job) {
     for (int d = 0; d < DIM; d++) {
         const vec scale = larger(absolute(s->y[d]), absolute(s->ahead[d])) * job->rtol + job->atol[d];
         const vec ratio = s->estimate[d] / scale;
-        scaled += ratio * ratio;
-        own_error += s->estimate[d] * s->estimate[d];
+        scaled = v_fma(ratio, ratio, scaled);
+        own_error = v_fma(s->estimate[d], s->estimate[d], own_error);
         known &= is_finite(s->slope[d]);
     }
     own_error = v_sqrt(own_error);
@@ -203,8 +203,8 @@ static ivec attempt(struct lanes *s, const struct job *job) {
 #endif
 
     /* PI control: control.step_factor. A step that was cut says nothing against the size that was wanted. */
-    const vec drive = SAFETY * v_pow(larger(scaled, splat(1e-10)), -0.7 / ORDER);
-    const vec memory = choose(accept, v_pow(s->scaled, 0.4 / ORDER), splat(1.0));
+    const vec drive = SAFETY * v_root(larger(scaled, splat(1e-10)), -0.7 / ORDER);
+    const vec memory = choose(accept, v_root(s->scaled, 0.4 / ORDER), splat(1.0));
     const vec ceiling = choose(accept & ~s->rejected, splat(GROW), splat(1.0));
     const vec factor = smaller(larger(drive * memory, splat(SHRINK)), ceiling);
     const vec size = h * choose(known, factor, splat(SHRINK));
