@@ -236,6 +236,7 @@ def test_the_margin_of_the_experiment() -> None:
 
 def test_the_measures_of_the_experiment_are_those_of_the_module() -> None:
     """Scaled by the mean margin of the training set; labels are kept or replaced."""
+    pytest.importorskip("sklearn", reason="the digits need scikit-learn")
     weights = {"U": torch.randn(6, 64).double(), "W": torch.randn(10, 6).double()}
     p = Namespace({n: Numeric(w) for n, w in weights.items()})
     data = {n: Numeric(digits.digits()[n].into(Numeric).data) for n in ("x", "y")}

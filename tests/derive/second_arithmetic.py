@@ -81,9 +81,8 @@ class Second:
                     if size:
                         sizes[label] = self.size(size)
             for name, labels, _ in factors:
-                if name == "delta":
-                    known = next(sizes[label] for label in labels if label in sizes)
-                    sizes |= dict.fromkeys(labels, known)
+                if name == "delta" and (known := [sizes[label] for label in labels if label in sizes]):
+                    sizes |= dict.fromkeys(labels, known[0])
             summed = [label for label in sizes if label not in at]
             for choice in product(*(range(sizes[label]) for label in summed)):
                 here = {**at, **dict(zip(summed, choice, strict=True))}
@@ -108,6 +107,23 @@ class Second:
                 return p * self.inverse(self.kinds[n][1])
         return self.keyed("inv", p)
 
+    def cancelled(self, p: Poly) -> Poly:
+        """p with u times 1/u replaced by 1."""
+        for n in self.generators(p):
+            kind, u = self.kinds[n]
+            if kind == "inv":
+                inverse, left = self.context.gens()[n], self.constant(0)
+                while n in self.generators(p):
+                    degree = p.degrees()[n]
+                    top = sum((t for t in self.terms(p) if t.degrees()[n] == degree), self.constant(0))
+                    whole, rest = divmod(divmod(top, inverse**degree)[0], u)
+                    p, left = p - top + whole * inverse ** (degree - 1), left + rest * inverse**degree
+                p = p + left
+        return p
+
+    def terms(self, p: Poly) -> list[Poly]:
+        return [self.context.from_dict({powers: c}) for powers, c in p.terms()]
+
     def keyed(self, kind: str, p: Poly) -> Poly:
         key = (kind, str(p))
         if key not in self.keys:
@@ -117,6 +133,7 @@ class Second:
     def atom(self, kind: str, u: Poly) -> Poly:
         if kind == "inv":
             return self.inverse(u)
+        u = self.cancelled(u)
         if u.is_zero():
             return self.constant(1 if kind in ("exp", "cos") else 0)
         content = _content(u)

@@ -45,10 +45,15 @@ def test_concrete_balancedness(size: int, objective: bool) -> None:
 
 
 def test_domain_names_what_the_functions_assume() -> None:
-    domain = check(encode(laws.weight_norm())).domain
-    assert "the argument of sqrt in nu is positive" in domain
-    assert "the argument of log in l is positive" in domain
-    assert "v is positive throughout" in domain
+    """Where v > 0, that |v|^2 and v / |v| are positive can be seen, and is not an assumption of its own."""
+    assert check(encode(laws.weight_norm())).domain == ("v is positive throughout",)
+    statement = {
+        "letters": letters(u=""),
+        "define": [define("a", "", "u", "sqrt"), define("b", "", "u - 1", "log")],
+        "goals": [goal("zero", expr="a^2 + b - u - b")],
+    }
+    domain = check(encode(certificate(statement, scope="no sizes"))).domain
+    assert domain == ("the argument of sqrt in a is positive", "the argument of log in b is positive")
     assert check(encode(laws.linear())).domain == ()
 
 

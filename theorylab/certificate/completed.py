@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from proofs_check import goals
 from proofs_check.algebra import Expression
 from proofs_check.document import MAX_SECONDS, MAX_WORK, Budget, Rejected
 from proofs_check.goals import Goal, Part, Prover
@@ -37,6 +38,15 @@ def completed(statement: Mapping[str, Json], proof: Mapping[str, Json]) -> dict[
     if searching.later:
         rest["later"] = searching.later
     return rest
+
+
+def accepted(statement: Mapping[str, Json], proof: Mapping[str, Json]) -> bool:
+    """Whether the checker's code accepts it, asked here; what counts is what it says in a process of its own."""
+    try:
+        goals.check(json.loads(canonical({"statement": statement, "proof": proof})), Budget(WORK, SECONDS))
+    except Rejected:
+        return False
+    return True
 
 
 def _read(statement: Mapping[str, Json]) -> Statement:

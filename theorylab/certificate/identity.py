@@ -7,10 +7,11 @@ itself.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
-from theorylab.certificate.completed import completed
+from theorylab.certificate.completed import accepted, completed
 from theorylab.certificate.pieces import written
 from theorylab.claims.base import Conjugates, Conserved, Evolves, NonNegative, Zero
 from theorylab.derive.prove import Attempt, part_name
@@ -21,6 +22,7 @@ from theorylab.flow import Flow
 from theorylab.gradient_flow import FirstOrder, SecondOrder
 from theorylab.readings import polynomial as po
 from theorylab.readings.array import Array, is_number
+from theorylab.readings.indexed import as_written, spelled_out
 from theorylab.readings.letters import TIME, maker
 from theorylab.readings.namespace import Case, Namespace, call
 from theorylab.readings.polynomial import Polynomial, Symbol
@@ -36,8 +38,9 @@ def plain(name: str) -> str:
 class Writer:
     """Collects the letters and definitions of one statement."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, world: World, keep: bool = True) -> None:
+        """keep: whether zeros are stated as they are written."""
+        self.world, self.keep = world, keep
         self.letters: dict[str, dict[str, Json]] = {}
         self.define: list[dict[str, Json]] = []
         self.names: dict[Symbol, str] = {}
@@ -45,6 +48,8 @@ class Writer:
         self.rewrites: list[dict[str, Json]] = []
         self.relations: list[dict[str, Json]] = []
         self.premises: dict[str, None] = {}
+        self.named: dict[Polynomial, Symbol] = {}
+        self.parts: dict[Symbol, Polynomial] = {}
 
     # -- expressions ---------------------------------------------------------------------------------------
 
@@ -52,7 +57,12 @@ class Writer:
         if s.name == "delta" or s.name.startswith("#"):
             return s.name
         if s not in self.names:
-            if s.argument is None:
+            if s in self.parts:
+                expression = self.expression(self.parts[s])
+                name = self.names[s] = self.fresh("part")
+                axes = [[f"i{a}", str(size)] for a, size in enumerate(s.sizes)]
+                self.define.append({"name": name, "axes": axes, "expr": expression})
+            elif s.argument is None:
                 self.names[s] = plain(s.name)
                 self.letters[self.names[s]] = {"shape": [str(z) for z in s.sizes], "sign": s.sign}
             else:
@@ -261,20 +271,25 @@ def _descent(flow: Flow, p: Namespace, c: Case) -> tuple[dict[str, Any], Any] | 
 
 def statement(attempts: Sequence[Attempt]) -> tuple[dict[str, Json], dict[str, Json], str]:
     """Statement, proof and scope of a list of goals about one subject; the proof as the checker reads it."""
-    body, hints, known = outlined(attempts)
-    return body, completed(body, hints), known
+    for keep in (True, False):
+        body, hints, known = outlined(attempts, keep=keep)
+        proof = completed(body, hints)
+        if accepted(body, proof):
+            break
+    return body, proof, known  # pyright: ignore[reportPossiblyUnboundVariable]
 
 
 def outlined(
-    attempts: Sequence[Attempt], *, with_start: bool | None = None, with_enforced: bool = True
+    attempts: Sequence[Attempt], *, with_start: bool | None = None, with_enforced: bool = True, keep: bool = True
 ) -> tuple[dict[str, Json], dict[str, Json], str]:
     """Statement, hints at the proof (see `completed`) and scope of a list of goals about one subject.
 
     with_start: whether the statement speaks of runs from the initial values only; by default where later goals use
-    what earlier ones conserve. with_enforced: whether hypotheses are stated that the reading enforces.
+    what earlier ones conserve. with_enforced: whether hypotheses are stated that the reading enforces. keep: see
+    `_as_written`.
     """
     world = attempts[0].world
-    writer = Writer(world)
+    writer = Writer(world, keep)
     rules = attempts[-1].rules
     writer.hypotheses(rules)
     flows: list[dict[str, Json]] = []
@@ -325,8 +340,8 @@ def _goals(
     result = []
     parts = world.components(value)
     expressions = [writer.expression(component.entry) for component in parts]
-    if isinstance(goal, Zero) and goal.sides is not None:
-        expressions = _both_sides(writer, world, value, goal.sides)
+    if isinstance(goal, Zero):
+        expressions = _as_written(writer, goal, value) or expressions
     for component, expression, pace in zip(parts, expressions, rates, strict=True):
         name = part_name(number, component)
         spec: dict[str, Json] = {"name": name, "expr": expression, "axes": writer.axes(component)}
@@ -347,9 +362,27 @@ def _goals(
     return result
 
 
-def _both_sides(writer: Writer, world: World, value: Array, sides: tuple[Any, Any]) -> list[list[Json]]:
-    """lhs - rhs component by component, where nothing cancels between the sides: the checker sees both."""
-    left, right = (world.components(world.lift(world.evaluate(side), value)) for side in sides)
+def _as_written(writer: Writer, goal: Zero, value: Array) -> list[list[Json]] | None:
+    """A zero component by component as it is written, where the engine's own form has cancelled.
+
+    Factors get names and nothing cancels between the sides, so that the checker multiplies out and compares. None
+    where that is not what the engine evaluated.
+    """
+    world = writer.world
+    formulas = goal.sides or (goal.formula, 0)
+    sides: list[Array] = []
+    if world.dims is None and writer.keep:
+        with suppress(UnsupportedReading), as_written(writer.named):
+            kept = [world.lift(world.evaluate(side), value) for side in formulas]
+            left, right = ([spelled_out(c.entry, writer.named) for c in world.components(side)] for side in kept)
+            if not any(a - b - c.entry for a, b, c in zip(left, right, world.components(value), strict=True)):
+                sides = kept
+    if not sides:
+        if goal.sides is None:
+            return None
+        sides = [world.lift(world.evaluate(side), value) for side in formulas]
+    writer.parts |= {name: meaning for meaning, name in writer.named.items()}
+    left, right = (world.components(side) for side in sides)
     return [[*writer.expression(a.entry), *writer.expression(-b.entry)] for a, b in zip(left, right, strict=True)]
 
 

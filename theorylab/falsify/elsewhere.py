@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from theorylab.claims.base import Claim, with_setting
-from theorylab.enforcement import solutions
 from theorylab.errors import InputError, UnsupportedReading
 from theorylab.falsify.cases import CaseCode, Code, coded
 from theorylab.falsify.draws import random_codes
@@ -73,6 +72,8 @@ def judges(claim: Claim, loose: Claim, dims: Dims) -> Iterator[Elsewhere]:
 
 def solved(judge: Elsewhere, claim: Claim, seed: int) -> tuple[Judge, Code, Finding] | None:
     """A violation at a solution of the hypotheses, in a code that holds its values."""
+    from theorylab.enforcement import solutions
+
     subject: Any = claim.subject.flow if isinstance(claim.subject, Scheme) else claim.subject
     try:
         found = solutions(subject, judge.target.dims, seed)

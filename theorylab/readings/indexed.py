@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Self
 
 from theorylab.errors import InputError, ShapeError, UnsupportedReading
@@ -55,7 +57,7 @@ class Indexed(Array):
 
     def is_zero(self) -> bool:
         """Whether every entry is 0, whatever the letters are."""
-        return not self.entry
+        return not _plain([self])[0].entry
 
     def axes(self) -> list[tuple[int, Size]]:
         """The indexed axes with their sizes."""
@@ -74,16 +76,18 @@ class Indexed(Array):
         return type(self)(left + right, shape)
 
     def _multiply(self, other: Self) -> Self:
-        left, right, shape = self._aligned(other)
+        left, right, shape = named(self)._aligned(named(other))
         return type(self)(left * right, shape)
 
     def _power(self, exponent: int) -> Self:
         if exponent < 0:
-            note("inv", self)
-            return type(self)(po.reciprocal(self.entry) ** -exponent, self.shape)
-        return type(self)(self.entry**exponent, self.shape)
+            (base,) = _plain([self])  # that a letter is not 0 can be stated, that a part is not 0 cannot
+            note("inv", base)
+            return type(self)(po.reciprocal(base.entry) ** -exponent, self.shape)
+        return type(self)(named(self).entry ** exponent, self.shape)
 
     def _matmul(self, other: Self) -> Self:
+        self, other = named(self), named(other)
         shape = broadcast(self.shape[:-2], other.shape[:-2])
         rank = len(shape) + 2
         left = self.entry.relabel(lambda i, n=self.ndim: _TEMPORARY if i == n - 1 else _moved(i, rank - n))
@@ -206,6 +210,52 @@ class Symbolic(str):
     __index__ = __int__ = __float__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _unknown  # pyright: ignore
 
 
+_parts: ContextVar[dict[Polynomial, po.Symbol] | None] = ContextVar("parts of a formula by what they are", default=None)
+
+
+@contextmanager
+def as_written(parts: dict[Polynomial, po.Symbol]) -> Iterator[None]:
+    """Formulas keep the structure in which they are written: factors are not multiplied out but get names in `parts`.
+
+    The indices 0, 1, ... of a part are the axes of its name.
+    """
+    token = _parts.set(parts)
+    try:
+        yield
+    finally:
+        _parts.reset(token)
+
+
+def named(array: Any) -> Any:
+    """A factor by name, where formulas are kept as written and it is more than a letter or a number."""
+    parts = _parts.get()
+    terms = array.entry.terms
+    if parts is None or len(terms) == 0 or (len(terms) == 1 and len(next(iter(terms))) < 2):
+        return array
+    sizes = dict(array.axes())
+    used = sorted({i for m in terms for _, indices, _ in m for i in indices if i >= 0})
+    if not sizes.keys() >= set(used):
+        return array
+    entry = array.entry.relabel({i: n for n, i in enumerate(used)})
+    if entry not in parts:
+        parts[entry] = po.symbol(f"part {len(parts) + 1}", [sizes[i] for i in used])
+    name = parts[entry]
+    return type(array)(Polynomial({((name, tuple(used), 1),): 1}), array.shape)
+
+
+def spelled_out(entry: Polynomial, parts: Mapping[Polynomial, po.Symbol]) -> Polynomial:
+    """A polynomial with its parts in place of their names."""
+    meanings = {name: meaning for meaning, name in parts.items()}
+    while any(s in meanings for s in entry.letters()):
+        entry = po.substitute(entry, meanings.get)
+    return entry
+
+
+def _plain(arrays: Iterable[Indexed]) -> list[Indexed]:
+    parts = _parts.get()
+    return [Indexed(spelled_out(a.entry, parts), a.shape) for a in arrays] if parts else list(arrays)
+
+
 def eye(size: Size) -> Indexed:
     if size == 1:
         return Indexed(po.ONE, (1, 1))
@@ -218,7 +268,8 @@ def substitute(arrays: Sequence[Indexed], values: Mapping[str, Indexed]) -> list
     def value(s: po.Symbol) -> Polynomial | None:
         return _without_unit_axes(values[s.name]) if s.name in values else None
 
-    return [Indexed(po.substitute(a.entry, value), a.shape) for a in arrays]
+    values = dict(zip(values, _plain(values.values()), strict=True))
+    return [Indexed(po.substitute(a.entry, value), a.shape) for a in _plain(arrays)]
 
 
 def directional(arrays: Sequence[Indexed], direction: Mapping[str, Indexed]) -> list[Indexed]:
@@ -227,13 +278,15 @@ def directional(arrays: Sequence[Indexed], direction: Mapping[str, Indexed]) -> 
     def along(s: po.Symbol) -> Polynomial | None:
         return _without_unit_axes(direction[s.name]) if s.name in direction else None
 
-    return [Indexed(po.directional(a.entry, along), a.shape) for a in arrays]
+    direction = dict(zip(direction, _plain(direction.values()), strict=True))
+    return [Indexed(po.directional(a.entry, along), a.shape) for a in _plain(arrays)]
 
 
 def gradient(scalar: Indexed, letters: Mapping[str, Indexed]) -> dict[str, Indexed]:
     """The gradient of a scalar by letters, given as arrays."""
     if any(size != 1 for size in scalar.shape):
         raise InputError(f"a gradient needs a scalar, got shape {scalar.shape}")
+    (scalar,) = _plain([scalar])
     result: dict[str, Indexed] = {}
     for name, array in letters.items():
         (s,) = array.entry.symbols()
