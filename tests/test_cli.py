@@ -274,3 +274,20 @@ def test_mutants_are_judged_shown_and_kept(
     page = Path("run/report.html").read_text()
     assert "Sharpness" in page
     assert "(c.z ** 3).sum()" in page
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_an_interrupted_run_says_so(
+    as_json: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("theorylab.batch.run_batch", interrupted)
+    options = ["--json"] if as_json else []
+    with pytest.raises(SystemExit) as ended:
+        main(["verify", "du-2018/balancedness-linear", "--out", str(tmp_path / "run"), *options])
+    out, err = capsys.readouterr()
+    assert ended.value.code == 130
+    assert err.endswith("theorylab: interrupted\n")
+    assert (json.loads(out)["errors"][0]["message"] if as_json else out) == ("interrupted" if as_json else "")

@@ -319,7 +319,10 @@ def _run(
     names = names_of(targets, everything)
     folder = out if out is not None else Path("runs", folder_name(["all"] if everything else names))
     with _standard_output(as_json):
-        outcome = _judge_all(verb, judge, names, everything, options, folder)
+        try:
+            outcome = _judge_all(verb, judge, names, everything, options, folder)
+        except KeyboardInterrupt:  # typer would leave without a word
+            raise typer.Abort from None
     if as_json:
         _print_json(
             {

@@ -93,6 +93,7 @@ def leaky_relu(x: Term, slope: Any = Fraction(1, 100)) -> Array:
 
 
 def sign(x: Term) -> Array:
+    """1, 0 or -1. Exact formulas hold where x is not 0."""
     return _array(x).apply("sign")
 
 
