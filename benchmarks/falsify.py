@@ -148,6 +148,8 @@ def main() -> None:
         verdict("At least 20 times Hypothesis one by one through the same path", screened >= 20 * single),
         verdict("At least 500 times Hypothesis with one eager simulation an example", screened >= 500 * slow),
         verdict("Every witness is shrunk in less than 0.5 s", times[-1] < 0.5),
+        "",
+        "That shrunk witnesses are the smallest is no timing but a test: tests/falsify/test_shrink_quality.py.",
     ]
     print("\n".join(lines))
     if given_arguments.out:
