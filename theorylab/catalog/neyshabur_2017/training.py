@@ -73,12 +73,6 @@ trajectory = tl.Identity(
     source=PATH_SGD,
     expect="supported",
 )
-descent_trajectory = trajectory.but(
-    lhs=lambda p, c: weights(later(regression.euler(SLOW), p, c)[0]),
-    rhs=lambda p, c: weights(digits.rescaled(later(regression.euler(SLOW), p, c)[1], c.s)),
-    name="sgd-trajectory",
-    title=f"{ROUNDS} steps of gradient descent from rescaled weights give the rescaled result",
-)
 
 # --- test error on the digits -----------------------------------------------------------------------------------------
 
@@ -173,4 +167,4 @@ difference = no_difference.but(
     title="Digits: bad scaling of the start moves the test error of gradient descent by at most one image in 500",
 )
 
-claims = [trajectory, descent_trajectory, badly_scaled, balanced, no_difference, difference]
+claims = [trajectory, badly_scaled, balanced, no_difference, difference]
