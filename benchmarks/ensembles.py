@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import ctypes
 import os
+import signal
 import platform
 import time
 from collections import Counter
@@ -201,6 +202,8 @@ def measure_peer(name: str, peer: Any, workload: Workload, found: Measured, keep
         return
     try:
         solve()
+        signal.signal(signal.SIGALRM, _too_long)
+        signal.alarm(round(4 * LIMIT))
         short, states = timed(solve, 2)
         if workload.t_end > 1e4 or short > LIMIT / 2:
             keep(f"{name} ({len(small.states)} of {count} only)", short, states)
@@ -209,8 +212,16 @@ def measure_peer(name: str, peer: Any, workload: Workload, found: Measured, keep
         whole, states = timed(solve, 1)
         seconds, states = timed(solve, 2) if whole < LIMIT else (whole, states)
         keep(name, seconds, states)
+    except TimeoutError:
+        found.notes[name] = f"not within {4 * LIMIT:.0f} s"
     except Exception as problem:
         found.notes[name] = f"failed: {type(problem).__name__}"
+    finally:
+        signal.alarm(0)
+
+
+def _too_long(*_: object) -> None:
+    raise TimeoutError
 
 
 def one_thread(vector_field: Formula, initial: torch.Tensor, t_end: float) -> float | None:
