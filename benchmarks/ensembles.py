@@ -11,8 +11,8 @@ from __future__ import annotations
 import argparse
 import ctypes
 import os
-import signal
 import platform
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
