@@ -271,12 +271,12 @@ def _descent(flow: Flow, p: Namespace, c: Case) -> tuple[dict[str, Any], Any] | 
 
 def statement(attempts: Sequence[Attempt]) -> tuple[dict[str, Json], dict[str, Json], str]:
     """Statement, proof and scope of a list of goals about one subject; the proof as the checker reads it."""
-    for keep in (True, False):
-        body, hints, known = outlined(attempts, keep=keep)
+    body, hints, known = outlined(attempts)
+    proof = completed(body, hints)
+    if any(spec["name"].startswith("part.") for spec in body["define"]) and not accepted(body, proof):
+        body, hints, known = outlined(attempts, keep=False)
         proof = completed(body, hints)
-        if accepted(body, proof):
-            break
-    return body, proof, known  # pyright: ignore[reportPossiblyUnboundVariable]
+    return body, proof, known
 
 
 def outlined(
