@@ -10,7 +10,7 @@ from theorylab.claims.base import Claim
 from theorylab.errors import InternalError
 from theorylab.falsify.search import Hunt
 from theorylab.proof import Proof
-from theorylab.simulate.observe import Observation
+from theorylab.simulate.observation import Observation
 from theorylab.verdict import Status, Tier, Verdict
 
 

@@ -22,7 +22,8 @@ from theorylab.judge import command, judge, verdict_on
 from theorylab.proof import missed, proof_of, proof_of_failure, subjects_of
 from theorylab.readings.letters import complete_dims
 from theorylab.scratch import scratch_folder
-from theorylab.simulate.observe import Observation, observe
+from theorylab.simulate.observation import Observation
+from theorylab.simulate.observe import observe
 from theorylab.verdict import Evidence, Figure, Outcome, Series, Verdict
 
 Progress = Callable[[str], None]

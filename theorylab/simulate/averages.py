@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from theorylab.flow import Flow
 from theorylab.readings.letters import Dims
 from theorylab.simulate.integrate import integrate
 from theorylab.simulate.intervals import Interval, interval
+from theorylab.simulate.observation import Group, Observation
 from theorylab.simulate.problem import Cases, Problem, draw_cases
 from theorylab.simulate.run import with_loss
 from theorylab.simulate.status import Status
@@ -23,36 +23,6 @@ from theorylab.simulate.stopping import Converged
 TOLERANCE = 1e-9
 HORIZON = 1_000.0
 MAX_STEPS = 40_000
-
-
-@dataclass(frozen=True)
-class Group:
-    """One interval for the mean of (quantity - claimed value) over cases with the same fixed variables."""
-
-    fixed: Mapping[str, np.ndarray]
-    interval: Interval
-    margin: float
-    claimed: float
-    entry: int
-
-    def agrees(self, sense: str) -> bool | None:
-        """True, False, or None where the interval does not decide."""
-        found = self.interval
-        if found.doubt or not np.isfinite([found.low, found.high]).all():
-            return None
-        if sense == "==":
-            if found.low > 0 or found.high < 0:
-                return False
-            return True if -self.margin <= found.low and found.high <= self.margin else None
-        low, high = (found.low, found.high) if sense == ">=" else (-found.high, -found.low)
-        return True if low >= 0 else False if high < 0 else None
-
-    def described(self) -> str:
-        value, found = self.claimed, self.interval
-        return (
-            f"mean {value + found.mean:.6g} in [{value + found.low:.6g}, {value + found.high:.6g}] ({found.rule}), "
-            f"{value:.6g} claimed"
-        )
 
 
 def sample(
@@ -88,10 +58,8 @@ def sample(
     return found
 
 
-def observe_mean(test: Test, dims: Dims, *, seed: int, device: str | None, options: Mapping[str, Any]) -> Any:
+def observe_mean(test: Test, dims: Dims, *, seed: int, device: str | None, options: Mapping[str, Any]) -> Observation:
     """The observation of a test of kind "mean"."""
-    from theorylab.simulate.observe import Observation
-
     asked = _asked(test)
     try:
         found = sample(test, dims, seed=seed, device=device, options=options)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -16,8 +15,9 @@ from theorylab.claims.base import Test
 from theorylab.flow import Flow
 from theorylab.readings.letters import Dims
 from theorylab.readings.namespace import call
-from theorylab.simulate.averages import Group, observe_mean
+from theorylab.simulate.averages import observe_mean
 from theorylab.simulate.integrate import integrate
+from theorylab.simulate.observation import Observation
 from theorylab.simulate.problem import Cases, Problem, draw_cases
 from theorylab.simulate.refine import ROUND_OFF, drift_falls, refine
 from theorylab.simulate.run import with_loss
@@ -34,38 +34,11 @@ MAX_STEPS = 400
 LIMIT_HORIZON = 1_000.0
 LIMIT_STEPS = 40_000
 SHARE_CONVERGED = 0.5
-
-
 POINTWISE = 1e-9
 NUDGES = 3
 NUDGE = 2.0**-46
 
 Nudge = Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]]
-
-
-@dataclass(frozen=True)
-class Observation:
-    """What one test showed.
-
-    agrees: True, False, or None where the runs do not decide (`reason` says why). tolerances and worst: the ladder and
-    the worst relative residual at each. own_error: the integrator's own error at the tightest, relative likewise.
-    """
-
-    test: Test
-    agrees: bool | None
-    reason: str
-    trials: int
-    tolerances: tuple[float, ...] = ()
-    worst: tuple[float, ...] = ()
-    own_error: float = 0.0
-    statuses: Mapping[str, int] = field(default_factory=dict)
-    worst_trial: int = -1
-    variable: str = ""
-    ladder: tuple[float, ...] = ()
-    sizes: tuple[float, ...] = ()
-    """For slopes: the sizes of the observation in one case along the ladder of values of `variable`."""
-    groups: tuple[Group, ...] = ()
-    """For means: the intervals."""
 
 
 def observe(

@@ -16,6 +16,7 @@ from theorylab.flow import Flow
 from theorylab.readings.letters import Dims
 from theorylab.simulate.asymptotics import Outcome, Trend, exponent_outcome, trend, vanishing_outcome
 from theorylab.simulate.integrate import integrate
+from theorylab.simulate.observation import Observation
 from theorylab.simulate.problem import Cases, Problem, draw_cases
 from theorylab.simulate.run import with_loss
 from theorylab.simulate.status import Status
@@ -158,10 +159,8 @@ def described(found: Trend | None) -> str:
 
 def observe_slope(
     test: Test, dims: Dims, *, trials: int, seed: int, device: str | None, options: Mapping[str, Any]
-) -> Any:
+) -> Observation:
     """The observation of a test of kind "slope"."""
-    from theorylab.simulate.observe import Observation
-
     asked = _asked(test)
     count = min(trials, int(options.get("trials", TRIALS if test.where in ("run", "end") else 4 * TRIALS)))
     subject = with_loss(test.subject) if isinstance(test.subject, Flow) else test.subject
