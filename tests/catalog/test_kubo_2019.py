@@ -11,6 +11,7 @@ import torch
 import theorylab as tl
 from tests.catalog.certify import claims_of, rulings
 from theorylab.catalog.kubo_2019 import segments, training
+from theorylab.simulate.problem import Cases, draw_cases
 
 PROVED = {"telescoping", "both-directions", "end-point"}
 MUTANTS = {
@@ -80,6 +81,13 @@ def test_the_closed_form_is_the_integral_over_the_angle(theta: float) -> None:
     mean = (2 * (second - first) ** 2 * (first * second < 0)).mean()
     formula = 4 / math.pi * math.sin(theta / 2) ** 2 * (theta + math.sin(theta))
     assert abs(float(mean) - formula) < 1e-4
+
+
+def test_shuffled_labels_are_those_of_the_same_samples_in_the_order_of_their_keys() -> None:
+    cases = Cases(training.trained_setting, {}, draw_cases(training.trained_setting, {}, 8, 3))
+    label, keys, shuffled = (cases.of_case(lambda c, n=name: c[n]) for name in ("label", "key", "shuffled"))
+    assert torch.equal(shuffled, label.gather(1, keys.argsort(1)))
+    assert not torch.equal(shuffled, label)
 
 
 def test_training_moves_the_plotted_output_to_the_labels() -> None:

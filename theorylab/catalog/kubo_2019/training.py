@@ -5,8 +5,8 @@ He's initialization times a scale, biases from 0; 2000 steps of gradient descent
 straight: the root mean square distance of f from its chord at t = 1/4, 1/2, 3/4, over all pairs of samples, as a share
 of that of f(x1) - f(x0). Almost straight means at most 1/10; a step function between the labels has 0.2. Claimed, as
 the paper has it: networks trained from He's initialization are almost straight, training straightens, a larger
-initialization and random labels bend. 32 runs for each claim, 256 where a difference that may be small is claimed;
-Student's interval at level 0.99.
+initialization and shuffled labels (the same samples, their labels in a random order) bend. 32 runs for each claim, 256
+where a difference that may be small is claimed; Student's interval at level 0.99.
 
 Each claim was announced as supported. Refuted was then that trained networks are almost straight: 0.198 in the mean, in
 [0.177, 0.218], as far from straight as a step; the others were supported. `expect` says what was found.
@@ -28,13 +28,27 @@ SEED = 190301997
 STRAIGHT = Fraction(1, 10)
 STEPS = 2000
 LARGE = 4
+SAMPLES = 24
+
+
+def reordered(values, keys):
+    """The values in the order of their keys: a random permutation of them for random keys."""
+
+    def place(numbers):
+        return ops.step(numbers[:, None] - numbers[None, :]).sum(-1)
+
+    first_to_last = ops.array(list(range(SAMPLES)))
+    return ops.relu(1 - abs(place(first_to_last)[:, None] - place(keys)[None, :])) @ values
+
+
 trained_setting = tl.Setting(
     first_w=tl.var("64 8", tl.draw.normal(0.5)),
     first_a=tl.var("64", tl.draw.normal(math.sqrt(2 / 64))),
-    label=tl.var("24", tl.draw.one_of(-1, 1)),
-    coin=tl.var("24", tl.draw.one_of(-1, 1)),
-    noise=tl.var("8 24", tl.draw.normal()),
-    x=tl.var("8 24", lambda c: c.noise + 2 * ops.outer(ops.basis(c.noise[:, 0], 0), c.label)),
+    label=tl.var(f"{SAMPLES}", tl.draw.one_of(-1, 1)),
+    key=tl.var(f"{SAMPLES}", tl.draw.uniform(0, 1)),
+    shuffled=tl.var(f"{SAMPLES}", lambda c: reordered(c.label, c.key)),
+    noise=tl.var(f"8 {SAMPLES}", tl.draw.normal()),
+    x=tl.var(f"8 {SAMPLES}", lambda c: c.noise + 2 * ops.outer(ops.basis(c.noise[:, 0], 0), c.label)),
 )
 
 
@@ -163,12 +177,12 @@ scale_matters = tl.Mean(
 )
 labels_matter = tl.Mean(
     trained_setting,
-    lambda c: bend(trained(c, "coin"), c) - bend(trained(c), c),
+    lambda c: bend(trained(c, "shuffled"), c) - bend(trained(c), c),
     0,
     sense=">=",
-    name="random-labels-bend",
-    title="Random labels leave the trained network more bent",
-    statement=r"E\,\mathrm{bend}(\text{trained on random labels}) \ge E\,\mathrm{bend}(\text{trained})",
+    name="shuffled-labels-bend",
+    title="Shuffled labels leave the trained network more bent",
+    statement=r"E\,\mathrm{bend}(\text{trained on shuffled labels}) \ge E\,\mathrm{bend}(\text{trained})",
     **_runs,
 )
 
@@ -182,10 +196,10 @@ controls = [
         figures=[between_samples("label", LARGE, "the output between two samples, larger initialization")],
     ),
     straight.but(
-        quantity=lambda c: bend(trained(c, "coin"), c),
-        name="almost-straight-with-random-labels",
-        title="Networks trained on random labels are almost straight",
-        figures=[between_samples("coin", 1, "the output between two samples, random labels")],
+        quantity=lambda c: bend(trained(c, "shuffled"), c),
+        name="almost-straight-with-shuffled-labels",
+        title="Networks trained on shuffled labels are almost straight",
+        figures=[between_samples("shuffled", 1, "the output between two samples, shuffled labels")],
     ),
 ]
 
