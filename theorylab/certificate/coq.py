@@ -27,6 +27,8 @@ From mathcomp Require Import ring.
 From theorylab Require Import Calculus.
 Import Order.TTheory GRing.Theory Num.Theory.
 Local Open Scope ring_scope.
+Ltac inverses_as_letters := repeat match goal with |- context [@GRing.inv ?K ?x] =>
+  lazymatch x with GRing.natmul _ _ => fail | _ => generalize (@GRing.inv K x); intro end end.
 """
 COQ = {"exp": "expR ({})", "log": "ln ({})", "sqrt": "Num.sqrt ({})", "inv": "({})^-1"}
 SLOPE = {"exp": "expR ({})", "log": "({})^-1", "sqrt": "2%:R^-1 * (Num.sqrt ({}))^-1", "inv": "- (({})^-1 * ({})^-1)"}
@@ -244,7 +246,7 @@ class Script(Steps):
         meant = sorted(self.name(f) for f in used & statement.atoms.keys() if f.startswith("1/"))
         add(f"have L : {given} = {stated}.")
         names = " ".join(f"?{x}_is" for x in dict.fromkeys([*meant, name]))
-        add(f"  rewrite {names} ?mul1r ?invfM ?invrK ?invr1 ?mul1r ?mulN1r //; try by {self.ring}.")
+        add(f"  rewrite {names} ?mul1r ?invfM ?invrN ?invrK ?invr1 ?mul1r //; inverses_as_letters; {self.ring}.")
         add("rewrite L.")
         for position, (term, group) in enumerate(zip(atom.argument, groups, strict=True)):
             self.distribute(f"E{position}", term, group)
