@@ -93,8 +93,7 @@ def bare_gradient(generated: Formula, state: np.ndarray) -> float:
     program = generated.program
     terms = source.inputs(program, [True] * len(program.held))
     code = function("field", program.roots, terms, program.gate)
-    numbers = source.defines({"LANES": source.LANES, "DIM": len(program.state)})
-    text = "\n".join(["#include <math.h>", numbers, source.fixed("lanes.h"), code, BARE])
+    text = "\n".join([source.opening(source.PROCESSOR), source.defines({"DIM": len(program.state)}), code, BARE])
     library = compilers.build(text, kernels.OPTIONS)
     assert library is not None
     library.bare.argtypes = [ctypes.c_long, *[ctypes.c_void_p] * 3]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from theorylab.simulate.compiler import build
-from theorylab.simulate.kernel.source import LANES, OPTIONS, defines, fixed
+from theorylab.simulate.kernel.source import LANES, OPTIONS, PROCESSOR, opening
 
 from .backends import needs_compiler
 
@@ -36,7 +36,7 @@ void sums(long n, const double *x, double *vectors, double *numbers) {
 
 @cache
 def library() -> ctypes.CDLL:
-    found = build("\n".join(["#include <math.h>", defines({"LANES": LANES}), fixed("lanes.h"), ENTRIES]), OPTIONS)
+    found = build("\n".join([opening(PROCESSOR), ENTRIES]), OPTIONS)
     assert found is not None
     found.roots.argtypes = [ctypes.c_long, ctypes.c_double, ctypes.c_void_p, ctypes.c_void_p]
     found.sums.argtypes = [ctypes.c_long, *[ctypes.c_void_p] * 3]

@@ -72,15 +72,14 @@ static void run(struct lanes *s, const struct job *job, long group) {
     }
 }
 
-/* Run the trials of the queue; called by every thread. Returns 0, or 1 where there was no memory. */
-int iterate(struct job *job) {
-    void *memory = NULL;
-    if (posix_memalign(&memory, 64, sizeof(struct lanes))) return 1;
+/* Run the trials of the queue. */
+static void work(struct lanes *s, struct job *job, long first, long stride) {
     for (;;) {
-        const long group = __atomic_fetch_add(&job->next, LANES, __ATOMIC_RELAXED);
+        const long group = take(&job->next, LANES);
         if (group >= job->count) break;
-        run(memset(memory, 0, sizeof(struct lanes)), job, group);
+        memset(s, 0, sizeof *s);
+        run(s, job, group);
     }
-    free(memory);
-    return 0;
 }
+
+ENTRY(iterate, work)

@@ -13,7 +13,7 @@ from theorylab.readings import expression as ex
 from theorylab.simulate.compiler import build, compiler
 from theorylab.simulate.kernel.program import Term, function
 from theorylab.simulate.kernel.solve import _common, processors, run
-from theorylab.simulate.kernel.source import LANES, defines, fixed, inputs
+from theorylab.simulate.kernel.source import LANES, PROCESSOR, defines, fixed, inputs, opening
 from theorylab.simulate.program import Program
 from theorylab.simulate.status import Status
 
@@ -113,7 +113,6 @@ def _source(program: Program, held: Sequence[str], common: np.ndarray, fresh: Se
     terms |= {name: Term(f"own[{own + i}]", True) for i, name in enumerate(fresh)}
     dim = len(program.state)
     sizes = {
-        "LANES": LANES,
         "DIM": dim,
         "OWN": own,
         "FRESH": len(fresh),
@@ -122,6 +121,5 @@ def _source(program: Program, held: Sequence[str], common: np.ndarray, fresh: Se
         "CONVERGED": Status.CONVERGED.value,
         "NON_FINITE": Status.NON_FINITE.value,
     }
-    head = "#include <math.h>\n#include <stdlib.h>\n#include <string.h>\n"
     step = function("step", program.roots, terms, program.gate)
-    return "\n".join([head, defines(sizes), fixed("lanes.h"), step, fixed("iterate.c")])
+    return "\n".join([opening(PROCESSOR), defines(sizes), step, fixed("iterate.c")])

@@ -160,10 +160,10 @@ static ivec shorten(struct lanes *s, const struct job *job, ivec accept, vec h, 
             const double side = k->side[g][lane];
             double share = 2.0;
             if (side == 0.0) {
-                const double old = k->gate[g][lane], new = k->now[g][lane], bound = new > 0.5;
-                if (new >= 0.0 && new <= 1.0) continue;
-                if (g == target && fabs(new - bound) <= SETTLED) continue;
-                share = fmin(fmax((bound - old) / (new - old), 0.0), 1.0);
+                const double old = k->gate[g][lane], now = k->now[g][lane], bound = now > 0.5;
+                if (now >= 0.0 && now <= 1.0) continue;
+                if (g == target && fabs(now - bound) <= SETTLED) continue;
+                share = fmin(fmax((bound - old) / (now - old), 0.0), 1.0);
             } else {
                 const double u0 = side * k->z[g][lane], u1 = side * k->z_next[g][lane];
                 const double a = side * k->w[g][lane] * step, b = side * k->w_next[g][lane] * step;

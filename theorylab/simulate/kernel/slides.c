@@ -213,9 +213,9 @@ static ivec cross_together(struct lanes *s, const struct job *job, ivec at) {
             int changed = 0;
             for (int n = 0; n < k->zeros[lane].count; n++) {
                 const int g = k->zeros[lane].gate[n];
-                const double rate = k->tilted[g][lane], old = k->probe[g][lane], new = rate > 0.0 ? 1.0 : rate < 0.0 ? 0.0 : old;
-                changed |= new != old;
-                k->probe[g][lane] = new;
+                const double rate = k->tilted[g][lane], old = k->probe[g][lane], now = rate > 0.0 ? 1.0 : rate < 0.0 ? 0.0 : old;
+                changed |= now != old;
+                k->probe[g][lane] = now;
             }
             settled[lane] = -!changed;
             s->extra[lane] += 1;

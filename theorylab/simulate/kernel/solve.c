@@ -111,7 +111,7 @@ static void resume(struct lanes *s, const struct job *job, int lane, long trial)
 /* The next trial of the queue that is still to run, or an idle lane. */
 static void refill(struct lanes *s, struct job *job, int lane) {
     for (;;) {
-        const long trial = __atomic_fetch_add(&job->next, 1, __ATOMIC_RELAXED);
+        const long trial = take(&job->next, 1);
         if (trial >= job->count) break;
         if (job->status[trial] != RUNNING) continue;
         s->busy[lane] = -1;
@@ -256,16 +256,8 @@ static ivec attempt(struct lanes *s, const struct job *job) {
     return ichoose((code == RUNNING) & (s->attempts >= job->max_steps), isplat(MAX_STEPS), code);
 }
 
-static struct lanes *workspace(void) {
-    void *memory = NULL;
-    if (posix_memalign(&memory, 64, sizeof(struct lanes))) return NULL;
-    return memset(memory, 0, sizeof(struct lanes));
-}
-
-/* Run the trials of the queue; called by every thread. Returns 0, or 1 where there was no memory. */
-int solve(struct job *job) {
-    struct lanes *s = workspace();
-    if (!s) return 1;
+/* Run the trials of the queue. */
+static void work(struct lanes *s, struct job *job, long first, long stride) {
     EACH_LANE {
         refill(s, job, lane);
         if (!s->busy[lane] && lane) {
@@ -283,8 +275,6 @@ int solve(struct job *job) {
             refill(s, job, lane);
         }
     }
-    free(s);
-    return 0;
 }
 
 /* A first step size: control.first_step. */
@@ -315,10 +305,8 @@ static vec first_step(struct lanes *s, const struct job *job, vec room) {
 }
 
 /* Evaluate the start of every trial: field, first step, observed quantities, and rows that stop at once. */
-int prepare(struct job *job) {
-    struct lanes *s = workspace();
-    if (!s) return 1;
-    for (long first = 0; first < job->count; first += LANES) {
+static void start(struct lanes *s, struct job *job, long first, long stride) {
+    for (; first < job->count; first += stride) {
         EACH_LANE load(s, job, lane, first + lane < job->count ? first + lane : first);
         open_gates(s, job, isplat(-1));
         flow(s, job, s->t, s->y, s->f);
@@ -337,6 +325,7 @@ int prepare(struct job *job) {
             if (s->cursor[lane]) memcpy(job->saved + trial * job->saves * DIM, job->initial + trial * DIM, DIM * sizeof(double));
         }
     }
-    free(s);
-    return 0;
 }
+
+ENTRY(prepare, start)
+ENTRY(solve, work)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +21,18 @@ from theorylab.simulate.methods.tableau import Row
 from theorylab.simulate.program import Program
 from theorylab.simulate.status import Status
 
+
+class Target(NamedTuple):
+    """What code is generated for: how many trajectories run side by side, and the file that says what a lane is."""
+
+    lanes: int
+    prologue: str
+
+
 LANES = 8
+PROCESSOR = Target(LANES, "lanes.h")
+# C++ for one trajectory a thread: CUDA, and without it a plain program with the same results.
+THREAD = Target(1, "thread.h")
 # Without tree-ter sums that are written side by side stay so.
 OPTIONS = ("-O2", "-fno-tree-ter", "-march=native")
 _CONSTANTS = {
@@ -40,12 +52,12 @@ def solve_source(
     observed: Program | None,
     shared: Sequence[bool],
     observed_shared: Sequence[bool],
+    target: Target = PROCESSOR,
 ) -> str:
-    """C with the entries `prepare` and `solve`; `shared` tells which case constants all trials have in common."""
+    """Code with the entries `prepare` and `solve`; `shared` tells which case constants all trials have in common."""
     functions, gates = _field(field, shared)
     functions.append(observer(observed, observed_shared))
     sizes = {
-        "LANES": LANES,
         "DIM": len(field.state),
         "OWN": shared.count(False) + observed_shared.count(False),
         "OBSERVED_OWN": shared.count(False),
@@ -54,13 +66,17 @@ def solve_source(
         "ROOT_DIM": math.sqrt(len(field.state)),
         "GATES": gates,
     }
-    head = "#include <math.h>\n#include <stdlib.h>\n#include <string.h>\n"
     return "\n".join(
         [
-            head, defines(sizes), _numbers(method), fixed("lanes.h"), *functions, _sums(method), fixed("kinks.h"),
+            opening(target), defines(sizes), _numbers(method), *functions, _sums(method), fixed("kinks.h"),
             fixed("solve.c"), *([fixed("slides.c"), fixed("kinks.c")] if gates else []),
         ]
     )  # fmt: skip
+
+
+def opening(target: Target) -> str:
+    """What a lane is, and what can be done with it."""
+    return "\n".join([defines({"LANES": target.lanes}), fixed(target.prologue), fixed("arithmetic.h")])
 
 
 def _field(field: Program, shared: Sequence[bool]) -> tuple[list[str], int]:
@@ -92,9 +108,9 @@ def observer(observed: Program | None, shared: Sequence[bool]) -> str:
 def rows_source(program: Program) -> str:
     """C with the entry `rows`: the values of one formula, row by row."""
     held = [False] * len(program.held)
-    sizes = {"LANES": LANES, "DIM": len(program.state), "OWN": len(held), "ROOTS": len(program.roots)}
+    sizes = {"DIM": len(program.state), "OWN": len(held), "ROOTS": len(program.roots)}
     field = function("field", program.roots, inputs(program, held), program.gate)
-    return "\n".join(["#include <math.h>", defines(sizes), fixed("lanes.h"), field, fixed("rows.c")])
+    return "\n".join([opening(PROCESSOR), defines(sizes), field, fixed("rows.c")])
 
 
 def inputs(program: Program, shared: Sequence[bool]) -> dict[str, Term]:

@@ -152,7 +152,7 @@ static void idle(struct lanes *s, int lane) {
 /* The next trial of the queue that is still to run, or an idle lane. */
 static void refill(struct lanes *s, struct job *job, int lane) {
     for (;;) {
-        const long trial = __atomic_fetch_add(&job->next, 1, __ATOMIC_RELAXED);
+        const long trial = take(&job->next, 1);
         if (trial >= job->count) break;
         if (job->status[trial] != RUNNING) continue;
         load(s, job, lane, trial);
@@ -246,11 +246,8 @@ static ivec attempt(struct lanes *s, const struct job *job) {
     return ichoose((code == RUNNING) & (s->attempts >= job->max_steps), isplat(MAX_STEPS), code);
 }
 
-/* Run the trials of the queue; called by every thread. Returns 0, or 1 where there was no memory. */
-int solve(struct job *job) {
-    void *memory = NULL;
-    if (posix_memalign(&memory, 64, sizeof(struct lanes))) return 1;
-    struct lanes *s = memset(memory, 0, sizeof(struct lanes));
+/* Run the trials of the queue. */
+static void work(struct lanes *s, struct job *job, long first, long stride) {
     EACH_LANE {
         refill(s, job, lane);
         if (!s->busy[lane] && lane) {
@@ -266,6 +263,6 @@ int solve(struct job *job) {
             refill(s, job, lane);
         }
     }
-    free(s);
-    return 0;
 }
+
+ENTRY(solve, work)

@@ -69,8 +69,8 @@ def library(method: Stabilised | Rosenbrock, formulas: Formulas) -> ctypes.CDLL 
     return found
 
 
-def stiff_source(method: Stabilised | Rosenbrock, formulas: Formulas) -> str:
-    """C with the entry `solve`."""
+def stiff_source(method: Stabilised | Rosenbrock, formulas: Formulas, target: source.Target = source.PROCESSOR) -> str:
+    """Code with the entry `solve`."""
     field, observed, shared, observed_shared = formulas
     found, size = derivatives(field), len(field.state)
     inputs = source.inputs(field, shared)
@@ -97,7 +97,6 @@ def stiff_source(method: Stabilised | Rosenbrock, formulas: Formulas) -> str:
     }
     values = {name: getattr(control, name) for name in _CONTROL} | {status.name: status.value for status in Status}
     values |= {
-        "LANES": source.LANES,
         "EPS": torch.finfo(torch.float64).eps,
         "ORDER": float(method.embedded_order + 1),
         "SMOOTH": int(smooth),
@@ -118,10 +117,9 @@ def stiff_source(method: Stabilised | Rosenbrock, formulas: Formulas) -> str:
             functions.append(function("jacobian", entries, inputs, field.gate))
         clock = "#define change(t, y, own, shared, out) ((void)0)"
         functions.append(clock if found.clock is None else function("change", found.clock, inputs, field.gate))
-    head = f"/* {kind} */\n#include <math.h>\n#include <stdlib.h>\n#include <string.h>\n"
     defines = source.defines(values | sizes)
     fixed = [source.fixed(name) for name in parts]
-    return "\n".join([head, defines, *numbers, source.fixed("lanes.h"), *functions, *fixed])
+    return "\n".join([f"/* {kind} */", source.opening(target), defines, *numbers, *functions, *fixed])
 
 
 def _stabilised(method: Stabilised) -> list[str]:

@@ -1,0 +1,51 @@
+/* Functions of lanes, whatever a lane is. */
+
+static inline vec absolute(vec x) { return OF_BITS(BITS(x) & 0x7fffffffffffffffL); }
+static inline ivec is_finite(vec x) { return x - x == 0.0; }
+
+/* The larger and the smaller of two numbers; what is not a number stays so. */
+static inline vec larger(vec a, vec b) { return choose((a > b) | (a != a), a, b); }
+static inline vec smaller(vec a, vec b) { return choose((a < b) | (a != a), a, b); }
+
+#define LANE_BY_LANE(name, function)                                                                                  \
+    static inline vec name(vec x) {                                                                                   \
+        vec y;                                                                                                        \
+        EACH_LANE y[lane] = function(x[lane]);                                                                        \
+        return y;                                                                                                     \
+    }
+LANE_BY_LANE(v_sqrt, sqrt)
+LANE_BY_LANE(v_exp, exp)
+LANE_BY_LANE(v_log, log)
+LANE_BY_LANE(v_tanh, tanh)
+LANE_BY_LANE(v_sin, sin)
+LANE_BY_LANE(v_cos, cos)
+LANE_BY_LANE(v_asinh, asinh)
+
+static inline vec v_pow(vec x, double exponent) {
+    vec y;
+    EACH_LANE y[lane] = pow(x[lane], exponent);
+    return y;
+}
+static inline double s_pow(double x, double exponent) { return pow(x, exponent); }
+
+/* x to a power that is no large number, for positive x: 2^(exponent log2(x)), to about 1e-14. */
+static inline vec v_root(vec x, double exponent) {
+    /* x = 2^whole m with m between sqrt(1/2) and sqrt(2); log(m) = 2 artanh((m - 1) / (m + 1)). */
+    const ivec shifted = BITS(x) - 0x3fe6a09e667f3bcdL, whole = shifted >> 52;
+    const vec m = OF_BITS(BITS(x) - (whole << 52)), s = (m - 1.0) / (m + 1.0), square = s * s;
+    vec log = splat(1.0 / 21.0);
+    for (int n = 19; n > 0; n -= 2) log = v_fma(log, square, splat(1.0 / n));
+    const vec power = exponent * v_fma(s * log, splat(2.8853900817779268), OF_WHOLE(whole));
+    const ivec nearest = WHOLE(power + choose(power < 0.0, splat(-0.5), splat(0.5)));
+    const vec rest = (power - OF_WHOLE(nearest)) * 0.69314718055994531;
+    vec exp = splat(1.0);
+    for (int n = 14; n > 0; n--) exp = v_fma(exp * rest, splat(1.0 / n), splat(1.0));
+    return OF_BITS(BITS(exp) + (nearest << 52));
+}
+
+/* The step function with the value `gate` at 0, and the sign. Among many fused operations GCC takes minutes over them
+ * where they are inlined. */
+static __attribute__((noinline)) vec v_step(vec x, double gate) { return choose(x > 0.0, splat(1.0), choose(x == 0.0, splat(gate), splat(0.0))); }
+static __attribute__((noinline)) vec v_sign(vec x) { return choose(x > 0.0, splat(1.0), choose(x == 0.0, splat(0.0), splat(-1.0))); }
+static inline double s_step(double x, double gate) { return x > 0.0 ? 1.0 : x == 0.0 ? gate : 0.0; }
+static inline double s_sign(double x) { return x > 0.0 ? 1.0 : x == 0.0 ? 0.0 : -1.0; }
