@@ -55,8 +55,10 @@ def test_convergence_below_the_floor_of_the_field(method: str, rtol: float, back
     loss, gtol = Quadratic(), 1e-9
     options = {"t_end": 30.0, "rtol": rtol, "atol": 1e-14, "method": method}
     field = loss.on(backend)
-    careless = integrate(field, loss.initial, **options)
-    assert careless.field.norm(dim=1).min() > 5 * gtol
+    careless = integrate(field, loss.initial, save=torch.linspace(20.0, 25.0, 20, dtype=torch.float64), **options)
+    assert careless.saved is not None
+    floor = ((careless.saved - loss.minimum) @ loss.hessian).norm(dim=2).amax(dim=1)
+    assert floor.min() > 5 * gtol
 
     run = integrate(field, loss.initial, until=converged(gtol), **options)
     assert run.counts() == {"converged": 3}
@@ -130,3 +132,21 @@ def test_any_rule_may_stop_a_run() -> None:
 def test_bad_gtol(gtol: float) -> None:
     with pytest.raises(InputError, match=r"gtol=.* was given; expected a positive number"):
         converged(gtol)
+
+
+@backends
+@methods
+def test_the_end_is_nearer_than_the_way(method: str, backend: str) -> None:
+    """At the stability limit stiff components stay at the tolerance; the last steps, inside the limit, damp them."""
+    loss, t_end = Quadratic(), 30.0
+    times = torch.linspace(20.0, 25.0, 20, dtype=torch.float64)
+    options = {"t_end": t_end, "rtol": 1e-6, "atol": 1e-14, "method": method}
+    run = integrate(loss.on(backend), loss.initial, save=times, **options)
+    assert run.saved is not None
+
+    def exact(t: Tensor) -> Tensor:
+        modes = (loss.initial - loss.minimum) @ loss.frame * torch.exp(-loss.rates * t)
+        return loss.minimum + modes @ loss.frame.T
+
+    on_the_way = torch.stack([(run.saved[:, i] - exact(t)).norm(dim=1) for i, t in enumerate(times)]).amax(0)
+    assert ((run.y - exact(torch.tensor(t_end))).norm(dim=1) < 0.1 * on_the_way).all()

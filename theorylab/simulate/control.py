@@ -14,6 +14,10 @@ SAFETY = 0.9
 SHRINK = 0.2
 GROW = 10.0
 
+# The last ENDING_STEPS steps are of equal size, at most ENDING of the size that control asks for. A method at its stability
+# limit keeps stiff components at the level of the tolerance; a little inside the limit it damps them.
+ENDING, ENDING_STEPS = 0.7, 3
+
 # Accepted steps whose estimates of the spectral radius are remembered, and the share of the field that the stiff
 # components may make up.
 MEMORY = 4
@@ -105,6 +109,18 @@ def step_factor(error: Tensor, previous: Tensor, accept: Tensor, after_rejection
     memory = torch.where(accept, previous.pow(0.4 / order), 1.0)
     ceiling = torch.where(accept & ~after_rejection, GROW, 1.0)
     return torch.minimum((drive * memory).clamp(min=SHRINK), ceiling)
+
+
+def next_step(wanted: Tensor, taken: Tensor, factor: Tensor, accept: Tensor) -> Tensor:
+    """The size to ask for after a step, (b,). One that was cut short says nothing against the size that was wanted."""
+    size = taken * factor
+    return torch.where(accept & (taken < wanted), torch.maximum(wanted, size), size)
+
+
+def ending(wanted: Tensor, room: Tensor) -> tuple[Tensor, Tensor]:
+    """The size of the next step where `wanted` is asked for and `room` is left, and whether it is the last; both (b,)."""
+    count = torch.ceil(room / (ENDING * wanted)).clamp(min=1)
+    return torch.where(count <= ENDING_STEPS, room / count, wanted), count <= 1
 
 
 def smallest_step(t: Tensor) -> Tensor:

@@ -195,10 +195,7 @@ class AdaptiveRun:
     def step(self) -> None:
         """One attempt for every active row; rows that are done stop."""
         active = self.active
-        # A remainder below one per cent of a step is stepped over at once.
-        room = active.t_end - active.t
-        final = 1.01 * active.h >= room
-        h = torch.where(final, room, active.h)
+        h, final = control.ending(active.h, active.t_end - active.t)
         attempt = self.stepper.attempt(active.t, active.y, active.f, h, active.rows)
         self.attempts += 1
         self.evaluations += self.method.last
@@ -219,7 +216,7 @@ class AdaptiveRun:
             self._save(attempt, h, torch.where(accept, arrived, active.t))
         factor = control.step_factor(scaled, active.scaled, accept, active.rejected, self.order)
         self._advance(attempt, h, arrived, accept, scaled)
-        active.h = h * torch.where(finite, factor, control.SHRINK)
+        active.h = control.next_step(active.h, h, torch.where(finite, factor, control.SHRINK), accept)
         self._observe()
 
         failure = torch.where(finite, Status.STEP_TOO_SMALL, Status.NON_FINITE)

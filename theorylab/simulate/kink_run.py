@@ -148,9 +148,10 @@ class KinkRun(AdaptiveRun):
         active = self.active
         self.position[active.rows] = torch.arange(len(active), device=active.rows.device)
         room = active.t_end - active.t
-        # A remainder below one per cent of a step is stepped over at once; a step to a kink ends there.
-        final = torch.where(active.landing, active.h, 1.01 * active.h) >= room
-        h = torch.where(final, room, active.h)
+        h, final = control.ending(active.h, room)
+        # A step to a kink ends there.
+        final = torch.where(active.landing, active.h >= room, final)
+        h = torch.where(active.landing, torch.minimum(active.h, room), h)
         self.stage = 1
         self.over, self.inner = torch.full_like(h, -1.0), torch.zeros_like(h)
         self.beyond = torch.zeros_like(active.rows)
@@ -176,7 +177,7 @@ class KinkRun(AdaptiveRun):
         arrived, met, z = arrived + rest, met | reached, z + rest[:, None] * w
         self._advance(replace(attempt, y=end), h, arrived, accept, scaled)
         active.rejected = ~good
-        active.h = h * torch.where(finite, factor, control.SHRINK)
+        active.h = control.next_step(active.h, h, torch.where(finite, factor, control.SHRINK), accept)
         again = early & active.landing
         active.resume = torch.where(again & ~active.waited, active.h, active.resume)
         active.waited = (active.waited | again) & active.landing

@@ -196,8 +196,8 @@ static ivec shorten(struct lanes *s, const struct job *job, ivec accept, vec h, 
     return early;
 }
 
-/* How much of what is left of the time a step may exceed; a step to a kink ends there. */
-static vec stretch(const struct lanes *s) { return choose(s->kinks.landing, splat(1.0), splat(STRETCH)); }
+/* The lanes whose step ends at a kink. */
+static ivec approaches(const struct lanes *s) { return s->kinks.landing; }
 
 /* The size of the next attempt of lanes whose step is taken again up to a kink. */
 static void postpone(struct lanes *s, ivec early, vec h, vec cut) {

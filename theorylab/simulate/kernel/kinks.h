@@ -3,9 +3,6 @@
 struct lanes;
 struct job;
 
-/* A remainder below one per cent of a step is stepped over at once. */
-#define STRETCH 1.01
-
 #if GATES
 
 /* Gates of one lane that are decided together. Those of one colour share no coordinates, so that the columns of all of
@@ -38,7 +35,7 @@ static void open_gates(struct lanes *s, const struct job *job, ivec at);
 static void begin(struct lanes *s, const struct job *job);
 static void flow(struct lanes *s, const struct job *job, vec t, const vec *state, vec *slope);
 static void note(struct lanes *s, int i);
-static vec stretch(const struct lanes *s);
+static ivec approaches(const struct lanes *s);
 static ivec shorten(struct lanes *s, const struct job *job, ivec accept, vec h, const vec *ahead, vec arrived, vec *cut);
 static void postpone(struct lanes *s, ivec early, vec h, vec cut);
 static void land(struct lanes *s, const struct job *job, ivec accept, vec h, vec *ahead, vec *arrived);
@@ -57,7 +54,7 @@ struct kinks {
 #define begin(s, job) ((void)0)
 #define flow(s, job, t, state, slope) field(t, state, (s)->own, (job)->shared, slope)
 #define note(s, i) ((void)0)
-#define stretch(s) STRETCH
+#define approaches(s) isplat(0)
 #define shorten(s, job, accept, h, ahead, arrived, cut) isplat(0)
 #define postpone(s, early, h, cut) ((void)0)
 #define land(s, job, accept, h, ahead, arrived) ((void)0)

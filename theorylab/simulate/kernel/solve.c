@@ -164,12 +164,22 @@ static void save(struct lanes *s, const struct job *job, vec h, vec arrived) {
     }
 }
 
+/* control.ending, for the lanes that do not step to a kink; returns those whose step is the last. */
+static ivec ending(vec *h, vec room, ivec exact) {
+    const vec share = room / (ENDING * *h);
+    vec count = splat(1.0);
+    for (int n = 1; n <= ENDING_STEPS; n++) count = choose(share > n, splat(n + 1.0), count);
+    const ivec last = ichoose(exact, *h >= room, count <= 1.0);
+    *h = choose(last, room, choose(exact | (count > ENDING_STEPS), *h, room / count));
+    return last;
+}
+
 /* One attempt for every lane; returns the codes of the lanes. */
 static ivec attempt(struct lanes *s, const struct job *job) {
     const int waits = job->gtol > 0.0, switches = job->stiff > 0.0;
     const vec room = s->end - s->t;
-    const ivec last_step = stretch(s) * s->h >= room;
-    const vec h = choose(last_step, room, s->h);
+    vec h = s->h;
+    const ivec last_step = ending(&h, room, approaches(s));
     for (int i = 1; i <= LAST; i++) stage(s, job, i, h, s->state[i & 1]);
     vec *ahead = s->state[LAST & 1];
     const vec *previous = s->state[(LAST - 1) & 1];
@@ -238,7 +248,9 @@ static ivec attempt(struct lanes *s, const struct job *job) {
     }
     s->accepted -= accept;
     s->rejected = ~good;
-    s->h = h * choose(known, factor, splat(SHRINK));
+    /* control.next_step. */
+    const vec size = h * choose(known, factor, splat(SHRINK));
+    s->h = choose(accept & (h < s->h), larger(s->h, size), size);
     postpone(s, early, h, cut);
     const ivec met = arrive(s, job, accept);
     if (waits && any(met)) speed = choose(met, norm(s->f), speed);

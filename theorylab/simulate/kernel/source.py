@@ -36,7 +36,7 @@ THREAD = Target(1, "thread.h")
 # Without tree-ter sums that are written side by side stay so.
 OPTIONS = ("-O2", "-fno-tree-ter", "-march=native")
 _CONSTANTS = {
-    control: ("SAFETY", "SHRINK", "GROW", "MEMORY", "STIFF_SHARE"),
+    control: ("SAFETY", "SHRINK", "GROW", "ENDING", "ENDING_STEPS", "MEMORY", "STIFF_SHARE"),
 }
 
 
