@@ -14,8 +14,8 @@ SAFETY = 0.9
 SHRINK = 0.2
 GROW = 10.0
 
-# The last ENDING_STEPS steps are of equal size, at most ENDING of the size that control asks for. A method at its stability
-# limit keeps stiff components at the level of the tolerance; a little inside the limit it damps them.
+# The last ENDING_STEPS steps are of equal size, at most ENDING of the size that control asks for. A method at its
+# stability limit keeps stiff components at the level of the tolerance; a little inside the limit it damps them.
 ENDING, ENDING_STEPS = 0.7, 3
 
 # Accepted steps whose estimates of the spectral radius are remembered, and the share of the field that the stiff
@@ -118,7 +118,7 @@ def next_step(wanted: Tensor, taken: Tensor, factor: Tensor, accept: Tensor) -> 
 
 
 def ending(wanted: Tensor, room: Tensor) -> tuple[Tensor, Tensor]:
-    """The size of the next step where `wanted` is asked for and `room` is left, and whether it is the last; both (b,)."""
+    """The size of the next step where `wanted` is asked for and `room` is left, and whether it is the last; (b,)."""
     count = torch.ceil(room / (ENDING * wanted)).clamp(min=1)
     return torch.where(count <= ENDING_STEPS, room / count, wanted), count <= 1
 
