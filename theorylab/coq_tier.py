@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from theorylab.certificate import coq, coqc
-from theorylab.certificate.indexed import Uncovered
+from theorylab.certificate.terms import Uncovered
 from theorylab.errors import InputError, InternalError
 from theorylab.scratch import scratch_folder
 from theorylab.verdict import Evidence, Verdict

@@ -246,6 +246,30 @@ Qed.
 
 End Functions.
 
+(* Kronecker's delta, and sums over indices that it removes or that do not occur. *)
+Section Indices.
+Variables (K : comRingType) (n : nat).
+Implicit Types (i j : 'I_n).
+
+Definition delta i j : K := (i == j)%:R.
+
+Lemma delta_self i : delta i i = 1. Proof. by rewrite /delta eqxx. Qed.
+Lemma deltaC i j : delta i j = delta j i. Proof. by rewrite /delta eq_sym. Qed.
+
+Lemma sum_delta i (f : 'I_n -> K) : \sum_(j < n) delta i j * f j = f i.
+Proof.
+rewrite (bigD1 i) //= delta_self mul1r big1 ?addr0 // => j ji.
+by rewrite /delta eq_sym (negbTE ji) mul0r.
+Qed.
+
+Lemma sum_constant (c : K) : \sum_(j < n) c = n%:R * c.
+Proof. by rewrite sumr_const card_ord mulr_natl. Qed.
+
+End Indices.
+Arguments delta K {n} i j.
+Arguments deltaC {K n} i j.
+Arguments sum_delta {K n} i f.
+
 Section Transposes.
 Variables (K : comRingType) (m n : nat).
 Implicit Types (A B : 'M[K]_(m, n)).

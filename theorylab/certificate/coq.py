@@ -14,11 +14,12 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
-from theorylab.certificate.coq_steps import Steps, comment
-from theorylab.certificate.indexed import Atom, Rule, Statement, Term, Uncovered
+from theorylab.certificate.coq_steps import Steps, added, comment
+from theorylab.certificate.indexed import Atom, Statement
+from theorylab.certificate.terms import Rule, Term, Uncovered
 
-MAX_TERMS = 48  # of a derivative
-MAX_SUMS = 6  # over indices in one term
+MAX_TERMS = 160  # of a derivative
+MAX_SUMS = 10  # over indices in one term
 MAX_BYTES = 200_000
 HEADER = """\
 From mathcomp Require Import all_ssreflect all_algebra.
@@ -275,7 +276,9 @@ class Script(Steps):
         summands = [list(self.summands(term)) for term in terms]
         flat = [s.term for group in summands for s in group]
         self.limit(flat)
-        definitions, proof = self.identity(goal["name"], flat, target, labels)
+        definitions, proof = self.identity(
+            goal["name"], [[s.term for s in group] for group in summands], target, labels
+        )
         self.lines += definitions
         add, binders = self.lines.append, self.binders(self.axes)
         add(f"Definition {name} (t : R){binders} : R := {self.sum(terms)}.")
@@ -290,8 +293,7 @@ class Script(Steps):
         add("apply: (derives_eq D) => t It; cbv beta; clear D.")
         for position, (term, group) in enumerate(zip(terms, summands, strict=True)):
             self.distribute(f"E{position}", term, group)
-        equations = " ".join(f"?E{position}" for position in range(len(terms)))
-        add(f"rewrite {equations or '?addr0'}.")
+        add(f"apply: (etrans {added([f'E{position}' for position in range(len(terms))])}).")
         self.lines += [*proof, "Qed."]
         if goal["kind"] == "conserved":
             quantifier = f"forall{binders}, " if self.axes else ""
@@ -308,7 +310,7 @@ class Script(Steps):
     def zero(self, known: str, name: str, terms: list[Term], labels: str) -> str:
         """An identity: at every time, where the letters move."""
         self.limit(terms)
-        definitions, proof = self.identity(known, terms, [], labels)
+        definitions, proof = self.identity(known, [terms], [], labels)
         self.lines += definitions
         moving = any(self.moves(term) for term in terms)
         add = self.lines.append

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from theorylab.certificate.indexed import Factor, Rule, Statement, Term, Uncovered, matching
+from theorylab.certificate.indexed import Statement
+from theorylab.certificate.terms import Factor, Rule, Term, Uncovered, contracted, matching
 
 MAX_STEPS = 60
 
@@ -33,7 +34,7 @@ def multiples(terms: Sequence[Term], rules: Sequence[Rule], statement: Statement
     """Multiples of the rules whose sum is the sum of the terms; Uncovered if the rules do not lead to that."""
     pending: list[Term] = []
     for term in terms:
-        _accumulate(pending, term)
+        _accumulate(pending, contracted(term))
     found: list[Multiple] = []
     while pending:
         used = next((m for term in pending for rule in rules if (m := _use(term, rule, statement))), None)
@@ -43,7 +44,7 @@ def multiples(terms: Sequence[Term], rules: Sequence[Rule], statement: Statement
             raise Uncovered(f"too large: the identity takes more than {MAX_STEPS} uses of a rule")
         found.append(used)
         for term in used.flat():
-            _accumulate(pending, replace(term, coefficient=-term.coefficient))
+            _accumulate(pending, contracted(replace(term, coefficient=-term.coefficient)))
     return found
 
 

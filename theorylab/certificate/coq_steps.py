@@ -6,12 +6,16 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import reduce
 
 from theorylab.certificate.coq_rewriting import Multiple, multiples
-from theorylab.certificate.indexed import Factor, Rule, Statement, Term, matching
+from theorylab.certificate.indexed import Statement
+from theorylab.certificate.terms import DELTA, Contraction, Factor, Rule, Term, contracted, contraction, matching
 
 KEYWORDS = "as|at|by|cofix|else|end|exists|exists2|fix|for|forall|fun|if|IF|in|is|let|match|mod|of|return|then|using"
-USED = "where|with|Prop|Set|Type|R|I|s|t|It|D|C|L|interval|derives|expR|ln|set|realType|nat|is_interval|field|ring"
+USED = (
+    "where|with|Prop|Set|Type|R|I|s|t|It|D|C|L|interval|derives|delta|expR|ln|set|realType|nat|is_interval|field|ring"
+)
 RESERVED = re.compile(rf"({KEYWORDS}|{USED}|[ijEeKMP]\d+)\Z")
 
 
@@ -56,6 +60,8 @@ class Steps:
         known, indices = factor
         if known.startswith("#"):
             return f"({self.size(known[1:])})%:R"
+        if known == DELTA:
+            return f"delta R {' '.join(indices)}"
         moves = [] if known in self.statement.constants else [time]
         return " ".join([self.name(known), *moves, *indices]) if moves or indices else self.name(known)
 
@@ -153,15 +159,14 @@ class Steps:
             inside = " + ".join(self.nest_of(s, depth + 1) for s in group)
             add(f"  transitivity (\\sum_({dummy} < {self.size(size)}) ({inside})); last by rewrite ?big_split.")
             add(f"  apply: eq_bigr => {dummy} _.")
-        products, proof = [], ""
+        products = []
         for number_, s in enumerate(group):
             products.append(f"({self.product(s.cofactor)}) * {s.name}")
             steps = "".join(f" rewrite mulr_sumr; apply: eq_bigr => {dummy} _;" for dummy, _ in s.inner)
             add(f"  have e{number_} : {self.nest_of(s, len(s.outer))} = {products[-1]}.")
             add(f"    rewrite /{s.name.split()[0]};{steps} {self.ring}.")
-            proof = f"(f_equal2 +%R {proof} e{number_})" if proof else f"e{number_}"
         add(f"  transitivity ({' + '.join(products)}); first by {self.ring}.")
-        add(f"  exact: esym {proof}.")
+        add(f"  exact: esym {added([f'e{number_}' for number_ in range(len(group))])}.")
 
     def nest_of(self, summand: Summand, depth: int) -> str:
         return self.flat(replace(summand.term, sums=(*summand.outer[depth:], *summand.inner)))
@@ -177,18 +182,53 @@ class Steps:
     def collect(self, name: str, term: Term, totals: Sequence[tuple[str, Term]], labels: str) -> None:
         """name : a flat term = a number times the total of its class, by exchanging sums."""
         add = self.lines.append
+        add(f"have {name} : {self.flat(term)} = {self.collected(term, totals, labels)}.")
+        while (step := contraction(term)) is not None:
+            self.contract(term, step)
+            term = step.after
+        if not term.factors:
+            add(f"  by {self.ring}.")
+            return
         known, order = next((k, found) for k, total in totals if (found := matching(term, total)) is not None)
-        add(f"have {name} : {self.flat(term)} = ({number(term.coefficient)}) * {known} t{labels}.")
-        sums = list(term.sums)
         for place, wanted in enumerate(order):
-            at = next(i for i, (dummy, _) in enumerate(sums) if dummy == wanted)
-            for left in range(at - 1, place - 1, -1):
-                sums[left], sums[left + 1] = sums[left + 1], sums[left]
-                steps = "".join(f" apply: eq_bigr => {dummy} _;" for dummy, _ in sums[:left])
-                exchanged = self.flat(replace(term, sums=tuple(sums)))
-                add(f"  transitivity {exchanged}; first by{steps} rewrite exchange_big.")
-        steps = "".join(f" rewrite mulr_sumr; apply: eq_bigr => {dummy} _;" for dummy, _ in sums)
+            term = self.exchange(term, wanted, place)
+        steps = "".join(f" rewrite mulr_sumr; apply: eq_bigr => {dummy} _;" for dummy, _ in term.sums)
         add(f"  rewrite /{known};{steps} {self.ring}.")
+
+    def exchange(self, term: Term, index: str, place: int) -> Term:
+        """Steps that bring the sum over an index to this place."""
+        sums = list(term.sums)
+        at = next(i for i, (dummy, _) in enumerate(sums) if dummy == index)
+        for left in range(at - 1, place - 1, -1) if place < at else range(at, place):
+            sums[left], sums[left + 1] = sums[left + 1], sums[left]
+            steps = inside(sums[:left])
+            exchanged = self.flat(replace(term, sums=tuple(sums)))
+            self.lines.append(f"  transitivity {exchanged}; first by{steps} rewrite exchange_big.")
+        return replace(term, sums=tuple(sums))
+
+    def contract(self, term: Term, step: Contraction) -> None:
+        """A step to the term without a delta or a sum."""
+        add, after = self.lines.append, self.flat(step.after)
+        if step.kind in ("self", "turn"):
+            law = (
+                "!delta_self"
+                if step.kind == "self"
+                else "".join(f"?(deltaC {' '.join(i)}) " for k, i in term.factors if k == DELTA and i[1] < i[0])
+            )
+            add(f"  transitivity {after}; first by{inside(term.sums)} rewrite {law}; {self.ring}.")
+            return
+        term = self.exchange(term, step.index, len(term.sums) - 1)
+        *outer, (index, size) = term.sums
+        if step.kind == "count":
+            add(f"  transitivity {after}; first by{inside(outer)} rewrite sum_constant; {self.ring}.")
+            return
+        place = next(n for n, f in enumerate(term.factors) if f[0] == DELTA and set(f[1]) == {index, step.kept})
+        rest = replace(term, factors=(*term.factors[:place], *term.factors[place + 1 :]), sums=())
+        turn = f"rewrite (deltaC {index} {step.kept}); " if term.factors[place][1][0] == index else ""
+        whole = f"\\sum_({index} < {self.size(size)}) (delta R {step.kept} {index} * ({self.product(rest)}))"
+        taken = f"(etrans (sum_delta {step.kept} (fun {index} => {self.product(rest)})))"
+        add(f"  transitivity {after}; first ({inside(outer)} transitivity ({whole});")
+        add(f"    [by apply: eq_bigr => {index} _; {turn}{self.ring}|by apply: {taken}; cbv beta; {self.ring}]).")
 
     def factored(self, name: str, whole: Term, cofactor: Term, part: Term) -> None:
         """name : a flat term = (cofactor) * (another one)."""
@@ -209,10 +249,7 @@ class Steps:
         for number_, (whole, part) in enumerate(zip(left, multiple.terms, strict=True)):
             self.factored(f"e{number_}", whole, cofactor, part)
         products = " + ".join(f"({self.product(cofactor)}) * {self.flat(part)}" for part in multiple.terms)
-        proof = "e0"
-        for number_ in range(1, len(left)):
-            proof = f"(f_equal2 +%R {proof} e{number_})"
-        add(f"  transitivity ({products}); first exact: {proof}.")
+        add(f"  transitivity ({products}); first exact: {added([f'e{number_}' for number_ in range(len(left))])}.")
         add(f"  transitivity (({self.product(cofactor)}) * ({self.sum(multiple.terms)})); first by {self.ring}.")
         add(f"  by rewrite {self.instance(multiple)} mulr0.")
 
@@ -225,33 +262,39 @@ class Steps:
         return any(known in self.statement.moving for known, _ in term.factors)
 
     def identity(
-        self, name: str, left: Sequence[Term], right: Sequence[Term], labels: str
+        self, name: str, left: Sequence[Sequence[Term]], right: Sequence[Term], labels: str
     ) -> tuple[list[str], list[str]]:
-        """The steps that show that two sums of flat terms are equal, as definitions and as lines of a proof."""
-        sides = [*left, *(replace(t, coefficient=-t.coefficient) for t in right)]
+        """The steps that show that two sums of flat terms are equal, as definitions and as lines of a proof.
+
+        The left side is a sum of sums.
+        """
+        whole = [term for group in left for term in group]
+        sides = [*whole, *(replace(t, coefficient=-t.coefficient) for t in right)]
         uses = multiples(sides, list(self.rules), self.statement)
-        flat = [term for term in (*left, *right, *(t for use in uses for t in use.flat())) if term.factors or term.sums]
-        totals = [(self.name(f"total_{name}_{n + 1}"), total) for n, total in enumerate(self.classes(flat))]
-        axes = self.axes
+        rows = [use.flat() for use in uses]
+        flat = [*whole, *right, *(t for row in rows for t in row)]
+        classes = self.classes([end for term in flat if (end := contracted(term)).factors])
+        totals = [(self.name(f"total_{name}_{n + 1}"), total) for n, total in enumerate(classes)]
         definitions = [
-            f"Definition {known} (t : R){self.binders(axes)} : R := {self.flat(total)}." for known, total in totals
+            f"Definition {known} (t : R){self.binders(self.axes)} : R := {self.flat(total)}." for known, total in totals
         ]
         before, self.lines = self.lines, []
+        known = [f"K{position}" for position in range(len(flat))]
         for position, use in enumerate(uses):
             self.vanishing(f"M{position}", use)
         for position, term in enumerate(flat):
-            self.collect(f"K{position}", term, totals, labels)
-        known = " ".join(f"?K{position}" for position in range(len(flat)))
-        add = self.lines.append
-        for position in range(len(uses)):
-            add(f"move: M{position}; rewrite {known} => M{position}.")
-        if flat:
-            add(f"rewrite {known}.")
+            self.collect(known[position], term, totals, labels)
+        add, used = self.lines.append, iter(known)
+        equal = [added([added([next(used) for _ in group]) for group in left]), added([next(used) for _ in right])]
+        add(f"apply: (etrans {equal[0]}); apply: (etrans _ (esym {equal[1]})).")
         if uses:
-            rows = [" + ".join(self.collected(t, totals, labels) for t in use.flat()) for use in uses]
-            add(f"apply/eqP; rewrite -subr_eq0; apply/eqP; transitivity ({' + '.join(f'({row})' for row in rows)}).")
+            sums = [" + ".join(self.collected(t, totals, labels) for t in row) for row in rows]
+            for position, (row, text) in enumerate(zip(rows, sums, strict=True)):
+                collected = added([next(used) for _ in row])
+                add(f"have N{position} : {text} = 0 := etrans (esym {collected}) M{position}.")
+            add(f"apply/eqP; rewrite -subr_eq0; apply/eqP; transitivity ({' + '.join(f'({text})' for text in sums)}).")
             add(f"  {self.ring}.")
-            add(f"by rewrite {' '.join(f'?M{position}' for position in range(len(uses)))} ?addr0.")
+            add(f"by apply: (etrans {added([f'N{position}' for position in range(len(rows))])}); rewrite ?addr0.")
         else:
             add(f"{self.ring}.")
         lines, self.lines = self.lines, before
@@ -259,7 +302,8 @@ class Steps:
 
     def collected(self, term: Term, totals: Sequence[tuple[str, Term]], labels: str) -> str:
         """A flat term as a number times the total of its class."""
-        if not (term.factors or term.sums):
+        term = contracted(term)
+        if not term.factors:
             return f"({self.product(term)})"
         known = next(known for known, total in totals if matching(term, total) is not None)
         return f"({number(term.coefficient)}) * {known} t{labels}"
@@ -270,6 +314,16 @@ def number(value: Fraction) -> str:
     if value.denominator != 1:
         text = f"({text} / {value.denominator}%:R)"
     return f"(- {text})" if value < 0 else text
+
+
+def added(equations: Sequence[str]) -> str:
+    """The proof that two sums are equal term by term."""
+    return reduce(lambda left, right: f"(f_equal2 +%R {left} {right})", equations) if equations else "(erefl (0 : R))"
+
+
+def inside(sums: Sequence[tuple[str, str]]) -> str:
+    """Tactics that go below these sums, on both sides of an equation."""
+    return "".join(f" apply: eq_bigr => {dummy} _;" for dummy, _ in sums)
 
 
 def comment(text: str) -> str:

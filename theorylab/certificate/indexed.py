@@ -8,37 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import permutations, product
+from itertools import product
 from typing import Any
 
-Factor = tuple[str, tuple[str, ...]]  # a letter or atom, and its indices
-Axes = tuple[tuple[str, str], ...]  # (index, size)
+from theorylab.certificate.terms import DELTA, Axes, Factor, Rule, Term, Uncovered, contracted, counted, matching
 
-MAX_DEGREE = 24
+MAX_DEGREE = 40
 MAX_EXPANSION = 400
 
 
-class Uncovered(Exception):
-    """The statement has no such form; the message is the reason."""
-
-
 FUNCTIONS = ("exp", "log", "sqrt", "inv")
-
-
-@dataclass(frozen=True)
-class Term:
-    """coefficient * sum over `sums` of the product of `factors` (a power is a repeated factor)."""
-
-    coefficient: Fraction
-    factors: tuple[Factor, ...] = ()
-    sums: Axes = ()
-
-    def renamed(self, names: Mapping[str, str]) -> Term:
-        return Term(
-            self.coefficient,
-            tuple((known, tuple(names.get(i, i) for i in indices)) for known, indices in self.factors),
-            tuple((names.get(i, i), size) for i, size in self.sums),
-        )
 
 
 @dataclass(frozen=True)
@@ -48,16 +27,6 @@ class Atom:
     function: str  # of FUNCTIONS
     argument: tuple[Term, ...]
     slope: Term  # the derivative of the function, without sums
-
-
-@dataclass(frozen=True)
-class Rule:
-    """`terms` add up to 0 for all values of the axes; the term at `lead` is replaced by the others."""
-
-    name: str
-    axes: Axes
-    terms: tuple[Term, ...]
-    lead: int
 
 
 class Statement:
@@ -213,12 +182,15 @@ class Statement:
         sizes = dict(axes)
         parts: list[list[Term]] = []
         for known, labels, exponent in factors:
-            if known == "delta":
-                raise Uncovered("Kronecker's delta has no script")
+            if known == DELTA:
+                parts += [[Term(Fraction(1), ((DELTA, tuple(labels)),))]]
+                continue
             if known.startswith("#"):
-                count: Factor = (f"#{self.numbers.get(known[1:], known[1:])}", ())
-                power = count if exponent > 0 else self.reciprocal(count)
-                parts += [[Term(Fraction(1), (power,))]] * abs(exponent)
+                (size,) = self._shape([known[1:]])
+                if exponent > 0 or size.isdigit():
+                    parts.append([counted(Term(Fraction(1)), size, exponent)])
+                else:
+                    parts += [[Term(Fraction(1), (self.reciprocal((f"#{size}", ())),))]] * -exponent
                 continue
             shape = self.shapes[known] if known in self.shapes else tuple(z for _, z in self.bodies[known][0])
             for label, size in zip(labels, shape, strict=True):
@@ -233,6 +205,8 @@ class Statement:
                     inner, body = self.bodies[known]
                     renaming = dict(zip((label for label, _ in inner), labels, strict=True))
                     parts.append([t.renamed({**renaming, **self.fresh(t.sums)}) for t in body])
+        for _, (i, j), _ in [f for f in factors if f[0] == DELTA] * len(factors):  # a delta passes a size on
+            sizes |= {label: sizes[k] for label, k in ((i, j), (j, i)) if k in sizes}
         summed = tuple((label, size) for label, size in sizes.items() if label not in dict(axes))
         names = self.fresh(summed)
         found = []
@@ -246,7 +220,7 @@ class Statement:
                 )
             if len(multiplied.factors) > MAX_DEGREE:
                 raise Uncovered(f"too large: a term has a degree beyond {MAX_DEGREE}")
-            found.append(multiplied.renamed(names))
+            found.append(contracted(multiplied.renamed(names)))
         return found
 
     # -- the field -----------------------------------------------------------------------------------------
@@ -308,13 +282,14 @@ class Statement:
         found = []
         for term, position in self._paths(loss, known):
             _, indices = term.factors[position]
-            if len(set(indices)) != len(indices):
-                raise Uncovered("a diagonal of a parameter has no script")
+            names: dict[str, str] = {}
             others = (*term.factors[:position], *term.factors[position + 1 :])
+            for index, (label, _) in zip(indices, axes, strict=True):
+                if names.setdefault(index, label) != label:  # a diagonal
+                    others = (*others, (DELTA, (names[index], label)))
             left = tuple((dummy, size) for dummy, size in term.sums if dummy not in indices)
-            names = dict(zip(indices, (label for label, _ in axes), strict=True))
             rest = Term(term.coefficient, others, left)
-            found.append(rest.renamed({**self.fresh(left), **names}))
+            found.append(contracted(rest.renamed({**self.fresh(left), **names})))
         return found
 
     def _paths(self, terms: Sequence[Term], known: str) -> Iterator[tuple[Term, int]]:
@@ -391,19 +366,3 @@ def _strings(value: Any) -> set[str]:
         return {value}
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return set().union(*map(_strings, inner))
-
-
-def matching(term: Term, total: Term) -> tuple[str, ...] | None:
-    """The sums of `term` in the order in which they are the sums of `total`, if the terms are equal up to a number."""
-    if len(term.factors) != len(total.factors) or sorted(z for _, z in term.sums) != sorted(z for _, z in total.sums):
-        return None
-    if sorted(known for known, _ in term.factors) != sorted(known for known, _ in total.factors):
-        return None
-    wanted = sorted(total.factors)
-    for order in permutations(term.sums):
-        if [size for _, size in order] != [size for _, size in total.sums]:
-            continue
-        renaming = {mine: theirs for (mine, _), (theirs, _) in zip(order, total.sums, strict=True)}
-        if sorted(term.renamed(renaming).factors) == wanted:
-            return tuple(dummy for dummy, _ in order)
-    return None
