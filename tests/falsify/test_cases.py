@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from theorylab import draw
-from theorylab.falsify.cases import CaseCode, block, complexity, nested, real_values, rotations, values_of
+from theorylab.falsify.cases import CaseCode, block, complexity, nested, real_values, rotations, thresholds, values_of
 from theorylab.falsify.draws import random_codes, square_norms, structured_codes
 
 BLOCKS = (
@@ -49,6 +49,18 @@ def test_tables_stay_inside_the_range_and_sign(given_draw: draw.Draw, sign: str,
     assert all(v.denominator & (v.denominator - 1) == 0 for v in table)
     assert list(map(complexity, table)) == sorted(map(complexity, table))
     assert (0 in table) == (sign == "any" and low <= 0 <= high)
+
+
+def test_the_constants_of_a_statement_widen_tables_within_their_range() -> None:
+    found = thresholds([Fraction(1000), Fraction(7, 3), Fraction(1)])
+    assert {Fraction(v) for v in (1000, 1001, 999, -1001, Fraction(7, 3), Fraction(3, 7))} <= set(found)
+    assert not set(found) & set(real_values())
+    anything, positive, bounded, label = (b.holding(found) for b in (BLOCKS[0], BLOCKS[1], BLOCKS[2], BLOCKS[3]))
+    assert set(found) <= {v for (v,) in anything.table}
+    assert all(v > 0 for (v,) in positive.table)
+    assert (1001,) in positive.table
+    assert all(Fraction(1, 2) <= v <= Fraction(3, 2) for (v,) in bounded.table)
+    assert label == BLOCKS[3]
 
 
 def test_an_empty_table_is_refused() -> None:

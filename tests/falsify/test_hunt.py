@@ -52,6 +52,13 @@ def test_the_matrix_law_for_relu_needs_two_hidden_units_and_nothing_else() -> No
     assert found.witness.value == slope != 0
 
 
+def test_what_is_behind_a_number_of_the_statement_is_found() -> None:
+    """No case has u > 10^6 or u near 7/3 by chance."""
+    for gate in (lambda u: u - 10**6, lambda u: Fraction(1, 10**4) - (u - Fraction(7, 3)) ** 2):
+        opening = tl.Flow(lambda p, g=gate: {"u": 0 * p.u, "v": ops.relu(g(p.u))}, state={"u": "", "v": ""})
+        assert attack(tl.Invariant(opening, lambda p: p.v)).tier == "exact"
+
+
 def test_one_percent_shows_in_the_value() -> None:
     found = attack(s.one_percent)
     assert found.witness is not None

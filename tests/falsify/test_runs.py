@@ -16,6 +16,7 @@ from theorylab import ops
 from theorylab.falsify.draws import random_codes
 from theorylab.falsify.outcome import Hunt
 from theorylab.falsify.program import QuickField, quick_program
+from theorylab.falsify.regression import LawBroken, run_holds
 from theorylab.falsify.run_search import hunt_runs
 from theorylab.falsify.runs import Runs
 from theorylab.simulate import Status, integrate
@@ -60,6 +61,19 @@ def test_laws_along_runs_are_told_from_drifts() -> None:
     found = attack(s.relu_matrix)
     assert found.counterexample is not None
     assert found.dims["k"] == 2
+
+
+def test_a_law_that_breaks_late_dies() -> None:
+    """u is the time, and the gate opens at t = 5."""
+    opening = tl.Flow(
+        lambda p: {"u": 0 * p.u + 1, "v": ops.relu(p.u - 5)}, state={"u": "", "v": ""},
+        setting=tl.Setting(init={"u": 0}),
+    )  # fmt: skip
+    law = tl.Invariant(opening, lambda p: p.v, name="late")
+    found = attack(law)
+    assert found.counterexample is not None
+    with pytest.raises(LawBroken, match="drift"):
+        run_holds(law, dims={}, values=found.counterexample.case)
 
 
 def test_a_law_whose_value_is_zero_is_compared_with_its_terms() -> None:

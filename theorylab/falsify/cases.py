@@ -8,8 +8,8 @@ code 0 is the simplest value and shrinking a code simplifies the case.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from itertools import permutations, product
@@ -132,6 +132,17 @@ class Block:
     table: Table
     discrete: bool = False
     """Whether the values have no neighbours in the statement: integers, labels, whole orthogonal matrices."""
+    sign: str = "any"
+    range: tuple[Fraction, Fraction] | None = None
+    """What bounds the values; None where nothing does."""
+
+    def holding(self, values: Collection[Fraction]) -> Block:
+        """The block with these values at the end of its table, those that it may have."""
+        if self.discrete:
+            return self
+        low, high = self.range or (None, None)
+        new = [v for v in values if _fits(v, self.sign) and (low is None or high is None or low <= v <= high)]
+        return replace(self, table=(*self.table, *((v,) for v in new if v not in self.position)))
 
     @property
     def width(self) -> int:
@@ -164,7 +175,23 @@ def block(name: str, shape: tuple[int, ...], sign: str, draw: Draw | None, integ
         return Block(name, shape, rotations(shape[0]), discrete=True)
     table = tuple((v,) for v in values_of(draw, sign, integer))
     discrete = integer or len(table) == 1 or (draw is not None and draw.kind in ("integer", "one_of", "ladder"))
-    return Block(name, shape, table, discrete)
+    bounds = (Fraction(draw.a), Fraction(draw.b)) if draw and draw.kind in ("uniform", "loguniform") else None
+    return Block(name, shape, table, discrete, sign, bounds)
+
+
+THRESHOLDS = 32
+"""How many values around the constants of a statement a table gets."""
+
+
+def thresholds(constants: Iterable[Fraction]) -> tuple[Fraction, ...]:
+    """Values at which formulas with these constants may change: both sides of each, of its inverse and its root."""
+    found: set[Fraction] = set()
+    for c in constants:
+        size = abs(c)
+        near = {size, 1 / size, Fraction(isqrt(size.numerator), isqrt(size.denominator))} if size else set()
+        found |= {sign * (v + shift) for v in near for sign in (1, -1) for shift in (0, 1, -1)}
+    known = set(real_values())
+    return tuple(_simplest_first(found - known)[:THRESHOLDS])
 
 
 @dataclass(frozen=True)
@@ -292,6 +319,6 @@ def coded(code: CaseCode, values: Mapping[str, Fraction]) -> tuple[CaseCode, Cod
         at = {row: i for i, row in enumerate(b.table)}
         table = (*b.table, *(row for row in dict.fromkeys(rows) if row not in at))
         at = {row: i for i, row in enumerate(table)}
-        blocks.append(Block(b.name, b.shape, table, b.discrete))
+        blocks.append(replace(b, table=table))
         position += [at[row] for row in rows]
     return CaseCode(tuple(blocks)), tuple(position)

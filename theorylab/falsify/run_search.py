@@ -33,6 +33,8 @@ RECHECKED = 3
 BUCKET = 4096
 """How many runs are solved at once."""
 STRUCTURED = 1024
+LATER_SHARE = 4
+"""The share of the runs that goes on for longer, where no horizon is stated."""
 CONFIRMATIONS = 4
 """How many batches may have their clearest violations run again in vain."""
 EASY = 100
@@ -76,7 +78,13 @@ def hunt_runs(claim: Claim, *, dims: Dims, trials: int = TRIALS, seed: int = 0, 
                 if at == own:
                     raise
                 continue
-            found = _search(runs, trials, seed, tally)
+            found = None
+            for stretch in runs.stretches:
+                runs.stretch = stretch
+                share = trials if stretch == 1 else max(trials // LATER_SHARE, 1)
+                found = _search(runs, share, seed, tally)
+                if found is not None:
+                    break
             if found is None:
                 causes.append(f"at {scope_of(runs.dims)}: {runs.causes}")
                 continue
@@ -182,6 +190,7 @@ def _shrunk(
         for size in range(1, runs.dims[name]):
             try:
                 other = Runs(claim, test, {**runs.dims, name: size}, device, fused=runs.fused)
+                other.stretch = runs.stretch
                 random = _codes(other.code, seed, FUSED_FROM if other.fused else SHRINK_TRIALS)
                 codes = np.concatenate([projections(runs.code, code, other.code), random])
                 found = _confirm(other, codes, other.screen(codes))

@@ -45,6 +45,8 @@ CLEAR = 1e-5
 SAME = 0.02
 """The largest relative change of a violation from one run to another that leaves it "unchanged"."""
 
+LATER = 16.0
+"""Where no horizon is stated, some runs go on for so many times as long."""
 LONGER = 10.0
 STILL = 100.0
 """A run has to start faster than this multiple of the speed that counts as converged, and to stay slower in the end."""
@@ -117,8 +119,14 @@ class Runs:
         self.limit = test.where == "end"
         self.gtol = float(claim.settle.get("gtol", 1e-8))
         self.max_steps = MAX_STEPS
+        self.stretch = 1.0
         self.steps = np.zeros(0)
         self.causes = Causes()
+
+    @property
+    def stretches(self) -> tuple[float, ...]:
+        """By what horizons are multiplied, one search after the other."""
+        return (1.0,) if self.limit or self.test.horizon else (1.0, LATER)
 
     @cached_property
     def quick(self) -> tuple[Program, list[str]] | None:
@@ -145,7 +153,7 @@ class Runs:
         if self.limit:
             horizon: Any = float(self.test.horizon or options.get("t_end", HORIZON))
         else:
-            horizon = float(self.test.horizon) if self.test.horizon else own_times(problem)
+            horizon = float(self.test.horizon) if self.test.horizon else own_times(problem) * self.stretch
         rtol = FIRST[1]
         until = Converged(self.gtol) if self.limit else None
         solution = integrate(

@@ -18,7 +18,7 @@ from theorylab.claims.evolution import carried
 from theorylab.derive.prove import conjugacy_gaps, formula_of
 from theorylab.derive.world import World
 from theorylab.errors import Undefined, UnsupportedReading
-from theorylab.falsify.cases import CaseCode, case_blocks, state_blocks
+from theorylab.falsify.cases import CaseCode, case_blocks, state_blocks, thresholds
 from theorylab.falsify.draws import random_codes
 from theorylab.falsify.evaluate import screened
 from theorylab.readings import exact
@@ -220,18 +220,21 @@ class _Reader:
 
     def _somewhere_nonzero(self, arrays: dict[str | None, Array]) -> bool:
         """Whether an entry differs from zero at some arbitrary state; if none does, no derivative does."""
-        code = self._code("state")
         roots = [e for a in arrays.values() if isinstance(a, Exact) for e in a.entries()]
+        code = self._code("state", roots)
         columns = {**code.columns(random_codes(code, 0, 0, PROBES)), TIME: np.linspace(0, 1, PROBES)}
         gate = None if self.step_at_zero is None else float(self.step_at_zero)
         values, errors, _ = screened(roots, columns, PROBES, gate)
         return bool((np.abs(values) > 4 * errors).any())
 
-    def _code(self, place: Place) -> CaseCode:
-        if place != "state" or self.flow is None:
-            return CaseCode(self.blocks)
-        shapes = {n: a.shape for n, a in self.world.state.items() if isinstance(a, Exact)}
-        return CaseCode((*self.blocks, *state_blocks(self.flow, shapes)))
+    def _code(self, place: Place, roots: Sequence[ex.Expression]) -> CaseCode:
+        """The letters of the case, and of the state where it is arbitrary, with the thresholds of what is asked."""
+        blocks = self.blocks
+        if place == "state" and self.flow is not None:
+            shapes = {n: a.shape for n, a in self.world.state.items() if isinstance(a, Exact)}
+            blocks = (*blocks, *state_blocks(self.flow, shapes))
+        values = thresholds(ex.constants([*roots, *(r for h in self.hypotheses for r in h.roots)]))
+        return CaseCode(tuple(b.holding(values) for b in blocks) if values else blocks)
 
     def _target(self, place: Place, sense: Sense, order: int, arrays: dict[str | None, Array]) -> Target:
         state: dict[str, Exact] = {}
@@ -245,8 +248,9 @@ class _Reader:
         used = ex.variables(c.root for c in components)
         if place == "state" and TIME in used:
             raise UnsupportedReading("a formula of the time says nothing of an arbitrary state")
+        code = self._code(place, [c.root for c in components])
         return Target(
-            self.question, place, sense, order, self.dims, self._code(place), tuple(components), self.hypotheses, state,
+            self.question, place, sense, order, self.dims, code, tuple(components), self.hypotheses, state,
             self._velocity(place), self._variables(place), self.step_at_zero,
         )  # fmt: skip
 

@@ -267,3 +267,8 @@ def gradient(root: Expression, names: Sequence[str]) -> list[Expression]:
 
 def variables(roots: Iterable[Expression]) -> set[str]:
     return {node.args[0] for node in topological(roots) if node.op == "var"}
+
+
+def constants(roots: Iterable[Expression]) -> set[Fraction]:
+    """The numbers that are written in expressions, exponents left out."""
+    return {node.args[0] for node in topological(roots) if node.op == "const"}

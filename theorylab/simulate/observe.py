@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,9 +22,10 @@ from theorylab.simulate.averages import observe_mean
 from theorylab.simulate.integrate import integrate
 from theorylab.simulate.observation import Observation
 from theorylab.simulate.problem import Cases, Problem, draw_cases
-from theorylab.simulate.refine import ROUND_OFF, drift_falls, refine
+from theorylab.simulate.refine import FALL, ROUND_OFF, drift_falls, refine
 from theorylab.simulate.run import with_loss
 from theorylab.simulate.slopes import observe_slope
+from theorylab.simulate.solution import Solution
 from theorylab.simulate.stopping import Converged
 
 EPS = float(torch.finfo(torch.float64).eps)
@@ -35,6 +39,9 @@ LIMIT_HORIZON = 1_000.0
 LIMIT_STEPS = 40_000
 SHARE_CONVERGED = 0.5
 POINTWISE = 1e-9
+SETTLED = 1e-11
+"""Relative residuals of limits below this are not asked to fall further."""
+OWN_ERRORS = 20.0
 NUDGES = 3
 NUDGE = 2.0**-46
 
@@ -197,44 +204,86 @@ def _at_ends(
 ) -> Observation:
     flow = with_loss(test.subject)
     problem = Problem(flow, dims, draw_cases(flow, dims, trials, seed), device)
-    ladder = tuple(options.get("tolerances", LADDER))
-    t_end = float(test.horizon or options.get("t_end", LIMIT_HORIZON))
-    gtol = float(options.get("gtol", ladder[-1]))
-    atol = options.get("atol")
-    ends: list[Tensor] = []
-    times: list[Tensor] = []
-    done = torch.ones(trials, dtype=torch.bool, device=problem.device)
-    statuses: Mapping[str, int] = {}
+    given = options.get("tolerances")
+    ladder = tuple(given or LADDER)
     velocity = problem.compiled()
-    for tolerance in ladder:
-        solution = integrate(
+
+    def ended(tolerance: float) -> Solution:
+        atol = options.get("atol")
+        return integrate(
             velocity,
             problem.initial,
-            t_end=t_end,
+            t_end=float(test.horizon or options.get("t_end", LIMIT_HORIZON)),
             rtol=tolerance,
             atol=tolerance * 1e-3 if atol is None else atol,
-            until=Converged(gtol * tolerance / ladder[-1]),
+            until=Converged(float(options.get("gtol", ladder[-1])) * tolerance / ladder[-1]),
             max_steps=int(options.get("max_steps", LIMIT_STEPS)),
             device=device,
         )
-        ends.append(solution.y)
-        times.append(solution.t)
-        done &= solution.status == 0
-        statuses = solution.counts()
+
+    runs = [ended(tolerance) for tolerance in ladder]
+    found = _judged_ends(test, problem, ladder, runs)
+    if not found.worst or given or test.kind != "zero" or test.tolerance is not None:
+        return found
+    if found.agrees is False or (found.agrees and found.worst[-1] <= SETTLED):
+        return found
+    tighter = [*runs, ended(ladder[-1] / 100)]
+    if found.agrees is None:  # the errors of few large steps are partly chance
+        found = _judged_ends(test, problem, (*ladder, ladder[-1] / 100), tighter, _falls_on_average)
+    return _still_falling(found, problem, tighter) if found.agrees else found
+
+
+def _falls_on_average(worst: Tensor, ladder: tuple[float, ...]) -> bool:
+    """Whether residuals fall FALL times a decade over the whole ladder, and at least FALL times from run to run."""
+    met = worst <= ROUND_OFF
+    decades = math.log10(ladder[0] / ladder[-1])
+    on_average = met[-1] | (worst[0] >= FALL**decades * worst[-1])
+    return bool(on_average & (met[1:] | (worst[:-1] >= FALL * worst[1:])).all())
+
+
+def _still_falling(found: Observation, problem: Problem, runs: Sequence[Solution]) -> Observation:
+    """The observation, undecided where the residual of a tighter run stays, beyond what its own error explains."""
+    values = [problem.observe(found.test.observe, run.t, run.y, ended=True) for run in runs[-3:]]
+    second, last = (value.abs().amax(1) for value in values[1:])
+    before, now = ((b - a).abs().amax(1) for a, b in pairwise(values))
+    own = now * (now / before.clamp(min=torch.finfo(now.dtype).tiny)).clamp(max=1.0)
+    size = _limit_size(found.test, problem, runs[-1])
+    done = torch.stack([run.status == 0 for run in runs]).all(0)
+    stays = done & (last > second / FALL) & (last > OWN_ERRORS * own) & (last > SETTLED * size)
+    if not bool(stays.any()):
+        return found
+    worst = float((last / size)[stays].max())
+    return replace(found, agrees=None, reason=f"{found.reason}, and {worst:.1e} for a hundred times tighter tolerance")
+
+
+def _limit_size(test: Test, problem: Problem, run: Solution) -> Tensor:
+    """(trials,) what the residuals of limits are compared with."""
+    if test.scale is None:
+        return torch.ones(problem.trials, dtype=torch.float64, device=problem.device)
+    return problem.observe(test.scale, run.t, run.y, ended=True).abs().amax(1).clamp(min=EPS)
+
+
+def _judged_ends(
+    test: Test,
+    problem: Problem,
+    ladder: tuple[float, ...],
+    runs: Sequence[Solution],
+    falls: Callable[[Tensor, tuple[float, ...]], bool | Tensor] = drift_falls,
+) -> Observation:
+    trials, statuses = problem.trials, runs[-1].counts()
+    done = torch.stack([run.status == 0 for run in runs]).all(0)
     count = int(done.sum())
     if count < SHARE_CONVERGED * trials:
-        reason = f"{count} of {trials} runs converged by t = {t_end:g} ({statuses}); a longer horizon would settle it"
+        end = float(runs[-1].t.max())
+        reason = f"{count} of {trials} runs converged by t = {end:g} ({statuses}); a longer horizon would settle it"
         return Observation(test, None, reason, count, statuses=statuses)
     residuals = []
-    for t, y in zip(times, ends, strict=True):
-        value = problem.observe(test.observe, t, y, ended=True)
+    for run in runs:
+        value = problem.observe(test.observe, run.t, run.y, ended=True)
         residuals.append(value.abs().amax(1) if test.kind == "zero" else torch.clamp(-value, min=0.0).amax(1))
-    if test.scale is not None:
-        size = problem.observe(test.scale, times[-1], ends[-1], ended=True).abs().amax(1).clamp(min=EPS)
-    else:
-        size = torch.ones(trials, dtype=torch.float64, device=problem.device)
-    relative = torch.stack(residuals)[:, done] / size[done]
+    relative = torch.stack(residuals)[:, done] / _limit_size(test, problem, runs[-1])[done]
     worst = relative.amax(1)
+    ends = [run.y for run in runs]
     distance = torch.linalg.vector_norm(ends[-1] - ends[-2], dim=1)
     moved = distance / torch.linalg.vector_norm(ends[-1], dim=1).clamp(min=EPS)
     own = float(moved[done].max())
@@ -243,7 +292,7 @@ def _at_ends(
     if test.kind == "nonnegative":
         agrees = not bool((residuals[-1] > (10 * distance).clamp(min=1e-9))[done].any())
     else:
-        agrees = True if bool(drift_falls(worst, ladder)) or (bound is not None and float(worst[-1]) <= bound) else None
+        agrees = True if bool(falls(worst, ladder)) or (bound is not None and float(worst[-1]) <= bound) else None
         if (
             agrees is None
             and bool((relative[-1] > 1e3 * (own + ROUND_OFF)).any())
