@@ -12,7 +12,7 @@ from theorylab.derive.negative import refutation
 from theorylab.judge import verdict_on
 from theorylab.proof import ruled
 from theorylab.store import certificate_path
-from theorylab.verdict import Evidence, Verdict
+from theorylab.verdict import Evidence, Step, Verdict
 
 Verify = Callable[..., Verdict]
 
@@ -93,10 +93,14 @@ def verify_chain(claim: Theorem, verify: Verify, options: Mapping[str, Any]) -> 
             "for" if verdict.status in ("proved", "supported") else "against" if verdict.status == "refuted" else "open"
         )
         tier = f"{verdict.tier}, " if verdict.tier else ""
-        evidence.append(Evidence("step", f"{used.title}: {verdict.status} ({tier}{verdict.scope}).", outcome))
-    evidence.append(
-        Evidence("argument", f"The step from these to the conclusion is made by hand: {claim.conclusion}", "open")
-    )
+        stated = (Step("statement", "", verdict.statement_tex),) if verdict.statement_tex else ()
+        evidence.append(
+            Evidence("step", f"{used.title}: {verdict.status} ({tier}{verdict.scope}).", outcome, steps=stated)
+        )
+    argument = claim.argument or ((claim.rule, f"from these to the conclusion: {claim.conclusion}"),)
+    evidence += [
+        Evidence("argument", f"Step {n} ({ground}): {text}", "open") for n, (ground, text) in enumerate(argument, 1)
+    ]
     good = all(s in ("proved", "supported") for s in statuses)
     reason = "the last step is an argument by hand" if good else f"the steps are {', '.join(statuses)}"
     return verdict_on(

@@ -256,7 +256,7 @@ def _simulation_evidence(claim: Claim, o: Observation, sizes: Mapping[str, int],
     if o.own_error:
         numbers["own_error"] = o.own_error
     figures = ()
-    if len(o.tolerances) > 1:
+    if len(o.tolerances) > 1 and any(o.worst):
         floor = 1e-17
         points = tuple(max(w, floor) for w in o.worst)
         figures = (

@@ -129,7 +129,9 @@ def test_one_hidden_neuron_from_small_starts_ends_at_the_measured_points() -> No
 
 
 def test_the_plotted_trajectories_end_at_the_closed_form() -> None:
-    for curve, gamma in zip(vardi_2020.paths(0).series, vardi_2020.GAMMAS, strict=True):
+    *curves, least = vardi_2020.paths(0).series
+    assert (least.x, least.y) == ((5,), (0,))
+    for curve, gamma in zip(curves, vardi_2020.GAMMAS, strict=True):
         end = 0.0 if gamma == 0 else float(vardi_2020.s(numbers(gamma=gamma, alpha=1)).data)
         assert (curve.x[-1], curve.y[-1]) == pytest.approx((5, end), abs=1e-3)
 

@@ -12,6 +12,7 @@ from typing import get_args
 
 import pytest
 
+import theorylab as tl
 from theorylab.errors import InputError
 from theorylab.report import build, report
 from theorylab.report.html import render
@@ -300,3 +301,29 @@ def test_bad_requests_are_named_and_write_nothing(verdicts: str, name: str, mess
     with pytest.raises(InputError, match=message):
         report(given, tmp_path / name)  # pyright: ignore[reportArgumentType]
     assert [file.name for file in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_chain_is_one_list_of_claims_and_one_argument(tmp_path: Path) -> None:
+    flow = tl.GradientFlow(tl.model(a="", b="")(lambda p, x: p.a * p.b * x))
+    claims = [
+        tl.Invariant(flow, lambda p: p.a**2 - p.b**2, name="first", title="balanced", statement="a^2 - b^2 = c"),
+        tl.Identity(flow, lambda p: p.a - p.a, name="second", title="nothing", statement="a - a = 0"),
+    ]
+    chain = tl.Theorem(
+        uses=claims, conclusion="So it is.", argument=[("by hand", "both are read together."), ("Coq", "the rest.")]
+    )
+    verdict = tl.verify(chain, out=tmp_path)
+    page = Page(render(build([verdict])))
+    assert page.text.count("Claims that are used") == page.text.count("Step 1") == 1
+    said = ("balanced: proved", "nothing: proved", "Step 1 (by hand): both", "Step 2 (Coq): the rest.")
+    places = [page.text.index(words) for words in said]
+    assert places == sorted(places)
+    labels = [attributes.get("aria-label") for attributes in page.all("div") if attributes.get("role") == "math"]
+    assert labels == ["a^2 - b^2 = c", "a - a = 0"]
+
+
+def test_a_title_is_not_said_twice_and_settings_without_a_value_are_left_out() -> None:
+    verdict = Verdict("v", "inconclusive", None, "", title="Only once", statement="Only once", settings={"dims": ""})
+    (section,) = build([verdict]).claims
+    assert section.blocks == ()
+    assert section.sections[-1].blocks == ()

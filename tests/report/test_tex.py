@@ -145,3 +145,21 @@ def test_the_settings_of_a_notebook_survive() -> None:
     before = config.math.color, config.precision, config.svg2
     formula.outlines("a + b + c + d")
     assert (config.math.color, config.precision, config.svg2) == before
+
+
+@pytest.mark.parametrize(
+    ("source", "tight"),
+    [
+        ("(5, -1)", "(5,{-}1)"),
+        (r"(-1, s)", r"({-}1, s)"),
+        (r"x \le -1", r"x \le{-}1"),
+        (r"\dot u = -\|u\|", r"\dot u ={-}\|u\|"),
+    ],
+)
+def test_a_sign_is_no_difference(source: str, tight: str) -> None:
+    """Nothing stands on its left, so it gets no space; a difference keeps its own."""
+    found, expected, apart = (
+        sum(part.width for part in formula.outlines(text) or ()) for text in (source, tight, source.replace("-", "a -"))
+    )
+    assert found == pytest.approx(expected)
+    assert found < apart - 0.5

@@ -32,18 +32,32 @@ class Fails(Claim):
 
 
 class Theorem(Claim):
-    """A conclusion from claims by a rule. Without a rule in the kernel the last step is an argument by hand."""
+    """A conclusion from claims by a rule. Without a rule in the kernel the last step is an argument by hand.
+
+    argument: the steps from the claims to the conclusion in words, each with what it rests on: ("by hand", "...").
+    """
 
     kind: ClassVar[str] = "theorem"
 
-    def __init__(self, *, uses: Sequence[Claim], conclusion: str, rule: str = "by hand", **meta: Any) -> None:
+    def __init__(
+        self,
+        *,
+        uses: Sequence[Claim],
+        conclusion: str,
+        rule: str = "by hand",
+        argument: Sequence[tuple[str, str]] = (),
+        **meta: Any,
+    ) -> None:
         if not uses:
             raise InputError("Theorem uses no claims; expected at least one")
         for claim in uses:
             if not isinstance(claim, Claim):
                 raise InputError(f"Theorem uses {type(claim).__name__}; expected claims")
-        super().__init__({"uses": tuple(uses), "conclusion": conclusion, "rule": rule}, meta)
-        self.uses, self.conclusion, self.rule = tuple(uses), conclusion, rule
+        steps = tuple(argument)
+        if not all(isinstance(step, tuple) and [type(part) for part in step] == [str, str] for step in steps):
+            raise InputError("Theorem got an argument that is no list of pairs; expected (what it rests on, the step)")
+        super().__init__({"uses": tuple(uses), "conclusion": conclusion, "rule": rule, "argument": steps}, meta)
+        self.uses, self.conclusion, self.rule, self.argument = tuple(uses), conclusion, rule, steps
 
     @property
     def subject(self) -> Any:

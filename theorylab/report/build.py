@@ -8,8 +8,9 @@ import os
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any, get_args
 
@@ -36,12 +37,16 @@ from theorylab.report.model import (
 )
 from theorylab.report.wording import printable
 from theorylab.store import Run, certificate_path
-from theorylab.verdict import Counterexample, Evidence, Figure, Status, Step, Verdict
+from theorylab.verdict import Counterexample, Evidence, Figure, Outcome, Status, Step, Verdict
 
 FORMAT = "theorylab-report-1"
 
-OWN_FINDING = frozenset({"derivation"})
-"""Findings shown before the figures and the search, because a reader wants the argument first."""
+ARGUMENT = ("note", "derivation", "step", "argument")
+"""Findings shown first: what the claim rests on."""
+PLOTS = ("illustration",)
+"""Findings shown next, after a counterexample and before the checks."""
+TOGETHER = ("step", "argument")
+"""Findings of one kind that make one section."""
 
 _STATUSES: tuple[Status, ...] = get_args(Status)
 
@@ -165,9 +170,9 @@ class _Writer:
     def claim(self, position: int) -> Section:
         verdict = self.verdicts[position]
         anchor = self.anchors[position]
-        findings = [self._finding(verdict, item, f"{anchor}--{n}") for n, item in enumerate(verdict.evidence, 1)]
-        argument = [f for f, item in zip(findings, verdict.evidence, strict=True) if item.kind in OWN_FINDING]
-        others = [f for f, item in zip(findings, verdict.evidence, strict=True) if item.kind not in OWN_FINDING]
+        argument = self._findings(verdict, anchor, lambda kind: kind in ARGUMENT)
+        plots = self._findings(verdict, anchor, lambda kind: kind in PLOTS)
+        others = self._findings(verdict, anchor, lambda kind: kind not in ARGUMENT + PLOTS)
         witness = [] if verdict.counterexample is None else [_counterexample(verdict.counterexample, anchor)]
         controls = [self.claim(child) for child in self.tree.children[position]]
         return Section(
@@ -187,6 +192,7 @@ class _Writer:
             sections=(
                 *argument,
                 *witness,
+                *plots,
                 *others,
                 *_sharpness(verdict, anchor),
                 self._provenance(verdict, anchor),
@@ -194,23 +200,40 @@ class _Writer:
             ),
         )
 
-    def _finding(self, verdict: Verdict, item: Evidence, anchor: str) -> Section:
+    def _findings(self, verdict: Verdict, anchor: str, wanted: Callable[[str], bool]) -> list[Section]:
+        """The findings of some kinds in their order, neighbours of one kind of `TOGETHER` in one section."""
+        numbered = [(n, item) for n, item in enumerate(verdict.evidence, 1) if wanted(item.kind)]
+        sections = []
+        for kind, run in groupby(numbered, lambda pair: pair[1].kind):
+            found = list(run)
+            parts = [found] if kind in TOGETHER else [[pair] for pair in found]
+            sections += [self._finding(verdict, [i for _, i in part], f"{anchor}--{part[0][0]}") for part in parts]
+        return sections
+
+    def _finding(self, verdict: Verdict, items: Sequence[Evidence], anchor: str) -> Section:
+        kind, outcomes = items[0].kind, {item.outcome for item in items}
+        settled: Outcome = "against" if "against" in outcomes else "for" if outcomes == {"for"} else "open"
+        return Section(
+            title=wording.FINDING_TITLE.get(kind, printable(str(kind))),
+            anchor=anchor,
+            role="finding",
+            blocks=tuple(block for item in items for block in self._blocks(verdict, item)),
+            outcome=None if kind in ("illustration", "note") else settled,
+        )
+
+    def _blocks(self, verdict: Verdict, item: Evidence) -> list[Block]:
         blocks: list[Block] = [Paragraph(printable(item.summary))] if item.summary else []
         if item.numbers:
             blocks.append(Facts(tuple(_number(name, value) for name, value in sorted(item.numbers.items()))))
-        if item.steps:
+        if item.kind == "step":
+            blocks.extend(Equation(printable(step.after)) for step in item.steps)
+        elif item.steps:
             blocks.append(Derivation(tuple(_transitions(item.steps))))
         for figure in item.figures:
             blocks.append(Plot(self.figures.new(f"{verdict.id} {figure.title}"), _finite(figure)))
         if item.reproduce:
             blocks.append(Listing("Reproduce", printable(item.reproduce)))
-        return Section(
-            title=wording.FINDING_TITLE.get(item.kind, printable(str(item.kind))),
-            anchor=anchor,
-            role="finding",
-            blocks=tuple(blocks),
-            outcome=None if item.kind in ("illustration", "note") else item.outcome,
-        )
+        return blocks
 
     def _provenance(self, verdict: Verdict, anchor: str) -> Section:
         rows: list[Fact] = []
@@ -232,7 +255,7 @@ def _statement(verdict: Verdict) -> list[Block]:
     blocks: list[Block] = []
     if verdict.statement_tex:
         blocks.append(Equation(printable(verdict.statement_tex)))
-    if verdict.statement:
+    if verdict.statement and verdict.statement != verdict.title:
         blocks.append(Paragraph(printable(verdict.statement)))
     if verdict.premises:
         blocks.append(Bullets("Premises", tuple(map(printable, verdict.premises))))
@@ -365,6 +388,7 @@ def _settings(settings: Any) -> list[Fact]:
     return [
         Fact(printable(wording.label(name)), printable(value if isinstance(value, str) else _plain_text(value)))
         for name, value in sorted(settings.items())
+        if value not in ("", {}, [], None)
     ]
 
 

@@ -39,6 +39,14 @@ _REWRITES = tuple(
         (r"(\\operatorname\{[^{}]*\})\s*(?=[A-Za-z0-9]|\\(?!left|[bB]ig)[A-Za-z])", r"\1\\,"),
         # and turns italic if it holds a space
         (r"\\operatorname(?=\{[^{}]*\\)", r"\\mathrm"),
+        # a sign after a bracket, a comma or a relation is set like a difference
+        (
+            r"((?:(?<!\\)[,(\[=<>]|\\(?:[lg]eq?|in|to|cdot|times|approx|sim|equiv|mapsto|Rightarrow)(?![A-Za-z]))"
+            r"(?:\s|\\[,;:! ]|\\q?quad(?![A-Za-z]))*)-",
+            r"\1{-}",
+        ),
+        # this relation gets no space
+        (r"\\perp(?![A-Za-z])", r"\\;\\perp\\;"),
         # a font command takes only an argument in braces
         (r"\\(math(?:bf|bb|cal|sf|rm|it|tt|frak|scr)|boldsymbol)\s+([A-Za-z0-9])(?![A-Za-z0-9])", r"\\\1{\2}"),
     )

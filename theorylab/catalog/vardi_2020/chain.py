@@ -104,16 +104,27 @@ step_angle = tl.Identity(
 constant = tl.Theorem(
     uses=[without_third, limit, enclosed[2], zero_loss, rotation, scaling, step_length, step_angle],
     conclusion="If every limit with zero loss minimises R over the zero-loss points, then R is constant on R^d minus 0 "
-    "for d >= 3. (1) gamma = 0 and gamma = 5 have the zero-loss points alpha (5, -1, s), s <= 0, in common; the flow "
-    "ends at s = 0 for the one and at s = s(5) < 0 for the other, so R is the same at these two and nowhere "
-    "smaller on the ray. (2) Rotations and scalings move the two points to any w and w + v with v orthogonal to "
-    "w, |w| = alpha q and |v| = alpha c, where q = |(5, -1, 0)| and c = |s(5)|: this is the hypothesis of Lemma 6"
-    " in R^3. (3) Lemma 6: two close points of one sphere share a point u* = w + v, so R is the same at both, "
-    "then on the sphere, then on spheres of other radii. (4) d > 3: the samples are padded with zeros. By hand "
-    "are (1), (2) and (4), which read the claims above together; (3) is for every d >= 3 the theorem "
-    "constant_off_zero of proofs_check/coq/RadialStep.v, which Coq checks, and whose step is that of the claims "
-    "on Lemma 6.",
-    rule="by hand",
+    "for d >= 3.",
+    argument=[
+        (
+            "by hand, from the first four claims",
+            "the data sets of gamma = 0 and gamma = 5 have the zero-loss points alpha (5, -1, s), s <= 0, in common. "
+            "The flow ends at s = 0 for the one and at s = s(5) < 0 for the other, so R is the same at these two "
+            "points and nowhere smaller on the ray.",
+        ),
+        (
+            "by hand, from rotation and scaling",
+            "they move the two points to any w and w + v with v orthogonal to w, |w| = alpha q and |v| = alpha c, "
+            "where q = |(5, -1, 0)| and c = |s(5)|. This is the hypothesis of Lemma 6 in R^3.",
+        ),
+        (
+            "checked by Coq, with the step of the last two claims",
+            "Lemma 6. Two close points of one sphere share a point u* = w + v, so R is the same at both, then on the "
+            "sphere, then on spheres of other radii. For every d >= 3 this is the theorem constant_off_zero of "
+            "proofs_check/coq/RadialStep.v.",
+        ),
+        ("by hand", "for d > 3 the samples are padded with zeros."),
+    ],
     premises=("R is a function of the weights alone", "R is minimised by every limit with zero loss"),
     name="implicit-bias-is-trivial",
     title="No function R of the weights, other than a constant on R^d minus 0, is minimised by every limit",
