@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from .document import Budget, Coefficient, Rejected, whole
+from .document import Budget, Coefficient, Rejected, require, whole
 
 WIDTH = 20
 MASK = (1 << WIDTH) - 1
@@ -137,9 +137,15 @@ class Ring:
             else:
                 powers += self.powers(next(iter(self.size(index[2]))))
         frame: list[Power] = []
-        for part in sorted(self._least(part, _by_size(part)) for part in _components(powers)):
+        for part in sorted(map(self._numbered, _components(powers))):
             frame += _shifted(part, len({i for power in frame for i in power[1] if i[0] >= 0}))
         return self.monomial(frame), number
+
+    def _numbered(self, part: list[Power]) -> list[Power]:
+        """A product with its dummies numbered in the one canonical way; their first colours are their sizes."""
+        found = dummies(part)
+        order = sorted({i[2] for i in found})
+        return self._least(part, {i: order.index(i[2]) for i in found})
 
     def _least(self, part: list[Power], colours: dict[Index, int]) -> list[Power]:
         """The least renaming of a product over all numberings of its dummies that a colour refinement allows."""
@@ -183,16 +189,17 @@ class Ring:
             self.accumulate(total, summand)
         return total
 
+    def minus(self, left: Expression, right: Expression) -> Expression:
+        return self.add(left, self.scale(right, -1))
+
     def scale(self, expression: Expression, factor: Coefficient) -> Expression:
         return {m: whole(c * factor) for m, c in expression.items()} if factor else {}
 
     def multiply(self, left: Expression, right: Expression) -> Expression:
         if len(left) > len(right):
             left, right = right, left
-        bits = sum(max((c.numerator.bit_length() + c.denominator.bit_length() for c in side.values()), default=0)
-                   for side in (left, right))  # fmt: skip
-        if bits > MAX_BITS:
-            raise Rejected("limit", "a coefficient is too large")
+        bits = sum(max((bits_of(c) for c in side.values()), default=0) for side in (left, right))
+        require(bits <= MAX_BITS, "limit", "a coefficient is too large")
         self.budget.spend(len(left) * len(right) * (1 + bits // 256))
         total: Expression = {}
         get = total.get
@@ -222,8 +229,7 @@ class Ring:
 
     def power(self, base: Expression, exponent: int) -> Expression:
         """base^exponent, for an exponent that is not negative."""
-        if self.degree(base) * exponent > REACH:
-            raise Rejected("limit", "a power is too large")
+        require(self.degree(base) * exponent <= REACH, "limit", "a power is too large")
         result = ONE
         for _ in range(exponent):
             result = self.multiply(result, base)
@@ -236,8 +242,7 @@ class Ring:
     def bounded(self, expression: Expression) -> Expression:
         """`expression` itself, after checking that its exponents leave room for products."""
         self.budget.spend(len(expression))
-        if self.degree(expression) > DEGREE:
-            raise Rejected("limit", f"an exponent beyond {DEGREE} appears")
+        require(self.degree(expression) <= DEGREE, "limit", f"an exponent beyond {DEGREE} appears")
         return expression
 
     # -- indices -------------------------------------------------------------------------------------------
@@ -276,6 +281,10 @@ class Ring:
         return (self.monomial(_renamed(powers, names)), tuple(names.values())) if names else (monomial, ())
 
 
+def bits_of(number: Coefficient) -> int:
+    return number.numerator.bit_length() + number.denominator.bit_length()
+
+
 def dummies(powers: Iterable[Power]) -> Indices:
     return tuple(dict.fromkeys(i for _, indices, _ in powers for i in indices if i[0] >= 0))
 
@@ -286,13 +295,6 @@ def _renamed(powers: Iterable[Power], names: Mapping[Index, Index]) -> list[Powe
 
 def _shifted(powers: Iterable[Power], shift: int) -> list[Power]:
     return [(n, tuple((i[0] + shift, "", i[2]) if i[0] >= 0 else i for i in idx), e) for n, idx, e in powers]
-
-
-def _by_size(part: list[Power]) -> dict[Index, int]:
-    """The first colours of dummies: their sizes, in order."""
-    found = dummies(part)
-    order = sorted({i[2] for i in found})
-    return {i: order.index(i[2]) for i in found}
 
 
 def _contract(powers: list[Power], summed: set[Index]) -> tuple[list[Power], set[Index]]:

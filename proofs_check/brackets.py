@@ -1,13 +1,14 @@
 """Vector fields at a point modulo a prime: derivatives by dual numbers, iterated Lie brackets, and ranks.
 
-A dual number of level n is (n, a, b) = a + eps_n b, eps_n^2 = 0, with a and b of lower level; level 0 are residues.
-A point gives every letter of a ring a value, and a velocity gives every letter a speed: atoms move with their
-arguments. A field is a function from a point and a level above all of the point's to a velocity.
+A number is a residue, or a sum of residues times products of eps_1, eps_2, ..., with eps_k^2 = 0: a dictionary whose
+keys say by their bits which eps occur. A point gives every letter of a ring a value, and a velocity gives every letter
+a speed: atoms move with their arguments. A field is a function from a point and a level, the number of an eps above all
+of the point's, to a velocity.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from .algebra import Expression
@@ -16,13 +17,13 @@ from .document import Budget, Coefficient, Rejected, show
 from .functions import FUNCTIONS, Calculus
 
 RULE = "rank"
-Dual = Any
+Dual = int | dict[int, int]
 Compiled = list[tuple[int, list[int]]]  # coefficient, and letters as often as the exponent says; ~n divides by n
 Field = Callable[[Sequence[Dual], int], list[Dual]]
 
 
 class Residues:
-    """Arithmetic of nested dual numbers modulo a prime."""
+    """Arithmetic of dual numbers modulo a prime."""
 
     def __init__(self, prime: int, ring: Calculus, budget: Budget) -> None:
         self.prime, self.ring, self.budget = prime, ring, budget
@@ -32,26 +33,24 @@ class Residues:
         return value.numerator * self.unit(value.denominator) % self.prime
 
     def times(self, a: Dual, b: Dual) -> Dual:
-        if a.__class__ is int and b.__class__ is int:
+        if isinstance(a, int) and isinstance(b, int):
             return a * b % self.prime
-        if a == 0 or b == 0:
-            return 0
-        first, second = level_of(a), level_of(b)
-        self.budget.spend(2)
-        if first < second:
-            return second, self.times(a, b[1]), self.times(a, b[2])
-        if second < first:
-            return first, self.times(a[1], b), self.times(a[2], b)
-        return first, self.times(a[1], b[1]), self.plus(self.times(a[1], b[2]), self.times(a[2], b[1]))
+        found: dict[int, int] = {}
+        right = terms(b)
+        for m, x in terms(a):
+            self.budget.spend(len(right))
+            for n, y in right:
+                if not m & n:
+                    found[m | n] = (found.get(m | n, 0) + x * y) % self.prime
+        return reduced(found)
 
     def plus(self, a: Dual, b: Dual, sign: int = 1) -> Dual:
-        if a.__class__ is int and b.__class__ is int:
+        if isinstance(a, int) and isinstance(b, int):
             return (a + sign * b) % self.prime
-        if b == 0:
-            return a
-        level = max(level_of(a), level_of(b))
-        (a0, a1), (b0, b1) = parts(a, level), parts(b, level)
-        return level, self.plus(a0, b0, sign), self.plus(a1, b1, sign)
+        found = dict(terms(a))
+        for n, y in terms(b):
+            found[n] = (found.get(n, 0) + sign * y) % self.prime
+        return reduced(found)
 
     def unit(self, value: int) -> int:
         """1/value; the modulus need not be prime where every divisor that occurs has an inverse."""
@@ -61,10 +60,11 @@ class Residues:
             raise Rejected(RULE, f"{show(value)} has no inverse modulo {self.prime}") from None
 
     def inverse(self, a: Dual) -> Dual:
-        if a.__class__ is int:
-            return self.unit(a)
-        inner = self.inverse(a[1])
-        return a[0], inner, self.plus(0, self.times(a[2], self.times(inner, inner)), -1)
+        """1/a by Newton's method: what is missing is a sum of products of eps, and is squared each time."""
+        found: Dual = self.unit(dict(terms(a)).get(0, 0))
+        while missing := self.plus(1, self.times(a, found), -1):
+            found = self.plus(found, self.times(found, missing))
+        return found
 
     # -- expressions and velocities --------------------------------------------------------------------------
 
@@ -82,7 +82,7 @@ class Residues:
             term: Dual = c
             for n in letters:
                 term = self.times(term, at[n] if n >= 0 else self.inverse(at[~n]))
-                if term == 0:
+                if not term:
                     break
             total = self.plus(total, term)
         return total
@@ -106,9 +106,9 @@ class Residues:
         for atom, slope, inner in self.atoms:
             total: Dual = 0
             for n, partial in inner.items():
-                if found[n] != 0:
+                if found[n]:
                     total = self.plus(total, self.times(self.value(partial, at), found[n]))
-            found[atom] = total if total == 0 else self.times(self.value(slope, at), total)
+            found[atom] = self.times(self.value(slope, at), total) if total else 0
         return found
 
     def field(self, rates: Mapping[int, Compiled], inputs: Sequence[int] = ()) -> Field:
@@ -135,7 +135,7 @@ class Residues:
         back = word[0](along, level + 1)
         return [self.plus(parts(v, level)[1], parts(w, level)[1], -1) for v, w in zip(inner, back, strict=True)]
 
-    def rank(self, rows: Sequence[Sequence[int]]) -> int:
+    def rank(self, rows: Sequence[Sequence[Any]]) -> int:
         """The rank of rows of residues, by elimination with invertible pivots."""
         pivots: list[tuple[int, list[int]]] = []
         for row in rows:
@@ -151,14 +151,23 @@ class Residues:
         return len(pivots)
 
 
-def level_of(a: Dual) -> int:
-    return a[0] if a.__class__ is tuple else 0
+def terms(a: Dual) -> Collection[tuple[int, int]]:
+    return [(0, a)] if isinstance(a, int) else a.items()
+
+
+def reduced(found: dict[int, int]) -> Dual:
+    """The same number without terms that are 0."""
+    found = {m: x for m, x in found.items() if x}
+    return found if any(found) else found.get(0, 0)
 
 
 def parts(a: Dual, level: int) -> tuple[Dual, Dual]:
-    return (a[1], a[2]) if a.__class__ is tuple and a[0] == level else (a, 0)
+    """x and y with a = x + eps_level y."""
+    with_it = {m ^ (1 << level): x for m, x in terms(a) if m >> level & 1}
+    return reduced({m: x for m, x in terms(a) if not m >> level & 1}), reduced(with_it)
 
 
 def moved(at: Sequence[Dual], along: Sequence[Dual], level: int) -> list[Dual]:
     """at + eps_level along."""
-    return [v if w == 0 else (level, v, w) for v, w in zip(at, along, strict=True)]
+    pairs = zip(at, along, strict=True)
+    return [dict(terms(v)) | {m | 1 << level: x for m, x in terms(w)} if w else v for v, w in pairs]

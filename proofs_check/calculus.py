@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from .algebra import DELTA, ONE, WIDTH, Expression, Index, Indices, Power, free, places, unpack
-from .document import Rejected
+from .algebra import DELTA, ONE, WIDTH, Expression, Indices, Power, free, places, unpack
+from .document import require
 from .functions import FUNCTIONS, UNKNOWN, Calculus
 
 Part = tuple[int, Indices, Indices, Expression]
@@ -37,8 +37,8 @@ class Derivation:
         """The derivative of a letter, over its places."""
         if letter not in self.rates:
             ring, known = self.ring, self.ring.letters[letter]
-            if letter in self.unknown:
-                raise Rejected("statement", f"{known.name} stands for dLoss/df: its own derivative is not known")
+            given = letter not in self.unknown
+            require(given, "statement", f"{known.name} stands for dLoss/df: its own derivative is not known")
             inner = self(known.argument) if known.argument is not None else {}
             if inner:
                 y, u = ring.over_places(letter), known.argument or {}
@@ -110,16 +110,12 @@ class Substitution:
             groups.setdefault((gone, labels), {})[kept] = coefficient
         for (gone, labels), product in groups.items():
             for slot, exponent in gone:
-                product = ring.bounded(ring.multiply(product, self._raised(*ring.factors[slot], exponent)))
+                letter, indices = ring.factors[slot]
+                image, known = self.image(letter) or {}, ring.letters[letter]
+                raised = ring.instance(image, known.shape, indices, exponent, known.name)
+                product = ring.bounded(ring.multiply(product, raised))
             ring.accumulate(total, ring.closed(product, labels))
         return ring.bounded(total)
-
-    def _raised(self, letter: int, indices: tuple[Index, ...], exponent: int) -> Expression:
-        ring, body, known = self.ring, self.image(letter), self.ring.letters[letter]
-        assert body is not None
-        if exponent < 0:
-            body = ring.reciprocal(body, known.shape, known.name)
-        return ring.power(ring.at(body, known.shape, indices), abs(exponent))
 
 
 def occurring(ring: Calculus, expression: Expression) -> set[int]:

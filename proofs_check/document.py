@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
-FORMAT = "theorylab-certificate-2"
+FORMAT = "theorylab-certificate-3"
 MAX_BYTES = 8 * 2**20
 MAX_DEPTH = 32
 MAX_STRING = 4096
@@ -36,6 +36,12 @@ class Rejected(Exception):
 
     def __init__(self, rule: str, reason: str) -> None:
         super().__init__(f"{rule}: {reason}")
+
+
+def require(condition: object, rule: str, sentence: str) -> None:
+    """Reject the certificate, with the name of the rule and one sentence, unless the condition holds."""
+    if not condition:
+        raise Rejected(rule, sentence)
 
 
 class Budget:
@@ -79,28 +85,26 @@ def parse(data: bytes) -> dict[str, Any]:
         raise Rejected("parser", f"not JSON ({str(error)[:200]})") from None
     _limit(document)
     fields(document, "document", DOCUMENT_KEYS)
-    if document["format"] != FORMAT:
-        raise Rejected("parser", f"the format is {show(document['format'])}, expected {FORMAT!r}")
+    require(document["format"] == FORMAT, "parser", f"the format is {show(document['format'])}, expected {FORMAT!r}")
     for key in ("rule", "claim", "scope", "seal"):
         if not PRINTABLE.match(text(document[key], key)):
             raise Rejected("parser", f"{key} is {show(document[key])}, expected up to 200 printable characters")
     for premise in listing(document["premises"], "premises"):
         text(premise, "a premise")
-    if document["seal"] != digest({key: value for key, value in document.items() if key != "seal"}):
-        raise Rejected("seal", "the document was changed after it was sealed")
+    sealed = {key: value for key, value in document.items() if key != "seal"}
+    require(document["seal"] == digest(sealed), "seal", "the document was changed after it was sealed")
     return document
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
-    if len(found) != len(pairs):
-        raise Rejected("parser", "an object has the same key twice")
+    require(len(found) == len(pairs), "parser", "an object has the same key twice")
     return found
 
 
 def _small_integer(digits: str) -> int:
-    if len(digits) > 16 or abs(int(digits)) > 2**53:
-        raise Rejected("parser", "an integer beyond 2^53 is written as a number, expected a string")
+    small = len(digits) <= 16 and abs(int(digits)) <= 2**53
+    require(small, "parser", "an integer beyond 2^53 is written as a number, expected a string")
     return int(digits)
 
 
@@ -111,9 +115,8 @@ def _no_float(digits: str) -> float:
 def _limit(document: Any) -> None:
     level = [document]
     for _ in range(MAX_DEPTH):
-        texts = [item for item in level if isinstance(item, str)]
-        if longest := max((len(item) for item in texts if len(item) > MAX_STRING), default=0):
-            raise Rejected("parser", f"a string has {longest} characters, at most {MAX_STRING} are read")
+        longest = max((len(item) for item in level if isinstance(item, str)), default=0)
+        require(longest <= MAX_STRING, "parser", f"a string has {longest} characters, at most {MAX_STRING} are read")
         lists = [item for item in level if isinstance(item, (list, dict))]
         level = [inner for item in lists for inner in item]
         level += [inner for item in lists if isinstance(item, dict) for inner in item.values()]
@@ -137,11 +140,9 @@ def mapping(value: Any, what: str) -> dict[str, Any]:
 
 def fields(value: Any, what: str, required: Iterable[str], optional: Iterable[str] = ()) -> dict[str, Any]:
     """`value` as an object with exactly the required keys and perhaps some optional ones."""
-    mapping(value, what)
     for key in required:
-        if key not in value:
-            raise Rejected("parser", f"{what} lacks the key {key!r}")
-    for key in value.keys() - {*required, *optional}:
+        require(key in mapping(value, what), "parser", f"{what} lacks the key {key!r}")
+    for key in mapping(value, what).keys() - {*required, *optional}:
         raise Rejected("parser", f"{what} has the unknown key {show(key)}")
     return value
 
@@ -162,8 +163,8 @@ def name(value: Any, what: str) -> str:
 
 
 def choice(value: Any, what: str, allowed: Iterable[str]) -> str:
-    if not isinstance(value, str) or value not in allowed:
-        raise Rejected("statement", f"{what} is {show(value)}, expected one of {', '.join(allowed)}")
+    known = isinstance(value, str) and value in allowed
+    require(known, "statement", f"{what} is {show(value)}, expected one of {', '.join(allowed)}")
     return value
 
 

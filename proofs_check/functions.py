@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import gcd, isqrt, lcm
 
-from .algebra import ONE, REACH, WIDTH, Expression, Letter, Ring, dummies, unpack
-from .document import MAX_EXPONENT, Budget, Coefficient, Rejected
+from .algebra import ONE, REACH, WIDTH, Expression, Indices, Letter, Ring, dummies, unpack
+from .document import MAX_EXPONENT, Budget, Coefficient, require
 
+Shape = tuple[str, ...]
 Build = Callable[["Calculus", Expression, Expression, Letter], Expression]
 
 
@@ -36,7 +37,7 @@ class Function:
 
 
 def _one_minus_square(ring: Calculus, y: Expression) -> Expression:
-    return ring.add(ONE, ring.scale(ring.multiply(y, y), -1))
+    return ring.minus(ONE, ring.multiply(y, y))
 
 
 def _arcsinh_slope(ring: Calculus, y: Expression, u: Expression, of: Letter) -> Expression:
@@ -75,15 +76,15 @@ class Calculus(Ring):
         self.domain: dict[str, None] = {}  # what was assumed of arguments, in order of appearance
         self._powers: dict[int, list[tuple[int, Expression]]] = {}
 
-    def atom(self, function: str, argument: Expression, shape: tuple[str, ...], source: str) -> Expression:
+    def atom(self, function: str, argument: Expression, shape: Shape, source: str) -> Expression:
         """function(argument) over places, as a monomial in atoms and in the factors that leave the argument."""
         known, u = FUNCTIONS[function], argument
         if not u:
-            if known.at_zero is None:
-                raise Rejected("statement", f"the argument of {function} in {source} is identically 0")
-            return self.scale(ONE, known.at_zero)
-        if known.assumed == "is positive" and self.has_sign(self.scale(u, -1), "nonnegative"):
-            raise Rejected("statement", f"the argument of {function} in {source} is never positive")
+            defined = known.at_zero is not None
+            require(defined, "statement", f"the argument of {function} in {source} is identically 0")
+            return self.scale(ONE, known.at_zero or 0)
+        never = known.assumed == "is positive" and self.has_sign(self.scale(u, -1), "nonnegative")
+        require(not never, "statement", f"the argument of {function} in {source} is never positive")
         if function == "exp":
             return self._exp(u, shape, source)
         outside = ONE
@@ -95,7 +96,7 @@ class Calculus(Ring):
             return self.scale(outside, known.at_one)
         return self.bounded(self.multiply(outside, self._named(function, u, shape, source)))
 
-    def _exp(self, u: Expression, shape: tuple[str, ...], source: str) -> Expression:
+    def _exp(self, u: Expression, shape: Shape, source: str) -> Expression:
         """exp(sum of c m over the monomials m of u) = product of exp(m/q)^p, for c = p/q (p is kept small)."""
         product = ONE
         for monomial, coefficient in u.items():
@@ -104,7 +105,7 @@ class Calculus(Ring):
             product = self.bounded(self.multiply(product, raised(part, p)))
         return product
 
-    def _named(self, function: str, u: Expression, shape: tuple[str, ...], source: str) -> Expression:
+    def _named(self, function: str, u: Expression, shape: Shape, source: str) -> Expression:
         """The letter of an argument in normal form, over its places."""
         key = (function, shape, frozenset(u.items()))
         if key not in self.atoms:
@@ -157,7 +158,7 @@ class Calculus(Ring):
         if of.kind == "step":
             u = of.argument or {}
             return self.multiply(u, self.add(y, self.atom("step", self.scale(u, -1), of.shape, of.name), {0: -1}))
-        return self.add({}, *(self.add(raised(y, k), self.scale(v, -1)) for k, v in self.powers_of(letter)[:1]))
+        return self.add({}, *(self.minus(raised(y, k), v) for k, v in self.powers_of(letter)[:1]))
 
     def normal(self, expression: Expression) -> Expression:
         """The expression with y^k replaced by v until no such power is left (the budget ends a loop)."""
@@ -173,8 +174,7 @@ class Calculus(Ring):
     def replaced(self, monomial: int) -> Expression | None:
         """One power replaced by its value; None where there is none."""
         for slot, exponent in unpack(monomial):
-            if abs(exponent) > REACH:
-                raise Rejected("limit", f"rewriting leads to an exponent beyond {REACH}")
+            require(abs(exponent) <= REACH, "limit", f"rewriting leads to an exponent beyond {REACH}")
             if any(exponent // k > 0 for k, _ in self.powers_of(self.factors[slot][0])):
                 break
         else:
@@ -212,7 +212,13 @@ class Calculus(Ring):
         """Whether an expression is one term without sums."""
         return len(expression) == 1 and not dummies(self.powers(next(iter(expression))))
 
-    def reciprocal(self, body: Expression, shape: tuple[str, ...], source: str) -> Expression:
+    def instance(self, body: Expression, shape: Shape, indices: Indices, exponent: int, source: str) -> Expression:
+        """body^exponent, for a body over places, at some indices."""
+        if exponent < 0:
+            body = self.reciprocal(body, shape, source)
+        return self.power(self.at(body, shape, indices), abs(exponent))
+
+    def reciprocal(self, body: Expression, shape: Shape, source: str) -> Expression:
         """1/body: a monomial where body is one term that cannot vanish, otherwise an inv atom."""
         if self.single(body) and all(self.nonzero(n) for n, _, _ in self.powers(next(iter(body)))):
             ((monomial, coefficient),) = body.items()

@@ -7,9 +7,10 @@ from fractions import Fraction
 from typing import Any
 
 from .algebra import Expression
-from .document import Coefficient, Rejected
+from .calculus import Substitution
+from .document import Coefficient, require
 from .dyadic import Dyadic, Interval, divided
-from .statement import Flow, Statement
+from .statement import Statement
 
 RULE = "enclosure"
 Box = list[Interval]
@@ -17,29 +18,24 @@ Form = list[tuple[Fraction, int]]  # a sum of coefficient times node
 
 
 class System:
-    """The field of a flow where its gates have given signs ("0" or "1"), and all other letters given values.
+    """The field of a flow for some values of its constants and gates, as forms over nodes.
 
     Node 0 is the number 1, then come the state letters, then products, reciprocals and atoms in the order of their
     making. `moves` are the derivatives of letters and atoms, by the chain rule.
     """
 
     def __init__(
-        self,
-        statement: Statement,
-        flow: Flow,
-        dyadic: Dyadic,
-        state: Sequence[int],
-        constants: Mapping[int, Coefficient],
-        signs: Mapping[int, str],
+        self, statement: Statement, dyadic: Dyadic, state: Sequence[int], values: Mapping[int, Coefficient]
     ) -> None:
-        self.statement, self.flow, self.dyadic, self.ring = statement, flow, dyadic, statement.ring
-        self.constants, self.signs, self.size = constants, signs, len(state)
+        self.statement, self.dyadic, self.ring, self.size = statement, dyadic, statement.ring, len(state)
+        (self.flow,) = statement.flows
+        self.put = Substitution(self.ring, {n: {0: value} if value else {} for n, value in values.items()})
         self.nodes: list[tuple[Any, ...]] = [("one",), *(("letter", letter) for letter in state)]
         self.known: dict[Any, int] = {node: n for n, node in enumerate(self.nodes)}
         self.moves: dict[int, Form] = {n: [] for n in range(1, len(state) + 1)}
         self.gates: dict[int, tuple[Form, Form]] = {}
         for n, letter in enumerate(state, 1):
-            self.moves[n] = self.form(flow.rates[letter])
+            self.moves[n] = self.form(self.flow.rates[letter])
 
     def gate(self, letter: int) -> tuple[Form, Form]:
         """The argument of a gate, and its derivative along the flow."""
@@ -49,35 +45,26 @@ class System:
         return self.gates[letter]
 
     def form(self, expression: Expression) -> Form:
-        expanded = self.statement.expanded(self.flow, expression)
         terms: Form = []
-        for monomial, coefficient in expanded.items():
-            value, node = Fraction(coefficient), 0
+        for monomial, coefficient in self.put(self.statement.expanded(self.flow, expression)).items():
+            node = 0
             for letter, indices, e in self.ring.powers(monomial):
-                if indices:
-                    raise Rejected(RULE, "the flow has letters with indices, expected one letter for each entry")
-                step = self.ring.letters[letter].kind == "step"
-                if letter in self.constants:
-                    value *= Fraction(self.constants[letter]) ** e
-                elif (sign := self.signs.get(letter)) is None:
-                    base = self.node(letter)
-                    for _ in range(abs(e)):
-                        factor = base if e > 0 else self.make(("inverse", base))
-                        node = self.make(("times", node, factor)) if node else factor
-                else:
-                    value *= int(sign) if step else (2 * int(sign) - 1) ** abs(e)
-            if value:
-                terms.append((value, node))
+                require(not indices, RULE, "the flow has letters with indices, expected one letter for each entry")
+                base = self.node(letter)
+                factor = base if e > 0 else self.make(("inverse", base))
+                for _ in range(abs(e)):
+                    node = self.make(("times", node, factor)) if node else factor
+            terms.append((Fraction(coefficient), node))
         return terms
 
     def node(self, letter: int) -> int:
         known = self.ring.letters[letter]
         if ("letter", letter) in self.known:
             return self.known["letter", letter]
-        if known.argument is None or known.kind in ("step", "sign"):
-            raise Rejected(RULE, f"the proof does not give the value of {known.name}")
+        given = known.argument is not None and known.kind not in ("step", "sign")
+        require(given, RULE, f"the proof does not give the value of {known.name}")
         if ("atom", letter) not in self.known:
-            argument = self.form(known.argument)
+            argument = self.form(known.argument or {})
             n = self.known["atom", letter] = len(self.nodes)
             self.nodes.append(("atom", known.kind, argument))
             self.moves[n] = self.form(self.statement.along(self.flow, self.ring.over_places(letter)))
@@ -93,8 +80,7 @@ class System:
         """The constant and the coefficients of a form that is affine in the state."""
         row = [Fraction(0)] * (self.size + 1)
         for c, node in form:
-            if node > self.size:
-                raise Rejected(RULE, "the flow of the tail is not linear")
+            require(node <= self.size, RULE, "the flow of the tail is not linear")
             row[node] += c
         return row
 

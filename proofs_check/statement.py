@@ -23,12 +23,20 @@ from .document import (
     mapping,
     name,
     rational,
+    require,
     show,
     text,
 )
 from .functions import FUNCTIONS, Calculus
 
 Axes = dict[str, Index]
+
+
+def place_axes(shape: tuple[str, ...]) -> Axes:
+    """The places of an array as axes, for a statement about each of its entries."""
+    return {f"at{position}": index for position, index in enumerate(places(shape))}
+
+
 SIGNS = ("any", "nonzero", "positive", "nonnegative")
 OPTIONAL = ("sizes", "define", "gates", "step_at_zero", "flows", "relations")
 FLOW = ("outputs", "objective", "decay", "explicit", "initial", "velocity", "friction")
@@ -64,16 +72,17 @@ class Statement:
             self._declare(letter, spec)
         for spec in listing(raw.get("define", []), "define"):
             self.define(spec)
-        flows = listing(raw.get("flows", []), "flows")
-        self.state = frozenset(letter for spec in flows for letter in self._moving(spec))
-        self.relations: dict[str, tuple[Axes, Expression]] = {}  # what is 0, by assumption
-        for spec in listing(raw.get("relations", []), "relations"):
-            self._relate(spec)
         self.held: dict[str, int] = {}
-        self.flows = [self._flow(spec, f"flow {n}") for n, spec in enumerate(flows)]
+        self.flows = [self._flow(spec, f"flow {n}") for n, spec in enumerate(listing(raw.get("flows", []), "flows"))]
+        self.state = frozenset(letter for flow in self.flows for letter in flow.rates)
+        for n, flow in enumerate(self.flows):
+            self._start(flow, raw["flows"][n].get("initial", {}), f"flow {n}")
         for r, number in self.held.items():  # from now on its derivative is that of its definition
             self.ring.letters[number].argument = self.bodies[r]
             self.shapes[f"~{r}"], self.bodies[f"~{r}"] = self.shapes[r], self.ring.over_places(number)
+        self.relations: dict[str, tuple[Axes, Expression]] = {}  # what is 0, by assumption
+        for spec in listing(raw.get("relations", []), "relations"):
+            self._relate(spec)
         for number in sorted(self.state.union(*(flow.unknown for flow in self.flows))):
             letter = self.ring.letters[number]
             if letter.sign != "any":
@@ -105,16 +114,14 @@ class Statement:
         axes: Axes = {}
         for pair in listing(raw, "axes"):
             label, size = listing(pair, "an axis", 2)
-            if name(label, "an index") in axes:
-                raise Rejected("statement", f"the axis {label!r} appears twice")
+            require(name(label, "an index") not in axes, "statement", f"the axis {label!r} appears twice")
             axes[label] = free(label, self.size(size))
         return axes
 
     def _declare(self, letter: str, raw: Any) -> None:
         spec = fields(raw, f"letter {name(letter, 'a letter')!r}", ("shape",), ("sign",))
         sign = choice(spec.get("sign", "any"), f"the sign of {letter!r}", SIGNS)
-        if letter == "delta":
-            raise Rejected("statement", "'delta' is Kronecker's delta and no letter")
+        require(letter != "delta", "statement", "'delta' is Kronecker's delta and no letter")
         self.shapes[letter] = tuple(self.size(size) for size in listing(spec["shape"], f"the shape of {letter!r}"))
         self.letters[letter] = self.ring.new(Letter(letter, self.shapes[letter], "letter", sign))
 
@@ -122,36 +129,32 @@ class Statement:
         """Read a definition, by an expression or as a function of one; returns its name and axes."""
         spec = mapping(raw, "a definition")
         known = name(spec.get("name"), "the name of a definition")
-        what = f"definition {known!r}"
-        if known in self.shapes or known == "delta":
-            raise Rejected("statement", f"the name {known!r} is given twice")
-        fields(spec, what, ("name", "axes", "fn", "arg") if "fn" in spec else ("name", "axes", "expr"))
+        what, inner = f"definition {known!r}", "arg" if "fn" in spec else "expr"
+        require(known not in self.shapes and known != "delta", "statement", f"the name {known!r} is given twice")
+        fields(spec, what, ("name", "axes", inner), ("fn",))
         axes = self.axes(spec["axes"])
-        body = self.over_places(self.expression(spec["arg" if "fn" in spec else "expr"], axes, what), axes)
-        self.shapes[known] = tuple(index[2] for index in axes.values())
+        shape, body = self.array(axes, self.expression(spec[inner], axes, what))
         if "fn" in spec:
-            function = choice(spec["fn"], f"the function of {what}", FUNCTIONS)
-            body = self.ring.atom(function, body, self.shapes[known], known)
-        self.bodies[known] = body
+            body = self.ring.atom(choice(spec["fn"], f"the function of {what}", FUNCTIONS), body, shape, known)
+        self.shapes[known], self.bodies[known] = shape, body
         return known, axes
 
-    def over_places(self, expression: Expression, axes: Axes) -> Expression:
-        """An expression in some axes, over the places of an array with these axes."""
-        return self.ring.rename(
-            expression, dict(zip(axes.values(), places(index[2] for index in axes.values()), strict=True))
-        )
+    def array(self, axes: Axes, expression: Expression) -> tuple[tuple[str, ...], Expression]:
+        """The shape of an array with these axes, and an expression in them over the places of that shape."""
+        shape = tuple(index[2] for index in axes.values())
+        return shape, self.ring.rename(expression, dict(zip(axes.values(), places(shape), strict=True)))
 
     def letter(self, raw: Any, what: str) -> int:
-        if not isinstance(raw, str) or raw not in self.letters:
-            raise Rejected("statement", f"{what} is {show(raw)}, expected a letter")
+        known = isinstance(raw, str) and raw in self.letters
+        require(known, "statement", f"{what} is {show(raw)}, expected a letter")
         return self.letters[raw]
 
     def body(self, raw: Any, what: str, like: str | None = None) -> Expression:
         """A letter or a definition, over its places; of the shape of `like`, if that is given."""
-        if text(raw, what) not in self.shapes:
-            raise Rejected("statement", f"{what} is {show(raw)}, expected a letter or a definition")
-        if like is not None and self.shapes[raw] != self.shapes[like]:
-            raise Rejected("statement", f"{what}: the shapes of {like!r} and {raw!r} differ")
+        known = text(raw, what) in self.shapes
+        require(known, "statement", f"{what} is {show(raw)}, expected a letter or a definition")
+        fits = like is None or self.shapes[raw] == self.shapes[like]
+        require(fits, "statement", f"{what}: the shapes of {like!r} and {raw!r} differ")
         return self.bodies[raw] if raw in self.bodies else self.ring.over_places(self.letters[raw])
 
     # -- expressions ---------------------------------------------------------------------------------------
@@ -164,57 +167,56 @@ class Statement:
         return self.ring.bounded(total)
 
     def _term(self, raw: Any, axes: Axes, what: str) -> Expression:
+        ring = self.ring
         coefficient, factors = listing(raw, f"a term of {what}", 2)
-        number = rational(coefficient, f"a coefficient of {what}")
-        parts: list[tuple[str, list[str], int]] = []
-        for factor in listing(factors, f"the factors of a term of {what}"):
-            known, labels, exponent = listing(factor, f"a factor of {what}", 3)
-            labels = [name(label, f"an index of {what}") for label in listing(labels, f"the indices in {what}")]
-            if integer(exponent, f"an exponent of {what}", -MAX_EXPONENT, MAX_EXPONENT) == 0:
-                raise Rejected("statement", f"{what} has a factor with exponent 0")
-            parts.append((text(known, f"a factor of {what}"), labels, exponent))
-        if sum(abs(exponent) for _, _, exponent in parts) > 4 * MAX_EXPONENT:
-            raise Rejected("limit", f"a term of {what} has a degree beyond {4 * MAX_EXPONENT}")
+        product = ring.scale(ONE, rational(coefficient, f"a coefficient of {what}"))
+        parts = [self._factor(factor, what) for factor in listing(factors, f"the factors of a term of {what}")]
+        degree = sum(abs(exponent) for _, _, exponent in parts)
+        require(degree <= 4 * MAX_EXPONENT, "limit", f"a term of {what} has a degree beyond {4 * MAX_EXPONENT}")
         indices = self._indices(parts, axes, what)
         plain: list[Power] = []
-        product = self.ring.scale(ONE, number)
         for known, labels, exponent in parts:
             at = tuple(indices[label] for label in labels)
-            if known == "delta" and exponent < 1:
-                raise Rejected("statement", f"delta has a negative exponent in {what}")
             if known == "delta" or known in self.letters:
                 letter = self.letters.get(known, DELTA)
-                if exponent < 0 and not self.ring.nonzero(letter):
-                    raise Rejected("statement", f"{what} divides by {known!r}, which is not declared nonzero")
+                divides = exponent > 0 or ring.nonzero(letter)
+                require(divides, "statement", f"{what} divides by {known!r}, which is not declared nonzero")
                 plain.append((letter, at, exponent))
-                continue
-            shape = self.shapes.get(known, ())
-            body = self.bodies[known] if known in self.bodies else self.ring.size(self.size(known[1:]))
-            if exponent < 0:
-                body = self.ring.reciprocal(body, shape, known)
-            raised = self.ring.power(self.ring.at(body, shape, at), abs(exponent))
-            product = self.ring.multiply(product, raised)
+            else:
+                shape = self.shapes.get(known, ())
+                body = self.bodies[known] if known in self.bodies else ring.size(self.size(known[1:]))
+                product = ring.multiply(product, ring.instance(body, shape, at, exponent, known))
         summed = tuple(index for label, index in indices.items() if label not in axes)
-        return self.ring.closed(self.ring.multiply(product, self.ring.term(*plain)), summed)
+        return ring.closed(ring.multiply(product, ring.term(*plain)), summed)
+
+    def _factor(self, raw: Any, what: str) -> tuple[str, list[str], int]:
+        """The name, the labels of the indices, and the exponent."""
+        known, labels, exponent = listing(raw, f"a factor of {what}", 3)
+        labels = [name(label, f"an index of {what}") for label in listing(labels, f"the indices in {what}")]
+        integer(exponent, f"an exponent of {what}", -MAX_EXPONENT, MAX_EXPONENT)
+        require(exponent, "statement", f"{what} has a factor with exponent 0")
+        require(known != "delta" or exponent > 0, "statement", f"delta has a negative exponent in {what}")
+        return text(known, f"a factor of {what}"), labels, exponent
 
     def _indices(self, parts: list[tuple[str, list[str], int]], axes: Axes, what: str) -> Axes:
         """The index of each label of a term: an axis, or one that is to be summed over its range."""
         sizes = {label: index[2] for label, index in axes.items()}
 
         def joined(label: str, size: str) -> None:
-            if sizes.setdefault(label, size) != size:
-                raise Rejected("statement", f"in {what} the index {label!r} runs over {sizes[label]} and {size}")
+            fits = sizes.setdefault(label, size) == size
+            require(fits, "statement", f"in {what} the index {label!r} runs over {sizes[label]} and {size}")
 
         pairs = [labels for known, labels, _ in parts if known == "delta"]
         deltas = [listing(pair, f"the indices of delta in {what}", 2) for pair in pairs]
         for known, labels, _ in parts:
-            shape = () if known.startswith("#") else self.shapes.get(known, labels if known == "delta" else None)
-            if shape is None:
-                raise Rejected("statement", f"{what} uses {show(known)}, which is no letter and no earlier definition")
-            if len(labels) != len(shape):
-                raise Rejected("statement", f"{what} gives {known!r} {len(labels)} indices, expected {len(shape)}")
-            for label, size in zip(labels, shape, strict=True) if known != "delta" else ():
-                joined(label, size)
+            if known != "delta":
+                fine = known.startswith("#") or known in self.shapes
+                require(fine, "statement", f"{what} uses {show(known)}, which is no letter and no earlier definition")
+                shape = self.shapes.get(known, ())
+                fits, given = len(labels) == len(shape), f"{what} gives {known!r} {len(labels)} indices"
+                require(fits, "statement", f"{given}, expected {len(shape)}")
+                for label, size in zip(labels, shape, strict=True):
+                    joined(label, size)
         for pair in deltas * len(deltas):  # a delta passes a size on, at most once through each
             for size in [sizes[label] for label in pair if label in sizes]:
                 joined(pair[0], size)
@@ -229,78 +231,57 @@ class Statement:
         """A hypothesis speaks of constants: no letter that moves may occur in it."""
         spec = fields(raw, "a relation", ("name", "axes", "expr"))
         known, axes = name(spec["name"], "the name of a relation"), self.axes(spec["axes"])
-        if known in self.relations:
-            raise Rejected("statement", f"the relation {known!r} is given twice")
+        require(known not in self.relations, "statement", f"the relation {known!r} is given twice")
         relation = self.expression(spec["expr"], axes, f"relation {known!r}")
         letters = inside(self.ring, relation)
-        if all(self.ring.letters[letter].kind == "size" for letter in letters):
-            raise Rejected("relation", f"relation {known!r} is about sizes only")
-        for letter in sorted(letters & self.state):
+        sizes = all(self.ring.letters[letter].kind == "size" for letter in letters)
+        require(not sizes, "relation", f"relation {known!r} is about sizes only")
+        for letter in letters & self.state:
             moving = self.ring.letters[letter].name
             raise Rejected("relation", f"relation {known!r} contains {moving!r}, which moves: it has to be constant")
         self.relations[known] = axes, relation
 
     # -- flows ---------------------------------------------------------------------------------------------
 
-    def _moving(self, raw: Any) -> set[int]:
-        """The letters that move in a flow."""
-        spec = fields(raw, "a flow", ("state",), FLOW)
-        moving = [*mapping(spec["state"], "state"), *mapping(spec.get("explicit", {}), "explicit")]
-        moving += mapping(spec.get("velocity", {}), "velocity").values()
-        return {self.letter(known, "a letter that moves") for known in moving}
-
-    def _flow(self, spec: dict[str, Any], what: str) -> Flow:
+    def _flow(self, raw: Any, what: str) -> Flow:
         """W' = -(rate * dLoss/dW + decay * W), W' = V with V' = that - friction * V, or W' = what is stated."""
-        ring = self.ring
+        ring, spec = self.ring, fields(raw, "a flow", ("state",), FLOW)
         flow = Flow({}, set(), {}, [])
-        loss = self._loss(spec, flow, what)
+        speeds, explicit = mapping(spec["state"], "state"), mapping(spec.get("explicit", {}), "explicit")
+        velocities = mapping(spec.get("velocity", {}), "velocity")
+        fits = velocities.keys() <= speeds.keys()
+        require(fits, "statement", f"{what} gives a velocity to a letter that is not in its state")
         decay = self.expression(spec.get("decay", []), {}, f"the decay of {what}")
         friction = self.expression(spec.get("friction", []), {}, f"the friction of {what}")
-        velocities = spec.get("velocity", {})
-        if not velocities.keys() <= spec["state"].keys():
-            raise Rejected("statement", f"{what} gives a velocity to a letter that is not in its state")
-        rates: list[tuple[str, Expression]] = []
-        descents = gradients(ring, loss, [self.letters[known] for known in spec["state"]])
-        for (known, rate), (letter, descent) in zip(spec["state"].items(), descents.items(), strict=True):
-            speed = self.expression(rate, {}, f"the rate of {known!r}")
+        moved = [self.letter(known, "a letter that moves") for known in (*speeds, *explicit, *velocities.values())]
+        require(len(set(moved)) == len(moved), "statement", f"in {what} a letter has two equations")
+        descents = gradients(ring, self._loss(spec, flow, what), moved[: len(speeds)])
+        for known, rate in speeds.items():
+            letter, speed = self.letters[known], self.expression(rate, {}, f"the rate of {known!r}")
             shrink = ring.multiply(decay, ring.over_places(letter))
-            force = ring.bounded(ring.scale(ring.add(ring.multiply(speed, descent), shrink), -1))
+            force = ring.scale(ring.add(ring.multiply(speed, descents[letter]), shrink), -1)
             if known in velocities:
                 velocity = self.body(velocities[known], f"in {what} the velocity of {known!r}", known)
-                drag = ring.multiply(friction, velocity)
-                rates.append((velocities[known], ring.bounded(ring.add(force, ring.scale(drag, -1)))))
+                accelerated = ring.minus(force, ring.multiply(friction, velocity))
+                flow.rates[self.letters[velocities[known]]] = ring.bounded(accelerated)
                 force = velocity
-            rates.append((known, force))
-        for known, value in spec.get("explicit", {}).items():
-            rates.append((known, self.body(value, f"in {what} the right-hand side of {known!r}", known)))
-        for known, rate in rates:
-            if self.letters[known] in flow.rates:
-                raise Rejected("statement", f"in {what} the letter {known!r} has two equations")
-            flow.rates[self.letters[known]] = rate
-        for known, value in mapping(spec.get("initial", {}), f"the initial values of {what}").items():
-            letter = self.letter(known, f"an initial value of {what}")
-            if letter not in flow.rates:
-                raise Rejected("statement", f"{what} gives an initial value of {known!r}, which it does not move")
-            flow.initial[letter] = body = self.body(value, f"in {what} the initial value of {known!r}", known)
-            if inside(ring, body) & (self.state | flow.unknown):
-                raise Rejected("statement", f"in {what} the initial value of {known!r} is not a constant")
-            self.check_sign(letter, body, f"the initial value of {known!r}")
+            flow.rates[letter] = ring.bounded(force)
+        for known, value in explicit.items():
+            flow.rates[self.letters[known]] = self.body(value, f"in {what} the right-hand side of {known!r}", known)
         return flow
 
     def _loss(self, spec: dict[str, Any], flow: Flow, what: str) -> Expression:
         """An expression with the gradient of the loss: sum of r f over the outputs f, with r = dLoss/df held fixed."""
-        ring = self.ring
+        ring, objective = self.ring, spec.get("objective")
+        outputs = listing(spec.get("outputs", []), f"the outputs of {what}")
+        if objective is not None:
+            require(not outputs, "statement", f"{what} has outputs and an objective")
+            loss = self.body(objective, f"the objective of {what}")
+            require(not self.shapes[objective], "statement", f"the objective of {what} is not a scalar")
+            return loss
         loss: Expression = {}
-        if spec.get("objective") is not None:
-            loss = self.body(spec["objective"], f"the objective of {what}")
-            if spec.get("outputs"):
-                raise Rejected("statement", f"{what} has outputs and an objective")
-            if self.shapes[spec["objective"]]:
-                raise Rejected("statement", f"the objective of {what} is not a scalar")
-        for pair in listing(spec.get("outputs", []), f"the outputs of {what}"):
-            f, r = listing(pair, f"an output of {what}", 2)
-            output = self.body(f, f"an output of {what}")
-            weight = self.body(r, f"dLoss/df of {what}", f)
+        for f, r in (listing(pair, f"an output of {what}", 2) for pair in outputs):
+            output, weight = self.body(f, f"an output of {what}"), self.body(r, f"dLoss/df of {what}", f)
             if r in self.letters:
                 letter = self.letters[r]
                 flow.unknown.add(letter)
@@ -310,17 +291,26 @@ class Statement:
                 letter = self.held[r]
                 flow.held[letter] = weight
             flow.outputs.append((output, letter))
-            paired = ring.multiply(ring.over_places(letter), output)
-            ring.accumulate(loss, ring.closed(paired, places(self.shapes[f])))
-        if flow.unknown & self.state:
-            raise Rejected("statement", f"in {what} a letter that moves stands for dLoss/df")
+            ring.accumulate(loss, ring.closed(ring.multiply(ring.over_places(letter), output), places(self.shapes[f])))
         return loss
+
+    def _start(self, flow: Flow, raw: Any, what: str) -> None:
+        """Where the runs of a flow start."""
+        moving = flow.unknown & self.state
+        require(not moving, "statement", f"in {what} a letter that moves stands for dLoss/df")
+        for known, value in mapping(raw, f"the initial values of {what}").items():
+            letter = self.letter(known, f"an initial value of {what}")
+            moves = letter in flow.rates
+            require(moves, "statement", f"{what} gives an initial value of {known!r}, which it does not move")
+            flow.initial[letter] = body = self.body(value, f"in {what} the initial value of {known!r}", known)
+            fixed = not inside(self.ring, body) & (self.state | flow.unknown)
+            require(fixed, "statement", f"in {what} the initial value of {known!r} is not a constant")
+            self.check_sign(letter, body, f"the initial value of {known!r}")
 
     def check_sign(self, letter: int, body: Expression, what: str) -> None:
         """A letter with a declared sign may be replaced only by what is seen to have it."""
         sign = self.ring.letters[letter].sign
-        if not self.ring.has_sign(body, sign):
-            raise Rejected("statement", f"{what} is not seen to be {sign}")
+        require(self.ring.has_sign(body, sign), "statement", f"{what} is not seen to be {sign}")
 
     # -- derivatives ---------------------------------------------------------------------------------------
 

@@ -89,7 +89,7 @@ def certificate(
         proof = completed(statement, proof)
     sealed = seal(
         {
-            "format": "theorylab-certificate-2",
+            "format": "theorylab-certificate-3",
             "rule": rule,
             "claim": "test/claim",
             "scope": scope,

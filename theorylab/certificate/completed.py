@@ -9,10 +9,10 @@ from typing import Any
 from proofs_check import goals
 from proofs_check.algebra import Expression
 from proofs_check.document import MAX_SECONDS, MAX_WORK, Budget, Rejected
-from proofs_check.goals import Goal, Part, Prover
+from proofs_check.goals import Goal, Prover
 from proofs_check.rank import Model
 from proofs_check.statement import Axes, Statement
-from proofs_check.zeros import Zeros
+from proofs_check.zeros import Part, Zeros
 from theorylab.certificate.combinations import Finder, Rule, solved
 from theorylab.certificate.document import canonical
 

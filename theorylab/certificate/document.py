@@ -10,7 +10,7 @@ from typing import Any
 
 from theorylab.store import write_atomic
 
-FORMAT = "theorylab-certificate-2"
+FORMAT = "theorylab-certificate-3"
 
 
 def canonical(value: Any) -> bytes:

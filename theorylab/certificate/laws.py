@@ -67,13 +67,13 @@ def certificate(
     first = int(bool(system.drift))
     used_fields = sorted({n for word in count.words for n in word})
     numbers = {n: i for i, n in enumerate(used_fields)}
-    members: list[Json] = []
+    members: list[Json] = []  # the number of a field, and the inputs that it is differentiated by
     for n in used_fields:
         if n < first:
-            members.append("drift")
+            members.append([0, []])
         else:
             m = system.members[n - first]
-            members.append([m.output, [k - INPUT for k in m.monomial], m.pattern])
+            members.append([1 + m.pattern * len(outputs) + m.output, [k - INPUT for k in m.monomial]])
     proof: dict[str, Json] = {
         "prime": PRIME,
         "point": [str(v) for v in count.point],
