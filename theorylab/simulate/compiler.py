@@ -110,7 +110,7 @@ def cpu_features() -> str:
     return "\n".join([platform.machine(), *sorted({line for line in lines if line.split("\t")[0] in wanted})])
 
 
-def _is_ours(library: Path) -> bool:
+def is_ours(library: Path) -> bool:
     """Whether a cached library is a plain file that only this user can have written."""
     try:
         state = library.lstat()
@@ -148,7 +148,7 @@ def build(text: str, flags: Sequence[str]) -> ctypes.CDLL | None:
     options = [*FLAGS, *flags]
     parts = [text, *found, _compiler_version(), *options, cpu_features()]
     library = cache_folder() / f"{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()}.so"
-    if not _is_ours(library):
+    if not is_ours(library):
         started = time.perf_counter()
         try:
             with tempfile.TemporaryDirectory(dir=library.parent) as folder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -12,8 +13,10 @@ from torch import Tensor
 from theorylab.errors import InputError
 from theorylab.simulate import arguments, chatter, control
 from theorylab.simulate.gates import gates_of
+from theorylab.simulate.kernel.nvrtc import Unavailable
 from theorylab.simulate.kernel.solve import kernel
 from theorylab.simulate.kernel.stiff import Stiff
+from theorylab.simulate.kernel.threads import ThreadedFormula, thread_kernel
 from theorylab.simulate.methods import ExplicitRungeKutta, Rosenbrock, Stabilised, any_by_name, by_name
 from theorylab.simulate.runge_kutta import Attempt, Stepper, evaluate
 from theorylab.simulate.solution import Solution, Stats
@@ -86,12 +89,15 @@ def integrate(
         "max_steps": min(max_steps, MOST_STEPS),
     }
     explicit = chosen if isinstance(chosen, ExplicitRungeKutta) else by_name("auto", rtol=rtol)
-    fused = kernel(field, observe, until, explicit, y)
+    fused = kernel(field, observe, until, explicit, y) or thread_kernel(field, observe, until, explicit, y)
     if fused is not None:
         stiff = None if isinstance(chosen, ExplicitRungeKutta) else Stiff((chosen,), alone=True)
         if method == "auto":
             stiff = stiff_methods(fused.formulas.field, explicit, rtol)
-        return fused.solve(y, starts, ends, observes=observe is not None, stiff=stiff, **options)
+        with suppress(Unavailable):
+            return fused.solve(y, starts, ends, observes=observe is not None, stiff=stiff, **options)
+    field = field.plain if isinstance(field, ThreadedFormula) else field
+    observe = observe.plain if isinstance(observe, ThreadedFormula) else observe
     return _in_torch(field, y, starts, ends, chosen, observe, options)
 
 

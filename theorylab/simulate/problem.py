@@ -26,6 +26,8 @@ from theorylab.setting import Assumption, Setting, Variable
 from theorylab.simulate.batched import batched_field
 from theorylab.simulate.compiled import compile_formula, obstacle
 from theorylab.simulate.cost import MAX_OPERATIONS, Operations, check_memory
+from theorylab.simulate.kernel.threads import Machine, ThreadedFormula
+from theorylab.simulate.program import Program
 from theorylab.simulate.random import generator
 
 AGREEMENT = 1e-9
@@ -275,15 +277,10 @@ class Problem(Cases):
         formulas = formula if isinstance(formula, (list, tuple)) else [formula]
         plain = self.field if formula is None else partial(self._observed, formulas)
         self.obstacle = f"the device is {self.device}" if self.device != "cpu" else ""
-        if not self.obstacle and self._key(formulas) not in _ROOTS:
-            self.obstacle = self.too_large([f for f in formulas if f is not None])
-        if self.obstacle:
+        found = None if self.obstacle else self._written(formulas)
+        if found is None:
             return self.batched() if formula is None else plain
-        try:
-            roots, world_state = self.roots(formulas)
-        except UnsupportedReading as error:
-            self.obstacle = f"a formula has no exact reading at these sizes ({error})"
-            return self.batched() if formula is None else plain
+        roots, world_state = found
         fast = compile_formula(roots, world_state, self.constants, self.gates)
         if fast is None:
             self.obstacle = obstacle(roots, world_state, self.gates)
@@ -302,6 +299,29 @@ class Problem(Cases):
             )
         _AGREED.add(fast.program)
         return fast
+
+    def threaded(self, machine: Machine, formula: Any = None) -> ThreadedFormula | None:
+        """The field, or formulas of (p, c), for code generated for `machine`; None where `obstacle` says why."""
+        formulas = formula if isinstance(formula, (list, tuple)) else [formula]
+        found = self._written(formulas)
+        if found is None:
+            return None
+        program = Program.of(*found, self.gates)
+        columns = [self.constants[name] for name in program.held]
+        held = torch.stack(columns, 1).cpu().numpy() if columns else np.zeros((self.trials, 0))
+        plain = self.batched() if formula is None else partial(self._observed, formulas)
+        return ThreadedFormula(program, np.ascontiguousarray(held), plain, machine)
+
+    def _written(self, formulas: Sequence[Any]) -> tuple[list[Any], list[str]] | None:
+        """Formulas, or the field for None, in the exact reading; None where `obstacle` says why not."""
+        self.obstacle = ""
+        if self._key(formulas) not in _ROOTS:
+            self.obstacle = self.too_large([f for f in formulas if f is not None])
+        try:
+            return None if self.obstacle else self.roots(formulas)
+        except UnsupportedReading as error:
+            self.obstacle = f"a formula has no exact reading at these sizes ({error})"
+        return None
 
     def batched(self) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
         """The field in torch, by one backward pass for all trials where that is possible.

@@ -28,6 +28,8 @@ from theorylab.simulate.events import Event, Occurrences
 from theorylab.simulate.extrapolate import Extrapolation, extrapolated
 from theorylab.simulate.integrate import integrate
 from theorylab.simulate.iterate import Steps, iterate, step_numbers
+from theorylab.simulate.kernel import gpu
+from theorylab.simulate.kernel.threads import ThreadedFormula
 from theorylab.simulate.kinks import kinks
 from theorylab.simulate.problem import Problem, draw_cases
 from theorylab.simulate.quantities import Drift
@@ -38,6 +40,7 @@ from theorylab.simulate.typing import Field
 
 T_END = 10.0
 COMPILED = "generated C"
+THREADED = "generated CUDA"
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Run:
     quantities  what `observe` names, (trials, S, *shape) at `times`, or at start and end (S = 2) where none were given
     drift       the largest change of each of them along the run, beside the integrator's own error
     events      what `events` and `until` name, see `Occurrences`
-    backend     "generated C", or "batched torch: " and the reason
+    backend     "generated C", "generated CUDA", or "batched torch: " and the reason
     solution    end states, fields and errors as vectors
     """
 
@@ -124,8 +127,8 @@ def simulate(
     `tl.event(...)`, or a list of them. events: `tl.event(...)` by name, whose times are kept. times: rising times (step
     numbers) at which parameters and quantities are kept. observe: formulas of (p) or (p, c) by name; "loss" and
     "gradient_norm" stand for themselves, as in observe=["loss"]. rtol, atol, method, and the remaining options
-    (max_steps, first_step, t_start) go to `integrate`; a scheme has none of them. device: "cpu", or "cuda" for batched
-    torch on a GPU.
+    (max_steps, first_step, t_start) go to `integrate`; a scheme has none of them. device: "cpu", or "cuda": on a
+    GPU, small models of flows run in generated code, one thread a trajectory, the rest in batched torch.
 
     A fixed number of steps in generated C gives the same bits whatever the number of trials.
     Raises InputError for unknown parameters, wrong shapes and non-finite values.
@@ -171,12 +174,10 @@ def _run_flow(
     options: Mapping[str, Any],
     device: str | None,
 ) -> Run:
-    field = problem.compiled()
-    obstacle = problem.obstacle
     formulas = observed.named(observe, problem.flow)
+    field, watched, obstacle = _written(problem, list(formulas.values()), bool(noted))
     if isinstance(t_end, Tensor):
         t_end = t_end.to(problem.initial.device)
-    watched = problem.compiled(list(formulas.values())) if formulas else None
     watch = None
     until = rule
     if noted:
@@ -200,12 +201,32 @@ def _run_flow(
         located = watch.located(field, **plain)
         solution = happenings.ended(watch, located, solution, field, kept)
         found = happenings.occurrences(problem, list(noted), located, solution.t)
-    reason = obstacle or problem.obstacle or ("events are looked for after every step" if noted else "")
+    reason = obstacle or ("events are looked for after every step" if noted else "")
+    reason = getattr(field, "fault", "") or reason
     if not solution.compiled and not reason:
         custom = until is not None and type(until) is not Converged
         reason = "the stopping rule is no tl.converged" if custom else "no kernel was built for this field and method"
-    backend = COMPILED if solution.compiled else f"batched torch: {reason}"
+    generated = THREADED if isinstance(field, ThreadedFormula) else COMPILED
+    backend = generated if solution.compiled else f"batched torch: {reason}"
     return _made(problem, solution, formulas, times, found, backend, field, plain)
+
+
+def _written(problem: Problem, formulas: Sequence[Any], events: bool) -> tuple[Field, Field | None, str]:
+    """The field, the observed quantities if any, and why no code is generated of them, or ""."""
+    machine = gpu.find(problem.device)
+    if not isinstance(machine, str) and not events:
+        field = problem.threaded(machine)
+        watched = problem.threaded(machine, formulas) if formulas and field is not None else None
+        if field is not None and not problem.obstacle:
+            return field, watched, ""
+        machine = problem.obstacle
+    field = problem.compiled()
+    reasons = [problem.obstacle]
+    watched = problem.compiled(formulas) if formulas else None
+    reasons.append(problem.obstacle)
+    if problem.device != "cpu":
+        reasons.insert(0, machine if isinstance(machine, str) else "")
+    return field, watched, next(filter(None, reasons), "")
 
 
 def _is_time(t_end: Any) -> bool:

@@ -12,7 +12,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -21,8 +21,10 @@ from torch import Tensor
 from theorylab.simulate.compiled import Formula
 from theorylab.simulate.compiler import Libraries, build
 from theorylab.simulate.kernel.source import LANES, OPTIONS, solve_source
-from theorylab.simulate.kernel.stiff import Formulas, Stiff
-from theorylab.simulate.methods import ExplicitRungeKutta
+from theorylab.simulate.kernel.stiff import Formulas, Stiff, StiffJob
+from theorylab.simulate.kernel.stiff import library as stiff_library
+from theorylab.simulate.methods import ExplicitRungeKutta, Rosenbrock, Stabilised
+from theorylab.simulate.program import Program
 from theorylab.simulate.solution import Solution, Stats
 from theorylab.simulate.stopping import Converged
 
@@ -31,18 +33,18 @@ MAX_NODES = 12_000
 # Constants of fewer numbers than these are kept with a formula for its next run.
 _SMALL = 100_000
 _libraries = Libraries()
-_GIVEN = ("initial", "own", "shared", "starts", "ends", "atol", "times")
-_RESULTS = ("t", "y", "field", "step", "error", "saved", "observed", "drift")
-_COUNTS = ("status", "accepted", "rejected", "evaluations", "slid", "grazed")
+GIVEN = ("initial", "own", "shared", "starts", "ends", "atol", "times")
+RESULTS = ("t", "y", "field", "step", "error", "saved", "observed", "drift")
+COUNTS = ("status", "accepted", "rejected", "evaluations", "slid", "grazed")
 
 
-class _Job(ctypes.Structure):
+class Job(ctypes.Structure):
     """`struct job` of solve.c."""
 
     _fields_ = (
         [(name, ctypes.c_long) for name in ("count", "saves", "max_steps", "next", "patience")]
         + [(name, ctypes.c_double) for name in ("rtol", "gtol", "first_step", "stiff")]
-        + [(name, ctypes.c_void_p) for name in (*_GIVEN, *_RESULTS, *_COUNTS)]
+        + [(name, ctypes.c_void_p) for name in (*GIVEN, *RESULTS, *COUNTS)]
     )
 
 
@@ -58,7 +60,7 @@ class Kernel:
         self.quantities = 0 if formulas.observed is None else len(formulas.observed.roots)
         self._prepare, self._solve = library.prepare, library.solve
         for entry in (self._prepare, self._solve):
-            entry.argtypes = [ctypes.POINTER(_Job)]
+            entry.argtypes = [ctypes.POINTER(Job)]
             entry.restype = ctypes.c_int
 
     def solve(
@@ -94,13 +96,13 @@ class Kernel:
             "times": times.data_ptr(),
         }
         shapes = {"y": (dim,), "field": (dim,), "observed": (self.quantities,), "drift": (self.quantities,)}
-        results = _block(np.float64, count, {name: shapes.get(name, ()) for name in _RESULTS if name != "saved"})
-        counts = _block(np.int64, count, dict.fromkeys(_COUNTS, ()))
+        results = _block(np.float64, count, {name: shapes.get(name, ()) for name in RESULTS if name != "saved"})
+        counts = _block(np.int64, count, dict.fromkeys(COUNTS, ()))
         saved = np.full((count, saves, dim), np.nan)
         arrays = {name: array for name, (array, _) in (results | counts).items()} | {"saved": saved}
         addresses |= {name: address for name, (_, address) in (results | counts).items()}
         addresses["saved"] = saved.ctypes.data
-        job = _Job(
+        job = Job(
             count=count,
             saves=saves,
             max_steps=max_steps,
@@ -131,29 +133,48 @@ class Kernel:
                 "atol": atol.numpy(),
                 "times": times.numpy(),
             }
-            finisher = stiff.alternate(
-                self.formulas, self.method, arrays, numbers, explicit, lambda work: run(work, number)
-            ).tolist()
-        # Methods for stiff problems do not locate kinks.
-        located = stiff is None or not stiff.alone
-        tensors = {name: torch.from_numpy(arrays[name]) for name in (*_RESULTS, *_COUNTS)}
-        return Solution(
-            t=tensors["t"],
-            y=tensors["y"],
-            field=tensors["field"],
-            status=tensors["status"],
-            stats=Stats(tensors["accepted"], tensors["rejected"], tensors["evaluations"]),
-            error_estimate=tensors["error"],
-            saved=tensors["saved"] if saves else None,
-            observed=tensors["observed"] if observes else None,
-            drift=tensors["drift"] if observes else None,
-            slid=tensors["slid"].bool() if located else None,
-            grazed=tensors["grazed"].bool() if located else None,
-            method=stiff.methods[0].name if stiff is not None and stiff.alone else self.method.name,
-            rtol=rtol,
-            finisher=tuple(finisher),
-            compiled=True,
-        )
+
+            def other(method: Stabilised | Rosenbrock, easy: float, hard: float) -> bool:
+                found = stiff_library(method, self.formulas)
+                if found is not None:
+                    turn = StiffJob.of(arrays, easy=easy, hard=hard, **numbers)
+                    run(lambda: found.solve(ctypes.byref(turn)), number)
+                return found is not None
+
+            finisher = stiff.alternate(self.method, arrays["status"], explicit, other).tolist()
+        tensors = {name: torch.from_numpy(arrays[name]) for name in (*RESULTS, *COUNTS)}
+        return solution(tensors, self.method, stiff, rtol, finisher, observes=observes)
+
+
+def solution(
+    results: Mapping[str, Tensor],
+    explicit: ExplicitRungeKutta,
+    stiff: Stiff | None,
+    rtol: float,
+    finisher: Sequence[str],
+    *,
+    observes: bool,
+) -> Solution:
+    """What a run wrote down; `results` are the arrays of the job by name."""
+    # Methods for stiff problems do not locate kinks.
+    located = stiff is None or not stiff.alone
+    return Solution(
+        t=results["t"],
+        y=results["y"],
+        field=results["field"],
+        status=results["status"],
+        stats=Stats(results["accepted"], results["rejected"], results["evaluations"]),
+        error_estimate=results["error"],
+        saved=results["saved"] if results["saved"].shape[1] else None,
+        observed=results["observed"] if observes else None,
+        drift=results["drift"] if observes else None,
+        slid=results["slid"].bool() if located else None,
+        grazed=results["grazed"].bool() if located else None,
+        method=stiff.methods[0].name if stiff is not None and stiff.alone else explicit.name,
+        rtol=rtol,
+        finisher=tuple(finisher),
+        compiled=True,
+    )
 
 
 def _block(kind: type, count: int, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[np.ndarray, int]]:
@@ -189,18 +210,31 @@ def kernel(field: Any, observe: Any, until: Any, method: ExplicitRungeKutta, y: 
     key = (observe, method, count)
     if key in field.kernels:
         return field.kernels[key]
-    common = [_common(f.constants[:count]) & (not f.own) for f in formulas]
-    patterns = [tuple(map(bool, c)) for c in common] + [()] * (2 - len(common))
-    parts = Formulas(field.program, None if observe is None else observe.program, *patterns)
+    parts, own, shared = split(formulas, count)
     found = library(method, parts)
     if found is None:
         return None
-    own = np.concatenate([f.constants[:, ~c] for f, c in zip(formulas, common, strict=True)], 1)
-    shared = np.concatenate([f.constants[0, c] for f, c in zip(formulas, common, strict=True)])
     made = Kernel(found, method, own, shared, parts)
     if own.size < _SMALL:
         field.kernels[key] = made
     return made
+
+
+class _Compiled(Protocol):
+    program: Program
+    constants: np.ndarray
+    own: bool
+
+
+def split(formulas: Sequence[_Compiled], count: int) -> tuple[Formulas, np.ndarray, np.ndarray]:
+    """A field and perhaps observed quantities, with the constants of each of `count` trials and those of all."""
+    common = [_common(f.constants[:count]) & (not f.own) for f in formulas]
+    patterns = [tuple(map(bool, c)) for c in common] + [()] * (2 - len(common))
+    field, *observed = formulas
+    parts = Formulas(field.program, observed[0].program if observed else None, *patterns)
+    own = np.concatenate([f.constants[:, ~c] for f, c in zip(formulas, common, strict=True)], 1)
+    shared = np.concatenate([f.constants[0, c] for f, c in zip(formulas, common, strict=True)])
+    return parts, own, shared
 
 
 def _common(constants: np.ndarray) -> np.ndarray:

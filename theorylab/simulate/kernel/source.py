@@ -33,6 +33,8 @@ LANES = 8
 PROCESSOR = Target(LANES, "lanes.h")
 # C++ for one trajectory a thread: CUDA, and without it a plain program with the same results.
 THREAD = Target(1, "thread.h")
+# The work space of a thread: a GPU sets aside as much for every thread that it can hold at once.
+MOST_BYTES = 1 << 17
 # Without tree-ter sums that are written side by side stay so.
 OPTIONS = ("-O2", "-fno-tree-ter", "-march=native")
 _CONSTANTS = {
@@ -40,7 +42,7 @@ _CONSTANTS = {
 }
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def fixed(name: str) -> str:
     """A file of this folder."""
     return (Path(__file__).parent / name).read_text()
@@ -76,7 +78,8 @@ def solve_source(
 
 def opening(target: Target) -> str:
     """What a lane is, and what can be done with it."""
-    return "\n".join([defines({"LANES": target.lanes}), fixed(target.prologue), fixed("arithmetic.h")])
+    numbers = {"LANES": target.lanes, "MOST_BYTES": MOST_BYTES}
+    return "\n".join([defines(numbers), fixed(target.prologue), fixed("arithmetic.h")])
 
 
 def _field(field: Program, shared: Sequence[bool]) -> tuple[list[str], int]:

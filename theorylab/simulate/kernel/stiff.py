@@ -39,16 +39,17 @@ _CONTROL = ("SAFETY", "SHRINK", "GROW", "STIFF_SHARE")
 class StiffJob(ctypes.Structure):
     """`struct job` of stiff.h."""
 
+    ARRAYS = (*_DOUBLES, *_COUNTS)
     _fields_ = (
         [(name, ctypes.c_long) for name in ("count", "saves", "max_steps", "next")]
         + [(name, ctypes.c_double) for name in ("rtol", "gtol", "easy", "hard")]
-        + [(name, ctypes.c_void_p) for name in (*_DOUBLES, *_COUNTS)]
+        + [(name, ctypes.c_void_p) for name in ARRAYS]
     )
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray], **numbers: float) -> StiffJob:
         """A job on arrays that the caller keeps."""
-        return cls(next=0, **numbers, **{name: arrays[name].ctypes.data for name in (*_DOUBLES, *_COUNTS)})
+        return cls(next=0, **numbers, **{name: arrays[name].ctypes.data for name in cls.ARRAYS})
 
 
 class Formulas(NamedTuple):
@@ -179,19 +180,17 @@ class Stiff:
 
     def alternate(
         self,
-        formulas: Formulas,
         explicit: ExplicitRungeKutta,
-        arrays: Mapping[str, np.ndarray],
-        numbers: Mapping[str, float],
+        status: np.ndarray,
         solve_explicit: Callable[[bool], None],
-        run: Callable[[Callable[[], int]], None],
+        solve_stiff: Callable[[Stabilised | Rosenbrock, float, float], bool],
     ) -> np.ndarray:
         """Solve prepared trials in turns; returns the name of the method that finished each.
 
-        arrays and numbers are those of the job; `solve_explicit(switching)` runs the trials that are RUNNING, `run`
-        calls a function in all threads. Each turn takes a trial some steps further, so the turns end.
+        status: (trials,) codes, read and set between turns. `solve_explicit(switching)` and `solve_stiff(method, easy,
+        hard)` run the trials that are RUNNING; the second returns False where there is no code for the method. Each
+        turn takes a trial some steps further, so the turns end.
         """
-        status = arrays["status"]
         finisher = np.full(len(status), explicit.name, dtype=object)
         if self.alone:
             status[status == RUNNING] = STIFF
@@ -206,14 +205,11 @@ class Stiff:
                 if not mine.any():
                     continue
                 status[mine] = RUNNING
-                found = library(method, formulas)
-                if found is None:
+                if not solve_stiff(method, easy, self._hard(method)):
                     status[status < 0] = RUNNING
                     solve_explicit(False)
                     finisher[mine] = explicit.name
                     return finisher
-                job = StiffJob.of(arrays, easy=easy, hard=self._hard(method), **numbers)
-                run(lambda job=job, found=found: found.solve(ctypes.byref(job)))
                 finisher[mine] = method.name
                 status[status == EASED] = RUNNING
         return finisher
