@@ -17,8 +17,9 @@ def parts(goal: Goal) -> list[Part]:
     """The derivatives of the expression in h at h = 0, below the order."""
     statement, ring, known = goal.statement, goal.statement.ring, goal.spec["in"]
     h = statement.letter(known, f"the step of {goal.what}")
-    constant = not statement.shapes[known] and h not in statement.state
-    require(constant, "order", f"{goal.what}: {known!r} is no constant scalar")
+    bound = statement.state.union(*(inside(ring, relation) for _, relation in statement.relations.values()))
+    free = not statement.shapes[known] and h not in bound
+    require(free, "order", f"{goal.what}: {known!r} is no constant scalar without hypotheses")
     smooth = not any(ring.letters[n].kind in ("step", "sign") for n in inside(ring, goal.expression))
     require(smooth, "order", f"{goal.what}: an expression with gates need not be smooth in {known!r}")
     derive, at_zero = Derivation(ring, {h: ONE}), Substitution(ring, {h: {}})

@@ -285,6 +285,21 @@ def test_quantity_that_jumps_is_not_conserved() -> None:
     assert check(encode(certificate(statement, scope="no sizes"))).accepted
 
 
+def test_jump_is_seen_beside_powers_of_a_gate() -> None:
+    """h^3 - 3/2 h^2 jumps by -1/2 and s^3 - 3 s by -4, where their derivatives 3 h^2 - 3 h and 3 s^2 - 3 are 0."""
+    for gate, jumping in (("step", "g^3 - 3/2 g^2"), ("sign", "g^3 - 3 g")):
+        statement = {
+            "letters": letters(w=""),
+            "gates": "binary",
+            "define": [define("g", "", "w", gate), define("one", "", "1")],
+            "flows": [{"state": {}, "explicit": {"w": "one"}}],
+            "goals": [goal("conserved", flow=0, expr=jumping)],
+        }
+        assert "jumps at the gate" in reason(certificate(statement, scope="no sizes"))
+        statement["goals"] = [goal("conserved", flow=0, expr="g^4 - g^2")]
+        assert check(encode(certificate(statement, scope="no sizes"))).accepted
+
+
 def test_jump_is_seen_through_expanded_arguments() -> None:
     """relu(W x + b) written out is continuous; the gate with another argument is not."""
     statement = {

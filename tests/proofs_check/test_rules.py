@@ -221,6 +221,12 @@ def test_order_in_something_that_is_no_step() -> None:
         "goals": [{**goal("order", expr="h^2"), "in": "h", "order": 2}],
     }
     assert "no constant scalar" in reason(moving)
+    bound = {  # h^2 x^2 = 1 where h x = 1
+        "letters": letters({"h": "positive"}, h="", x=""),
+        "relations": [relation("inverse", "", "h x - 1")],
+        "goals": [{**goal("order", expr="h^2 x^2"), "in": "h", "order": 2}],
+    }
+    assert "no constant scalar without hypotheses" in reason(bound)
 
 
 # -- uniqueness ----------------------------------------------------------------------------------------------------
