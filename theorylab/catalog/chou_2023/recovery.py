@@ -6,9 +6,11 @@ import theorylab as tl
 from theorylab import ops
 from theorylab.catalog.chou_2023.diagonal import (
     DEPTHS,
+    direction,
     gradient_flow,
     limits,
     named,
+    rates_and_start,
     rho,
     solvable,
     source,
@@ -211,7 +213,8 @@ def against_scale(seed):
         tuple(tl.Series(kind, tuple(scales), tuple(m[k] for m in means)) for k, kind in enumerate(kinds)),
         "log",
         "log",
-        "64 random problems at each scale, eta = 1/4. For large starts rho is below 1: weight normalization is worse.",
+        "64 random problems at each scale, eta = 1/4. For large starts rho is below 1: weight normalization is worse. "
+        "From the smallest starts some of its runs end at 0.",
     )
 
 
@@ -241,7 +244,7 @@ helps = {
         source=source,
         **_sampling,
     )
-    for scale in (0.1, 0.3)
+    for scale in (0.01, 0.03, 0.1, 0.3)
 }
 no_help = {
     name: tl.Mean(
@@ -259,6 +262,33 @@ no_help = {
         ("eta-4", problems(tl.draw.constant(0.1), 4.0), "For eta = 4, above the l1 norm of the signal"),
     )
 }
+
+# --- from small starts some runs end at 0 -----------------------------------------------------------------------------
+
+radial_law = tl.Evolution(
+    weight_normalization(2, rates_and_start.with_(A=tl.var("M N"), y=tl.var("1 M"))),
+    lambda p: p.g,
+    lambda p, c: -2 * c.eta * p.g * (direction(p) ** 2 * (c.x @ c.r.mT)[..., 0]).sum(),
+    name="radial-law",
+    title="Weight normalization: g = 0 repels only directions u with <u^2, A'y> > 0 (L = 2)",
+    statement=r"r = Ax - y:\quad \dot g = -2\eta\, g\,\langle u^{\odot 2}, A^\top r\rangle",
+    source=source,
+    expect="proved",
+)
+collapse = tl.Mean(
+    problems(tl.draw.constant(0.01)),
+    lambda c: ops.step(tl.Fraction(1, 100) - c.end.g**2),
+    tl.Fraction(1, 20),
+    name="collapse-from-small-starts",
+    values="boolean",
+    expect="supported",
+    title="From w(0) = 0.01, more than 1 of 20 runs of weight normalization end at 0, where plain flow does not",
+    statement=r"\mathbb{P}\left(\|x_{\mathrm{WN}}\|_1 \le 0.01\right) \ge \tfrac{1}{20}",
+    note="By radial-law g vanishes where <u^2, A'y> < 0, and u turns at the speed g^2: from a small start it does not "
+    "turn in time. Such runs do not reach Ax = y, which the results on limits assume.",
+    source=source,
+    **{**_sampling, "sense": ">="},
+)
 
 # --- controls ---------------------------------------------------------------------------------------------------------
 
@@ -279,6 +309,16 @@ recovery_controls = [
         lhs=lambda c: -(ops.log((c.above + c.more) / c.above) / 2 - c.more / (2 * c.eta)),
         name="no-help-from-small-starts",
         title="rho is at most 1 whatever eta is",
+    ),
+    radial_law.but(
+        rate=lambda p, c: -2 * p.g * (direction(p) ** 2 * (c.x @ c.r.mT)[..., 0]).sum(),
+        name="radial-law-without-eta",
+        title="g moves at the rate of the weights",
+    ),
+    collapse.but(
+        subject=problems(tl.draw.constant(0.3)),
+        name="collapse-from-moderate-starts",
+        title="From w(0) = 0.3 as well",
     ),
     helps["0.1"].but(
         subject=problems(tl.draw.constant(1.0)),
