@@ -26,6 +26,7 @@ PROVED = {
     "plain-invariants-l3", "plain-invariants-l4", "mirror-form", "signed-norm", "signed-polar-invariants",
     "signed-polar-invariants-l3", "signed-polar-invariants-l4", "signed-plain-invariants",
     "signed-plain-invariants-l3", "signed-plain-invariants-l4", "residual-law", "residual-law-normalized",
+    "radial-law",
 }  # fmt: skip
 
 
