@@ -24,21 +24,19 @@ def main(arguments: list[str]) -> int:
         print(USAGE, file=sys.stderr)
         return 2
     answers: list[tuple[str, Outcome]] = []
-    unreadable = False
     for path in paths:
         try:
             with Path(path).open("rb") as file:
                 data = file.read(MAX_BYTES + 1)
         except OSError as error:
             print(f"cannot read {path}: {error.strerror}", file=sys.stderr)
-            unreadable = True
             continue
         answers.append((path, check(data)))
         if not as_json:
             print(line(*answers[-1]))
     if as_json:
         print(json.dumps([{"path": path, **asdict(outcome)} for path, outcome in answers], indent=1))
-    if unreadable:
+    if len(answers) < len(paths):
         return 2
     return 0 if all(outcome.accepted for _, outcome in answers) else 1
 

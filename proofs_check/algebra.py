@@ -110,6 +110,14 @@ class Ring:
     def powers(self, monomial: int) -> list[Power]:
         return [(*self.factors[slot], exponent) for slot, exponent in unpack(monomial)]
 
+    def shown(self, expression: Expression) -> str:
+        """One term of an expression, for a message."""
+        monomial, coefficient = min(expression.items())
+        words = [str(coefficient)] if bits_of(coefficient) < 120 else ["(...)"]
+        for number, _, exponent in self.powers(monomial):
+            words.append(self.letters[number].name + (f"^{exponent}" if exponent != 1 else ""))
+        return " ".join(words)[:200]
+
     def term(self, *powers: Power) -> Expression:
         monomial, number = self._canonical(list(powers), ())
         return {monomial: number}

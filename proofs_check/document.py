@@ -164,8 +164,7 @@ def name(value: Any, what: str) -> str:
 
 def choice(value: Any, what: str, allowed: Iterable[str]) -> str:
     known = isinstance(value, str) and value in allowed
-    require(known, "statement", f"{what} is {show(value)}, expected one of {', '.join(allowed)}")
-    return value
+    return _expect(known, value, what, f"one of {', '.join(allowed)}")
 
 
 def integer(value: Any, what: str, low: int, high: int) -> int:

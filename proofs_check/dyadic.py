@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from math import isqrt
 
-from .document import Rejected
+from .document import Rejected, require
 
 Interval = tuple[int, int]
 FUNCTIONS = ("exp", "log", "sqrt", "inv", "tanh")
@@ -62,14 +62,13 @@ class Dyadic:
         return (0 if a[0] < 0 < a[1] else low * low >> self.bits), -(-high * high >> self.bits)
 
     def reciprocal(self, a: Interval) -> Interval:
-        if a[0] <= 0 <= a[1]:
-            raise Rejected("enclosure", "a divisor is not seen to differ from 0")
+        require(a[0] > 0 or a[1] < 0, "enclosure", "a divisor is not seen to differ from 0")
         return (1 << 2 * self.bits) // a[1], -(-(1 << 2 * self.bits) // a[0])
 
     def function(self, name: str, u: Interval) -> Interval:
         """A function of every point of u; Rejected where it is not defined on all of u, or too large."""
-        if name not in FUNCTIONS:
-            raise Rejected("enclosure", f"no enclosure of {name} is known, only of {', '.join(FUNCTIONS)}")
+        known = name in FUNCTIONS
+        require(known, "enclosure", f"no enclosure of {name} is known, only of {', '.join(FUNCTIONS)}")
         if name == "tanh":  # it rises, and is 1 - 2 / (exp(2 u) + 1)
             low, high = (self.reciprocal(add(self._exp(2 * end), self.one)) for end in u)
             return self.one[0] - 2 * low[1], self.one[0] - 2 * high[0]
@@ -77,8 +76,7 @@ class Dyadic:
             return self._exp(u[0])[0], self._exp(u[1])[1]
         if name == "inv":
             return self.reciprocal(u)
-        if u[0] <= 0:
-            raise Rejected("enclosure", f"the argument of {name} is not seen to be positive")
+        require(u[0] > 0, "enclosure", f"the argument of {name} is not seen to be positive")
         if name == "sqrt":
             return isqrt(u[0] << self.bits), isqrt((u[1] << self.bits) - 1) + 1
         return self._log(u[0])[0], self._log(u[1])[1]
@@ -86,8 +84,7 @@ class Dyadic:
     def _exp(self, x: int) -> Interval:
         """exp(x / 2^bits) = exp(x / 2^(bits + halved))^(2^halved), by its Taylor series with |argument| < 2^-8."""
         halved = max(abs(x).bit_length() - self.bits + 8, 0)
-        if halved > 24:
-            raise Rejected("enclosure", "an exponential is too large")
+        require(halved <= 24, "enclosure", "an exponential is too large")
         fine = Dyadic(self.bits + 2 * halved + 16)
         u = fine.of(Fraction(x, 1 << (self.bits + halved)))
         total = term = fine.one

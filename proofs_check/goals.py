@@ -13,6 +13,7 @@ conjugate    a map carries the solutions of one flow to those of another (see `c
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from . import conjugate, order
@@ -125,15 +126,14 @@ class Prover:
         if goal.kind != "conjugate":
             also = {*also, *self.conserved.get(goal.flow, ())}
         if left := self.remainder(goal, part, also):
-            left_over = f"{len(left)} terms are left, one is {self._shown(left)}"
+            left_over = f"{len(left)} terms are left, one is {self.statement.ring.shown(left)}"
             raise Rejected(rule or goal.kind, f"{goal.what}{wrong}: {left_over}")
 
     def remainder(self, goal: Goal, part: Part, also: Collection[str]) -> Expression:
         raw = dict(mapping(mapping(self.proofs.get(goal.name, {}), goal.what).get(part.name, {}), goal.what))
-        expression = part.expression
         if boolean(raw.pop("expanded", False), "expanded") and goal.flow is not None:
-            expression = self.statement.expanded(goal.moves, expression)
-        return self.zeros.remainder(expression, part.axes, raw, goal.what, also)
+            part = replace(part, expression=self.statement.expanded(goal.moves, part.expression))
+        return self.zeros.remainder(part, raw, goal.what, also)
 
     def _nonnegative(self, goal: Goal, part: Part) -> None:
         """The expression is the sum of its pieces, and these are nonnegative."""
@@ -146,11 +146,3 @@ class Prover:
         self.vanishes(goal, rest, (), "nonnegative", " is not the sum of its pieces")
         enough = part.sense != ">" or positive
         require(enough, "nonnegative", f"{goal.what}: no piece is seen to be positive in every case")
-
-    def _shown(self, expression: Expression) -> str:
-        """One term, for a message."""
-        monomial, coefficient = min(expression.items())
-        words = [str(coefficient)] if len(str(coefficient)) < 40 else ["(...)"]
-        for number, _, exponent in self.statement.ring.powers(monomial):
-            words.append(self.statement.ring.letters[number].name + (f"^{exponent}" if exponent != 1 else ""))
-        return " ".join(words)[:200]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from .document import Budget, Rejected, parse, show, statement_hash
+from .document import Budget, Rejected, choice, parse, require, show, statement_hash
 
 RULES = {  # by the file with its function `check(document, budget) -> Checked`, loaded when it is first needed
     "indexed-identity": "goals",
@@ -53,12 +53,11 @@ def check(data: bytes, budget: Budget | None = None) -> Outcome:
     document: dict[str, Any] = {}
     try:
         document = parse(data)
-        if document["rule"] not in RULES:
-            raise Rejected("parser", f"the rule is {show(document['rule'])}, expected one of {', '.join(RULES)}")
-        rule = import_module(f".{RULES[document['rule']]}", __package__)
+        known = choice(document["rule"], "the rule", RULES)
+        rule = import_module(f".{RULES[known]}", __package__)
         checked: Checked = rule.check(document, budget or Budget())
-        if document["scope"] != checked.scope:
-            raise Rejected("scope", f"the document says {show(document['scope'])}, proved is {checked.scope!r}")
+        proved = document["scope"] == checked.scope
+        require(proved, "scope", f"the document says {show(document['scope'])}, proved is {checked.scope!r}")
     except Rejected as rejection:
         reason = str(rejection)
     except (RecursionError, MemoryError):

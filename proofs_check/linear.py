@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from .document import Rejected, listing, rational, show
+from .document import listing, rational, require, show
 
 MAX_BITS = 2048  # of a number in a document
 Vector = list[Fraction]
@@ -15,8 +15,8 @@ Matrix = list[Vector]
 
 def number(raw: Any, what: str) -> Fraction:
     value = Fraction(rational(raw, what))
-    if max(value.numerator.bit_length(), value.denominator.bit_length()) > MAX_BITS:
-        raise Rejected("limit", f"{what} has more than {MAX_BITS} bits")
+    bits = max(value.numerator.bit_length(), value.denominator.bit_length())
+    require(bits <= MAX_BITS, "limit", f"{what} has more than {MAX_BITS} bits")
     return value
 
 
@@ -28,8 +28,9 @@ def matrix(raw: Any, what: str, rows: int | None = None, columns: int | None = N
     """A matrix by rows; with at least one entry where the numbers of rows and columns are not given."""
     found = listing(raw, what, rows)
     if columns is None:
-        if not found or not isinstance(found[0], list) or not found[0]:
-            raise Rejected("parser", f"{what} is {show(raw)}, expected a matrix")
+        require(
+            found and isinstance(found[0], list) and found[0], "parser", f"{what} is {show(raw)}, expected a matrix"
+        )
         columns = len(found[0])
     return [vector(row, f"a row of {what}", columns) for row in found]
 

@@ -15,11 +15,14 @@ from typing import Any
 
 from .algebra import Expression
 from .calculus import Substitution
-from .document import Coefficient, Rejected, fields, listing, mapping, name, rational
+from .document import Coefficient, fields, listing, mapping, rational, require
 from .linear import matrix, semidefinite
 from .statement import Axes, Statement
 
+RULE = "nonnegative"
 MAX_GATES = 10
+SIGNS = ("positive", "nonnegative", "nonzero", "any")
+Form = tuple[Coefficient, Expression, Expression]
 
 
 def check_nonnegative(statement: Statement, known: str, axes: Axes, raw: Any) -> tuple[Expression, bool]:
@@ -30,112 +33,98 @@ def check_nonnegative(statement: Statement, known: str, axes: Axes, raw: Any) ->
 
 
 class Piece:
-    """One piece: `whole` in its own names, which are letters of known sign; `expanded` in those of the statement."""
+    """One piece: `whole` in letters of known sign, one for each name; `expanded` in those of the statement."""
 
     def __init__(self, statement: Statement, goal_axes: Axes, raw: Any) -> None:
         spec = fields(raw, "a piece", ("axes", "letters", "expr", "cases"), ("gates",))
         self.statement, self.axes = statement, statement.axes(spec["axes"])
         for label, index in self.axes.items():
-            if goal_axes.get(label, index) != index:
-                raise Rejected("nonnegative", f"the axis {label!r} of a piece has another size than that of the goal")
-        self.names = mapping(spec["letters"], "the letters of a piece")
+            fits = goal_axes.get(label, index) == index
+            require(fits, RULE, f"the axis {label!r} of a piece has another size than that of the goal")
         self.gates = mapping(spec.get("gates", {}), "the gates of a piece")
-        shut = {gate: self._shut(gate, argument) for gate, argument in sorted(self.gates.items())}
-        letters = {name(alias, "a name of a piece"): self._letter(alias) for alias in self.names}
+        names = listing(spec["letters"], "the letters of a piece")
+        letters = {known: self._letter(known) for known in names}
         self.own = Statement({"letters": letters, "goals": []}, statement.ring.budget)
+        shut = {gate: self._shut(gate, argument) for gate, argument in sorted(self.gates.items())}
         self.whole = self._read(spec["expr"])
-        cases = mapping(spec["cases"], "the cases of a piece")
-        self.patterns: dict[str, tuple[Substitution, list[tuple[Coefficient, Expression, Expression]]]] = {}
-        for bits in product("01", repeat=len(shut)):
-            case = cases.get("".join(bits), {})
+        patterns = ["".join(bits) for bits in product("01", repeat=len(shut))]
+        cases = fields(spec["cases"], "the cases of a piece", patterns)
+        self.cases: dict[str, tuple[Substitution, list[Form]]] = {}
+        for pattern in patterns:
             images: dict[int, Expression] = {}
-            for bit, (gate, value) in zip(bits, shut.items(), strict=True):
+            for bit, (gate, value) in zip(pattern, shut.items(), strict=True):
                 argument = self.own.letters[self.gates[gate]]
                 images[self.own.letters[gate]] = {0: 1} if bit == "1" else {0: value} if value else {}
                 images[argument] = self.own.ring.scale(self.own.ring.over_places(argument), 1 if bit == "1" else -1)
-            self.patterns["".join(bits)] = (Substitution(self.own.ring, images), self._forms(case))
-        for pattern in cases.keys() - self.patterns.keys():
-            raise Rejected("nonnegative", f"a piece has a case {pattern!r} that is no pattern of its gates")
+            self.cases[pattern] = Substitution(self.own.ring, images), self._forms(cases[pattern])
         self._one_place_each()
-        translated = [
-            [c, [[self.names.get(n, n), labels, e] for n, labels, e in factors]] for c, factors in spec["expr"]
-        ]
-        body = statement.expression(translated, self.axes, "a piece")
-        summed = tuple(index for label, index in self.axes.items() if label not in goal_axes)
-        self.expanded = statement.ring.closed(body, summed)
+        body = statement.expression(spec["expr"], self.axes, "a piece")
+        self.expanded = statement.ring.closed(body, tuple(i for n, i in self.axes.items() if n not in goal_axes))
 
     def check(self, known: str) -> bool:
         """Whether the piece is positive in every case, having checked that it is nonnegative in each."""
         ring, strict = self.own.ring, True
-        for pattern, (at, forms) in self.patterns.items():
+        for pattern, (at, forms) in self.cases.items():
             rest = at(self.whole)
             for weight, left, right in forms:
                 ring.accumulate(rest, ring.multiply(at(left), at(right)), -weight)
             for monomial, coefficient in rest.items():
-                if not ring.has_sign({monomial: coefficient}, "nonnegative"):
-                    powers = [f"{ring.letters[n].name}^{e}" for n, _, e in ring.powers(monomial)]
-                    term = " ".join([str(coefficient), *powers])[:100]
-                    raise Rejected("nonnegative", f"{known}, case {pattern!r}: {term} may be negative")
+                term = {monomial: coefficient}
+                seen = ring.has_sign(term, "nonnegative")
+                require(seen, RULE, f"{known}, case {pattern!r}: {ring.shown(term)} may be negative")
             strict = strict and ring.has_sign(rest, "positive")
         return strict
 
-    def _letter(self, alias: str) -> dict[str, Any]:
-        """The letter of a piece that stands for a letter or definition; |a| where that is the argument of a gate."""
-        body = self.statement.body(self.names[alias], f"the meaning of {alias!r}")
-        signs = (s for s in ("positive", "nonnegative", "nonzero", "any") if self.statement.ring.has_sign(body, s))
-        sign = "nonnegative" if alias in self.gates.values() else next(signs)
-        return {"shape": list(self.statement.shapes[self.names[alias]]), "sign": sign}
+    def _letter(self, known: Any) -> dict[str, Any]:
+        """The letter that stands for a letter or definition; for |a| where that is the argument of a gate."""
+        body = self.statement.body(known, "a letter of a piece")
+        signs = (sign for sign in SIGNS if self.statement.ring.has_sign(body, sign))
+        sign = "nonnegative" if known in self.gates.values() else next(signs)
+        return {"shape": list(self.statement.shapes[known]), "sign": sign}
 
     def _read(self, raw: Any) -> Expression:
         expression = self.own.expression(raw, self.axes, "a piece")
-        if any(i[0] >= 0 for m in expression for _, indices, _ in self.own.ring.powers(m) for i in indices):
-            raise Rejected("nonnegative", "an index in a piece is no axis of the piece")
+        indices = [i for m in expression for _, indices, _ in self.own.ring.powers(m) for i in indices]
+        require(all(i[0] < 0 for i in indices), RULE, "an index in a piece is no axis of the piece")
         return expression
 
-    def _forms(self, raw: Any) -> list[tuple[Coefficient, Expression, Expression]]:
+    def _forms(self, raw: Any) -> list[Form]:
         """The terms weight * left * right of a sum of squares and of v' G v."""
         spec = fields(raw, "a case", (), ("squares", "gram"))
         found = []
-        for square in listing(spec.get("squares", []), "squares"):
-            coefficient, inner = listing(square, "a square", 2)
+        for coefficient, inner in (listing(s, "a square", 2) for s in listing(spec.get("squares", []), "squares")):
             weight, root = rational(coefficient, "the coefficient of a square"), self._read(inner)
-            if weight < 0:
-                raise Rejected("nonnegative", "a square has a negative coefficient")
+            require(weight >= 0, RULE, "a square has a negative coefficient")
             found.append((weight, root, root))
         if "gram" in spec:
             gram = fields(spec["gram"], "a Gram form", ("vector", "matrix"))
             vector = [self._read(entry) for entry in listing(gram["vector"], "the vector of a Gram form")]
             rows = matrix(gram["matrix"], "a Gram matrix", len(vector), len(vector))
             self.statement.ring.budget.spend(len(vector) ** 3)
-            if not semidefinite(rows):
-                raise Rejected("nonnegative", "a Gram matrix is not symmetric and positive semidefinite")
+            require(semidefinite(rows), RULE, "a Gram matrix is not symmetric and positive semidefinite")
             found += [(g, v, w) for row, v in zip(rows, vector, strict=True) for g, w in zip(row, vector, strict=True)]
         return found
 
     def _shut(self, gate: str, argument: Any) -> int:
         """The value of a gate where its argument is negative; it really is the step or the sign of that argument."""
-        ring = self.statement.ring
-        if len(self.gates) > MAX_GATES:
-            raise Rejected("limit", f"a piece has {len(self.gates)} gates, at most {MAX_GATES} are split")
-        if gate not in self.names or not isinstance(argument, str) or argument not in self.names:
-            raise Rejected("nonnegative", f"the gate {gate!r} or its argument is no letter of the piece")
-        if argument in self.gates or list(self.gates.values()).count(argument) > 1:
-            raise Rejected("nonnegative", f"{argument!r} is the argument of two gates, or a gate itself")
-        h, a = self.names[gate], self.names[argument]
-        inner, body = self.statement.body(a, argument), self.statement.body(h, gate, a)
-        if ring.atom("sign", inner, self.statement.shapes[a], a) == body:
+        statement, ring, letters = self.statement, self.statement.ring, self.own.letters
+        require(len(self.gates) <= MAX_GATES, "limit", f"a piece has more than {MAX_GATES} gates")
+        known = gate in letters and isinstance(argument, str) and argument in letters
+        require(known, RULE, f"the gate {gate!r} or its argument is no letter of the piece")
+        single = argument not in self.gates and list(self.gates.values()).count(argument) == 1
+        require(single, RULE, f"{argument!r} is the argument of two gates, or a gate itself")
+        inner, body = statement.body(argument, argument), statement.body(gate, gate, argument)
+        if ring.atom("sign", inner, statement.shapes[argument], argument) == body:
             return -1
-        if ring.atom("step", inner, self.statement.shapes[a], a) != body:
-            raise Rejected("nonnegative", f"{h!r} is not the step of {a!r}, nor its sign")
-        if not ring.binary_gates:
-            raise Rejected("nonnegative", 'a proof by cases needs "gates": "binary"')
+        step = ring.atom("step", inner, statement.shapes[argument], argument) == body
+        require(step, RULE, f"{gate!r} is not the step of {argument!r}, nor its sign")
+        require(ring.binary_gates, RULE, 'a proof by cases needs "gates": "binary"')
         return 0
 
     def _one_place_each(self) -> None:
         """A gate and its argument occur at one value of their indices only."""
-        used = set(self.own.ring.factors)
         for gate, argument in self.gates.items():
             pair = {self.own.letters[gate], self.own.letters[argument]}
-            at = {indices for letter, indices in used if letter in pair and not any(i[1][:1] == "@" for i in indices)}
-            if len(at) > 1:
-                raise Rejected("nonnegative", f"the gate {gate!r} or its argument occurs with two index patterns")
+            used = {indices for letter, indices in self.own.ring.factors if letter in pair}
+            at = {indices for indices in used if not any(i[1][:1] == "@" for i in indices)}
+            require(len(at) <= 1, RULE, f"the gate {gate!r} or its argument occurs with two index patterns")

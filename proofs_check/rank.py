@@ -27,7 +27,7 @@ from .document import Budget, fields, integer, listing, mapping, name, rational,
 from .kernel import Checked
 from .point import Point
 from .statement import Statement
-from .zeros import Zeros
+from .zeros import Part, Zeros
 
 RULE = "rank"
 MAX_DIMENSION = 4096
@@ -208,9 +208,9 @@ class Model:
         require(polynomial, RULE, f"{what} is no polynomial in the coordinates")
         for number, field in enumerate(self.fields):
             along = f"{what} along field {number}"
-            rate = Derivation(ring, field)(law)
-            left = self.zeros.remainder(rate, {}, zeros.get(along, {}), along)
-            require(not left, RULE, f"{what} is not constant along a field of the flow")
+            rate = Part("", {}, Derivation(ring, field)(law))
+            constant = not self.zeros.remainder(rate, zeros.get(along, {}), along)
+            require(constant, RULE, f"{what} is not constant along a field of the flow")
         return {n: partial for n, _, _, partial in partials(ring, law)}
 
     def scope(self) -> str:

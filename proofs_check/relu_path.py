@@ -25,7 +25,7 @@ from fractions import Fraction
 from itertools import accumulate, zip_longest
 from typing import Any
 
-from .document import Budget, Rejected, fields, integer, listing, mapping
+from .document import Budget, fields, integer, listing, require
 from .kernel import Checked
 from .linear import Matrix, Vector, dot, matrix, number, times, transposed, vector
 
@@ -44,32 +44,28 @@ def check(document: dict[str, Any], budget: Budget) -> Checked:
     proof = fields(document["proof"], "the proof", ("rate", "path", "exit", "leaving", "cone", "weights"))
     x = matrix(statement["x"], "x")
     n, d = len(x), len(x[0])
-    if max(n, d) > MAX_SIZE:
-        raise Rejected("limit", f"x has more than {MAX_SIZE} rows or columns")
+    require(max(n, d) <= MAX_SIZE, "limit", f"x has more than {MAX_SIZE} rows or columns")
     y = vector(statement["y"], "y", n)
     limit, better = vector(statement["limit"], "limit", d), vector(statement["better"], "better", d)
     leaving = sorted({integer(j, "a unit that leaves", 0, n - 1) for j in listing(proof["leaving"], "leaving")})
     staying = [i for i in range(n) if i not in leaving]
-    if not leaving or not staying:
-        raise Rejected(RULE, "some units have to leave and some have to stay")
+    require(leaving and staying, RULE, "some units have to leave and some have to stay")
 
     at_exit = _first_phase(x, y, leaving, proof, budget)
     error = [dot(x[i], at_exit) - y[i] for i in staying]
     size = dot(error, error)
     for i in staying:
-        if y[i] <= 0 or size >= y[i] ** 2:
-            raise Rejected(RULE, f"unit {i} is not seen to stay active: |e| at the exit is not less than its y")
-    _falling(x, leaving, staying, error, fields(proof["cone"], "the cone", ("rows", "matrix", "falling")))
+        small = y[i] > 0 and size < y[i] ** 2
+        require(small, RULE, f"unit {i} is not seen to stay active: |e| at the exit is not less than its y")
+    _falling([x[j] for j in leaving], [x[i] for i in staying], error, proof["cone"], leaving)
 
     weights = vector(proof["weights"], "the weights", len(staying))
-    if limit != _combine([Fraction(1), *weights], [at_exit, *(x[i] for i in staying)]):
-        raise Rejected(RULE, "the limit is not reached along the samples that stay active")
+    reached = _combine([Fraction(1), *weights], [at_exit, *(x[i] for i in staying)])
+    require(limit == reached, RULE, "the limit is not reached along the samples that stay active")
     for what, point in (("limit", limit), ("better point", better)):
         for i in range(n):
-            if max(dot(x[i], point), Fraction(0)) != y[i]:
-                raise Rejected(RULE, f"the {what} has a positive loss on sample {i}")
-    if dot(better, better) >= dot(limit, limit):
-        raise Rejected(RULE, "the better point has no smaller norm than the limit")
+            require(max(dot(x[i], point), 0) == y[i], RULE, f"the {what} has a positive loss on sample {i}")
+    require(dot(better, better) < dot(limit, limit), RULE, "the better point has no smaller norm than the limit")
     started = "the flow starts at 0 with relu'(0) = 1 everywhere"
     return Checked(f"d={d}, n={n}", ("limit", "zero loss", "smaller norm"), (started,))
 
@@ -78,59 +74,50 @@ def _first_phase(x: Matrix, y: Vector, leaving: list[int], proof: dict[str, Any]
     """w at the exit, having checked the first phase."""
     d = len(x[0])
     rate, end = number(proof["rate"], "the rate"), number(proof["exit"], "the exit")
-    if rate <= 0 or not 0 < end < 1:
-        raise Rejected(RULE, "the rate has to be positive, and the exit between 0 and 1")
+    require(rate > 0 and 0 < end < 1, RULE, "the rate has to be positive, and the exit between 0 and 1")
     path = [_polynomial(p, f"coordinate {k} of the path") for k, p in enumerate(listing(proof["path"], "the path", d))]
-    if max(map(len, path)) * max(end.denominator.bit_length(), 1) > MAX_EXIT_BITS:
-        raise Rejected("limit", "the exit has too many digits for a path of this degree")
-    if any(_value(p, Fraction(1)) for p in path):
-        raise Rejected(RULE, "the path does not start at 0")
+    bits = max(map(len, path)) * end.denominator.bit_length()
+    require(bits <= MAX_EXIT_BITS, "limit", "the exit has too many digits for a path of this degree")
+    require(not any(_value(p, Fraction(1)) for p in path), RULE, "the path does not start at 0")
     units = [_combine(row, path) for row in x]
     residuals = [[u[0] - target, *u[1:]] for u, target in zip(units, y, strict=True)]
     for k in range(d):
         # dz/dt = -rate z, so the flow w' = -X'(X w - y) reads: rate z dw/dz = X'(X w - y).
         moved = [rate * m * c for m, c in enumerate(path[k])]
-        if any(_combine([Fraction(1), Fraction(-1)], [moved, _combine([row[k] for row in x], residuals)])):
-            raise Rejected(RULE, f"coordinate {k} of the path does not solve the flow")
+        gap = _combine([Fraction(1), Fraction(-1)], [moved, _combine([row[k] for row in x], residuals)])
+        require(not any(gap), RULE, f"coordinate {k} of the path does not solve the flow")
     for i, u in enumerate(units):
         # u_i = (1 - z) g, with g > 0 up to z = 1: the unit is active from the start.
         g = [-c for c in _divided(u, Fraction(1))[0]]
         if i in leaving:
-            if y[i] != 0:
-                raise Rejected(RULE, f"unit {i} leaves, but its y is not 0: the field jumps there")
-            if _value(g, end) != 0:
-                raise Rejected(RULE, f"unit {i} does not reach 0 at the exit")
+            require(y[i] == 0, RULE, f"unit {i} leaves, but its y is not 0: the field jumps there")
+            require(_value(g, end) == 0, RULE, f"unit {i} does not reach 0 at the exit")
             while g and _value(g, end) == 0:
                 g = _divided(g, end)[0]
-        if not _positive(g, end, Fraction(1), budget):
-            raise Rejected(RULE, f"unit {i} is not seen to be active before the exit")
+        active = _positive(g, end, Fraction(1), budget)
+        require(active, RULE, f"unit {i} is not seen to be active before the exit")
     return [_value(p, end) for p in path]
 
 
-def _falling(x: Matrix, leaving: list[int], staying: list[int], error: Vector, cone: dict[str, Any]) -> None:
+def _falling(left: Matrix, kept: Matrix, error: Vector, raw: Any, leaving: list[int]) -> None:
     """Every unit that left keeps falling."""
-    rows = matrix(cone["rows"], "the rows of the cone", None, len(staying))
+    cone = fields(raw, "the cone", ("rows", "matrix", "falling"))
+    rows = matrix(cone["rows"], "the rows of the cone", None, len(kept))
     m = len(rows)
-    if not 1 <= m <= MAX_SIZE:
-        raise Rejected("limit", f"the cone has {m} rows, expected 1 to {MAX_SIZE}")
+    require(1 <= m <= MAX_SIZE, "limit", f"the cone has {m} rows, expected 1 to {MAX_SIZE}")
     moves = matrix(cone["matrix"], "the matrix of the cone", m, m)
-    kept = [x[i] for i in staying]
-    if any(moves[i][j] < 0 for i in range(m) for j in range(m) if i != j):
-        raise Rejected(RULE, "the matrix of the cone has a negative entry off the diagonal")
-    if times(moves, rows) != [[-a for a in row] for row in times(rows, times(kept, transposed(kept)))]:
-        raise Rejected(RULE, "the rows of the cone do not move by its matrix")
+    inward = all(moves[i][j] >= 0 for i in range(m) for j in range(m) if i != j)
+    require(inward, RULE, "the matrix of the cone has a negative entry off the diagonal")
+    moved = [[-a for a in row] for row in times(rows, times(kept, transposed(kept)))]
+    require(times(moves, rows) == moved, RULE, "the rows of the cone do not move by its matrix")
     q = [dot(row, error) for row in rows]
-    if min(q) < 0:
-        raise Rejected(RULE, "the flow is outside the cone at the exit")
-    falling = mapping(cone["falling"], "falling")
-    if set(falling) != {str(j) for j in leaving}:
-        raise Rejected(RULE, "the cone has to speak of the units that leave, and of no other")
-    for j in leaving:
+    require(min(q) >= 0, RULE, "the flow is outside the cone at the exit")
+    falling = fields(cone["falling"], "falling", [str(j) for j in leaving])
+    for j, sample in zip(leaving, left, strict=True):
         weights = vector(falling[str(j)], f"the weights of unit {j}", m)
-        if min(weights) < 0 or _combine(weights, rows) != [dot(row, x[j]) for row in kept]:
-            raise Rejected(RULE, f"the speed of unit {j} is not a nonnegative combination of the cone's rows")
-        if dot(weights, q) <= 0:
-            raise Rejected(RULE, f"unit {j} does not fall at the exit")
+        seen = min(weights) >= 0 and _combine(weights, rows) == [dot(row, sample) for row in kept]
+        require(seen, RULE, f"the speed of unit {j} is not a nonnegative combination of the cone's rows")
+        require(dot(weights, q) > 0, RULE, f"unit {j} does not fall at the exit")
 
 
 # -- polynomials in z ------------------------------------------------------------------------------------------
@@ -177,6 +164,6 @@ def _value(p: Polynomial, at: Fraction) -> Fraction:
 
 def _polynomial(raw: Any, what: str) -> Polynomial:
     coefficients = listing(raw, what)
-    if not 1 <= len(coefficients) <= MAX_DEGREE + 1:
-        raise Rejected("limit", f"{what} has no coefficient, or a degree beyond {MAX_DEGREE}")
+    fits = 1 <= len(coefficients) <= MAX_DEGREE + 1
+    require(fits, "limit", f"{what} has no coefficient, or a degree beyond {MAX_DEGREE}")
     return [number(c, f"a coefficient of {what}") for c in coefficients]

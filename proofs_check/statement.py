@@ -1,7 +1,7 @@
 """What a certificate speaks about: letters, definitions, hypotheses and flows.
 
-The field of a gradient flow is computed here, by the kernel's own chain rule, from the outputs (or the objective)
-that the statement names. Nothing that a derivation engine found is trusted.
+The field of a gradient flow is computed here, by the kernel's own chain rule, from the outputs that the
+statement names. Nothing that a derivation engine found is trusted.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from .calculus import Derivation, Substitution, gradients, inside
 from .document import (
     MAX_EXPONENT,
     Budget,
+    Coefficient,
     Rejected,
     choice,
     fields,
@@ -39,7 +40,7 @@ def place_axes(shape: tuple[str, ...]) -> Axes:
 
 SIGNS = ("any", "nonzero", "positive", "nonnegative")
 OPTIONAL = ("sizes", "define", "gates", "step_at_zero", "flows", "relations")
-FLOW = ("outputs", "objective", "decay", "explicit", "initial", "velocity", "friction")
+FLOW = ("outputs", "decay", "explicit", "initial", "velocity", "friction")
 
 
 @dataclass
@@ -271,16 +272,13 @@ class Statement:
         return flow
 
     def _loss(self, spec: dict[str, Any], flow: Flow, what: str) -> Expression:
-        """An expression with the gradient of the loss: sum of r f over the outputs f, with r = dLoss/df held fixed."""
-        ring, objective = self.ring, spec.get("objective")
-        outputs = listing(spec.get("outputs", []), f"the outputs of {what}")
-        if objective is not None:
-            require(not outputs, "statement", f"{what} has outputs and an objective")
-            loss = self.body(objective, f"the objective of {what}")
-            require(not self.shapes[objective], "statement", f"the objective of {what} is not a scalar")
-            return loss
-        loss: Expression = {}
-        for f, r in (listing(pair, f"an output of {what}", 2) for pair in outputs):
+        """An expression with the gradient of the loss: sum of r f over the outputs f, with r = dLoss/df held fixed.
+
+        A loss that is given by a formula is an output itself, with r = 1.
+        """
+        ring, loss = self.ring, dict[int, Coefficient]()
+        for pair in listing(spec.get("outputs", []), f"the outputs of {what}"):
+            f, r = listing(pair, f"an output of {what}", 2)
             output, weight = self.body(f, f"an output of {what}"), self.body(r, f"dLoss/df of {what}", f)
             if r in self.letters:
                 letter = self.letters[r]

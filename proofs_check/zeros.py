@@ -43,25 +43,23 @@ class Zeros:
         statement.shapes[name], statement.bodies[name] = statement.array(axes, zero)
         return name
 
-    def remainder(
-        self, expression: Expression, axes: Axes, raw: Any, what: str, also: Collection[str] = ()
-    ) -> Expression:
+    def remainder(self, part: Part, raw: Any, what: str, also: Collection[str] = ()) -> Expression:
         """The expression times a factor that cannot vanish, less a combination of what is 0, in normal form."""
         spec, ring = fields(raw, f"the proof of {what}", (), ("atoms", "times", "minus")), self.ring
         assumed = dict(ring.domain)
         for atom in listing(spec.get("atoms", []), "atoms"):
             self._atom(atom)
-        factor = self.statement.expression(spec.get("times", [["1", []]]), axes, f"the factor of {what}")
+        factor = self.statement.expression(spec.get("times", [["1", []]]), part.axes, f"the factor of {what}")
         cannot_vanish = factor and ring.has_sign(factor, "nonzero")
         require(cannot_vanish, "relation", f"the factor of {what} is not seen to be other than 0")
-        minus = self.statement.expression(spec.get("minus", []), axes, f"the combination for {what}")
+        minus = self.statement.expression(spec.get("minus", []), part.axes, f"the combination for {what}")
         usable = {*self.always, *also}
         for _, factors in spec.get("minus", []):
             zero = any(known in usable and exponent > 0 for known, _, exponent in factors)
             require(zero, "relation", f"a term of the combination for {what} has no factor that is known to be 0")
         new = [condition for condition in ring.domain if condition not in assumed]
         require(not new, "relation", f"the proof of {what} assumes {', '.join(new)}")
-        return ring.normal(ring.minus(ring.multiply(expression, factor), minus))
+        return ring.normal(ring.minus(ring.multiply(part.expression, factor), minus))
 
     def _atom(self, raw: Any) -> None:
         """A name for an atom f(u), and what is 0 then: its identity, or f(u) - f(v) where u - v is 0."""
@@ -73,8 +71,9 @@ class Zeros:
         if twin:
             u = statement.expression(spec["arg"], axes, known)
             v = statement.expression(fields(twin, known, ("equal", "minus"))["equal"], axes, known)
-            gap = self.remainder(ring.minus(u, v), axes, {"minus": twin["minus"]}, f"u = v in {known!r}")
-            require(not gap, "relation", f"the two arguments of {known!r} are not seen to be equal")
+            gap = Part("", axes, ring.minus(u, v))
+            equal = not self.remainder(gap, {"minus": twin["minus"]}, f"u = v in {known!r}")
+            require(equal, "relation", f"the two arguments of {known!r} are not seen to be equal")
             assumed = dict(ring.domain)
             zero = ring.minus(body, ring.atom(spec["fn"], statement.array(axes, v)[1], shape, known))
             ring.domain = assumed  # what f(v) assumes, f(u) assumes already

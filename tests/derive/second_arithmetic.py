@@ -202,8 +202,6 @@ class Second:
                 for f, r in spec.get("outputs", []):
                     for at, output in self.arrays[f].items():
                         slope = slope + self.arrays[r][at] * self.derivative(output, along)
-                if spec.get("objective") is not None:
-                    slope = slope + self.derivative(self.arrays[spec["objective"]][()], along)
                 force = -(speed * slope) - decay * entry
                 if name in spec.get("velocity", {}):
                     v = self.arrays[spec["velocity"][name]][index]

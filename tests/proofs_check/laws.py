@@ -218,10 +218,10 @@ def distance() -> Hinted:
                     "pieces": [
                         {
                             "axes": axes("n"),
-                            "letters": {"h": "h", "k": "k", "u": "u", "b": "b"},
+                            "letters": ["h", "k", "u", "b"],
                             "gates": {"h": "u", "k": "b"},
                             "expr": expr(piece),
-                            "cases": {"11": {"squares": [["2", expr("u[n] - b[n]")]]}},
+                            "cases": {"00": {}, "01": {}, "10": {}, "11": {"squares": [["2", expr("u[n] - b[n]")]]}},
                         }
                     ]
                 }
@@ -233,8 +233,8 @@ def distance() -> Hinted:
 def loss_falls() -> Hinted:
     """The square loss of a ReLU neuron with bias falls along its own flow: the rate is -|grad|^2."""
     whole = [
-        {"axes": axes("i:d"), "letters": {"g": "g"}, "expr": expr("g[i]^2"), "cases": {}},
-        {"axes": [], "letters": {"g": "gb"}, "expr": expr("g^2"), "cases": {}},
+        {"axes": axes("i:d"), "letters": ["g"], "expr": expr("g[i]^2"), "cases": {"": {}}},
+        {"axes": [], "letters": ["gb"], "expr": expr("gb^2"), "cases": {"": {}}},
     ]
     return certificate(
         {
@@ -356,7 +356,7 @@ def gram_form() -> Hinted:
         "vector": [expr("1"), expr("a^2"), expr("b")],
         "matrix": [["1", "0", "-1"], ["0", "1", "-1"], ["-1", "-1", "2"]],
     }
-    piece = {"axes": [], "letters": {"a": "a", "b": "b"}, "expr": expr(text), "cases": {"": {"gram": form}}}
+    piece = {"axes": [], "letters": ["a", "b"], "expr": expr(text), "cases": {"": {"gram": form}}}
     return certificate(
         {"letters": letters(a="", b=""), "goals": [goal("nonnegative", expr=text, strict=False)]},
         {"nonnegative": {"law": {"pieces": [piece]}}},
@@ -397,7 +397,8 @@ def concrete(size: int, samples: int, objective: bool) -> Hinted:
     if objective:
         loss = [["1/2", [[f"r_{m}_{s}", [], 2]]] for m in units for s in batch]
         definitions.append({"name": "L", "axes": [], "expr": loss})
-        flow["objective"] = "L"
+        definitions.append({"name": "one", "axes": [], "expr": expr("1")})
+        flow["outputs"] = [["L", "one"]]
     else:
         flow["outputs"] = [[f"f_{m}_{s}", f"r_{m}_{s}"] for m in units for s in batch]
     goals = [

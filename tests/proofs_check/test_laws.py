@@ -427,8 +427,7 @@ SENSELESS: list[tuple[dict[str, Any], str]] = [
     ({"relations": [relation("R", "", "c - w[i]")], "flows": [{"state": {"w": []}}]}, "which moves"),
     ({"flows": [{"state": {"w": []}, "outputs": [["f", "w"]]}]}, "a letter that moves stands for dLoss/df"),
     ({"flows": [{"state": {"w": []}, "outputs": [["f", "c"]]}]}, "the shapes of 'f' and 'c' differ"),
-    ({"flows": [{"state": {"w": []}, "outputs": [["f", "r"]], "objective": "g"}]}, "has outputs and an objective"),
-    ({"flows": [{"state": {"w": []}, "objective": "f"}]}, "is not a scalar"),
+    ({"flows": [{"state": {"w": []}, "outputs": [["f", "r"]], "objective": "g"}]}, "unknown key 'objective'"),
     ({"flows": [{"state": {"w": []}, "explicit": {"w": "f"}}]}, "has two equations"),
     ({"flows": [{"state": {"w": []}, "velocity": {"w": "w"}}]}, "has two equations"),
     ({"flows": [{"state": {"w": []}, "velocity": {"w": "c"}}]}, "the shapes of 'w' and 'c' differ"),
@@ -478,10 +477,10 @@ def test_time_change_is_positive() -> None:
     """The flow of 2 L is the flow of L, twice as fast; not a flow backwards."""
     statement = {
         "letters": letters({"c": "positive"}, w="", c=""),
-        "define": [define("L", "", "w^4"), define("cL", "", "c w^4"), define("same", "", "w")],
+        "define": [define("L", "", "w^4"), define("cL", "", "c w^4"), define("same", "", "w"), define("one", "", "1")],
         "flows": [
-            {"state": {"w": expr("1")}, "objective": "cL"},
-            {"state": {"w": expr("1")}, "objective": "L"},
+            {"state": {"w": expr("1")}, "outputs": [["cL", "one"]]},
+            {"state": {"w": expr("1")}, "outputs": [["L", "one"]]},
         ],
         "goals": [goal("conjugate", flow=0, to=1, map={"w": "same"}, time="c")],
     }

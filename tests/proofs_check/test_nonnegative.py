@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -12,12 +13,13 @@ from tests.proofs_check.documents import Document, axes, certificate, define, en
 
 
 def piece(text: str, names: str, ax: str = "", gates: dict[str, str] | None = None, **cases: list[Any]) -> Document:
+    patterns = ["".join(bits) for bits in product("01", repeat=len(gates or {}))]
     return {
         "axes": axes(ax),
-        "letters": {name: name for name in names.split()},
+        "letters": names.split(),
         "gates": gates or {},
         "expr": expr(text),
-        "cases": {key.strip("_"): {"squares": value} for key, value in cases.items()},
+        "cases": {pattern: {"squares": cases.get(f"_{pattern}", [])} for pattern in patterns},
     }
 
 
@@ -126,10 +128,12 @@ def test_gate_and_argument_share_their_indices() -> None:
 
 
 BROKEN: list[tuple[dict[str, Any], str]] = [
-    ({"cases": {"2": {"squares": []}}}, "no pattern of its gates"),
-    ({"letters": {"h": "h"}}, "is no letter of the piece"),
-    ({"letters": {"h": "h"}, "gates": {}}, "which is no letter"),
-    ({"expr": expr("h v[i]"), "letters": {"h": "h", "u": "u", "v": "v"}}, "no axis of the piece"),
+    ({"cases": {"0": {}, "1": {}, "2": {"squares": []}}}, "unknown key '2'"),
+    ({"cases": {"1": {}}}, "lacks the key '0'"),
+    ({"letters": ["h"]}, "is no letter of the piece"),
+    ({"letters": ["h"], "gates": {}}, "which is no letter"),
+    ({"letters": ["h", "u", "nobody"]}, "expected a letter or a definition"),
+    ({"expr": expr("h v[i]"), "letters": ["h", "u", "v"]}, "no axis of the piece"),
     ({"gates": {"g": "u"}}, "is no letter of the piece"),
     ({"gates": {"h": "h"}}, "or a gate itself"),
     ({"expr": expr("h u[i]")}, "gives 'u' 1 indices"),

@@ -67,7 +67,7 @@ CHANGES: list[tuple[dict[str, Any], str]] = [
     ({"path": [["1", *p[1:]] for p in GOOD["path"]]}, "does not start at 0"),
     ({"cone": {**GOOD["cone"], "rows": [["0", "0"], ["0", "0"]]}}, "not a nonnegative combination"),
     ({"cone": {**GOOD["cone"], "matrix": [["0", "0"], ["0", "0"]]}}, "do not move by its matrix"),
-    ({"cone": {**GOOD["cone"], "falling": {}}}, "speak of the units that leave"),
+    ({"cone": {**GOOD["cone"], "falling": {}}}, "falling lacks the key '2'"),
     ({"cone": {**GOOD["cone"], "falling": {"2": ["0", "0"]}}}, "not a nonnegative combination"),
 ]
 

@@ -92,7 +92,6 @@ TEETH: dict[str, tuple[set[str], dict[str, str]]] = {
             r"define\.0\.expr\.\d sign|define\.[245]\.expr\.0 sign|define\.1\.arg\.0 (sign|coefficient)": "same g^2",
             r"define\.(2\.expr\.0 exponent of factor 0|[45]\.expr\.0 exponent of factor 1)": "h^2 = h",
             r"define\.3\.expr( without term 1|\.1 )": "the targets are arbitrary",
-            r"jump 1\.minus\.[12] exponent of factor 1": "h^2 = h",
             r"define\.1\.arg\.0 without factor 0": "a gate that is always open",
         },
     ),

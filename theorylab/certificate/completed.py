@@ -157,10 +157,8 @@ class SearchingZeros(Zeros):
         self.found: dict[str, Json] = {}
         self.finder = Finder(statement)
 
-    def remainder(
-        self, expression: Expression, axes: Axes, raw: Any, what: str, also: Collection[str] = ()
-    ) -> Expression:
-        if expression and (found := self.finder.find(expression, axes, [])):
+    def remainder(self, part: Part, raw: Any, what: str, also: Collection[str] = ()) -> Expression:
+        if part.expression and (found := self.finder.find(part.expression, part.axes, [])):
             self.found[what] = found
         return {}
 

@@ -226,10 +226,7 @@ class Statement:
     # -- the field -----------------------------------------------------------------------------------------
 
     def _field(self, flow: Mapping[str, Any], slopes: Sequence[str]) -> dict[str, list[Term]]:
-        if flow.get("objective") is not None:
-            loss = list(self.bodies[flow["objective"]][1])
-        else:
-            loss = [term for f, r in flow.get("outputs", ()) for term in self._paired(f, r)]
+        loss = [term for f, r in flow.get("outputs", ()) for term in self._paired(f, r)]
         decay = self.expression(flow.get("decay", ()), ())
         friction = self.expression(flow.get("friction", ()), ())
         velocities = flow.get("velocity", {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from theorylab.derive.signs import Piece
@@ -25,15 +26,13 @@ def written(piece: Piece, writer: Writer) -> dict[str, Json]:
         ]
 
     order = sorted(piece.gates, key=lambda gate: names[gate])
-    cases = {
-        "".join("1" if case.open[gate] else "0" for gate in order): {
-            "squares": [[str(weight), expression(root)] for weight, root in case.squares]
-        }
-        for case in piece.cases
-    }
+    cases: dict[str, Json] = {"".join(bits): {"squares": []} for bits in product("01", repeat=len(order))}
+    for case in piece.cases:
+        pattern = "".join("1" if case.open[gate] else "0" for gate in order)
+        cases[pattern] = {"squares": [[str(weight), expression(root)] for weight, root in case.squares]}
     document: dict[str, Json] = {
         "axes": [[f"i{a}", str(size)] for a, size in piece.axes],
-        "letters": {name: name for name in names.values()},
+        "letters": list(names.values()),
         "expr": expression(piece.expression),
         "cases": cases,
     }
