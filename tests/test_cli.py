@@ -19,6 +19,7 @@ from theorylab.arguments import parse_dims
 from theorylab.batch import Failure, Outcome, exit_code
 from theorylab.catalog.__main__ import index_text
 from theorylab.catalog.collect import collect
+from theorylab.catalog.page import page_text
 from theorylab.cli import main
 from theorylab.errors import InputError
 from theorylab.progress import table, verdict_table
@@ -200,6 +201,19 @@ except SystemExit as exit:
 def test_the_index_is_that_of_the_catalogue() -> None:
     stored = (Path(catalog.__file__).parent / "index.json").read_text(encoding="utf-8")
     assert stored == index_text(), "run python -m theorylab.catalog"
+
+
+def test_the_page_is_that_of_the_catalogue() -> None:
+    stored = (Path(catalog.__file__).parent / "CLAIMS.md").read_text(encoding="utf-8")
+    assert stored == page_text(), "run python -m theorylab.catalog"
+
+
+def test_the_catalogue_names_what_is_missing_for_a_proof() -> None:
+    """A formula that is only supported says which rule the checker lacks."""
+    claims = {i: c for p in catalog.papers() for i, c in collect(vars(catalog.load(p)), p).items()}
+    open_formulas = {i: c for i, c in claims.items() if c.expected == "supported" and c.goals()}
+    assert len(open_formulas) >= 10
+    assert not [i for i, c in open_formulas.items() if not c.note]
 
 
 def test_list_shows_every_claim(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Write the index of the catalogue anew: `python -m theorylab.catalog`."""
+"""Write the index of the catalogue and its page of claims anew: `python -m theorylab.catalog`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from theorylab.catalog.collect import build_index
+from theorylab.catalog.page import page_text
 
 
 def index_text() -> str:
@@ -15,6 +16,7 @@ def index_text() -> str:
 
 
 if __name__ == "__main__":
-    path = Path(__file__).with_name("index.json")
-    path.write_text(index_text(), encoding="utf-8")
-    print(f"wrote {path}")
+    for name, text in (("index.json", index_text()), ("CLAIMS.md", page_text())):
+        path = Path(__file__).with_name(name)
+        path.write_text(text, encoding="utf-8")
+        print(f"wrote {path}")

@@ -233,6 +233,26 @@ mirror_form = tl.Evolution(
     expect="proved",
     settle=paths,
 )
+positive_and_any = tl.Setting(x=tl.var("N", positive=True), z=tl.var("N"), eta=tl.var(positive=True))
+
+
+def curvature(c):
+    """z' h''(x) z for the potential h of weight normalization, L = 2."""
+    return (c.z * ops.derivative(lambda q: mirror(q.x, c.eta), {"x": c.x}, {"x": c.z})).sum()
+
+
+mirror_convex = tl.Identity(
+    positive_and_any,
+    curvature,
+    lambda c: (c.x * (c.z / c.x - c.z.sum() / c.x.sum()) ** 2).sum() + c.z.sum() ** 2 / c.eta,
+    name="mirror-convex",
+    title="The potential of weight normalization is strictly convex: its Hessian is a sum of squares (L = 2)",
+    statement=r"z^\top \nabla^2 h(x)\, z = \sum_i x_i\left(\tfrac{z_i}{x_i} - "
+    r"\tfrac{\langle 1, z\rangle}{\|x\|_1}\right)^2 + \tfrac{\langle 1, z\rangle^2}{\eta},"
+    r"\quad x > 0,\; \|v\| = 1",
+    source=source,
+    expect="proved",
+)
 mirror_limit = effective_initialization[2].but(
     value=tl.argmin(
         tl.bias.bregman(
@@ -250,6 +270,11 @@ mirror_limit = effective_initialization[2].but(
 # --- controls ---------------------------------------------------------------------------------------------------------
 
 controls = [
+    mirror_convex.but(
+        lhs=lambda c: (c.z * ops.derivative(lambda q: ops.log(q.x), {"x": c.x}, {"x": c.z})).sum(),
+        name="mirror-convex-entropy",
+        title="The potential of plain gradient flow has the same Hessian",
+    ),
     polar_invariants[3].but(
         quantity=polar(2), name="polar-invariants-wrong-l", title="The invariant of L = 2 for L = 3"
     ),

@@ -111,6 +111,7 @@ plain_bound = {
 
 # --- the magnification factor -----------------------------------------------------------------------------------------
 
+NO_LOGARITHM = "No rule of the checker bounds a logarithm in an inequality."
 grown = tl.Setting(
     eta=tl.var(positive=True), above=tl.var(positive=True), more=tl.var(positive=True), start=tl.var(positive=True)
 )
@@ -129,6 +130,7 @@ growth = tl.Inequality(
     title="rho grows with the l1 norm of the limit above eta, so that it is at least its value at the least l1 norm",
     statement=r"\rho(X) = \sqrt{\beta / X}\,e^{(X - \beta)/(2\eta)}:\quad X \ge Q \ge \eta \;\Rightarrow\; "
     r"\rho(X) \ge \rho(Q)",
+    note=NO_LOGARITHM,
     source=source,
     expect="supported",
 )
@@ -138,6 +140,7 @@ no_help_above = tl.Inequality(
     name="no-help-from-large-starts",
     title="Where eta <= |x(infinity)|_1 <= |x(0)|_1, rho is at most 1: weight normalization acts like a larger start",
     statement=r"\eta \le X \le \beta \;\Rightarrow\; \rho = \sqrt{\beta / X}\,e^{(X - \beta)/(2\eta)} \le 1",
+    note=NO_LOGARITHM,
     source=source,
     expect="supported",
 )

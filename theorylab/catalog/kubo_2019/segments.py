@@ -67,6 +67,7 @@ size_of_a_gap = tl.Identity(
     name="size-of-a-gap",
     title="The gap of a unit that switches is its output weight times |<w, x1 - x0>|",
     statement=r"\mathrm{gap}_j = a_j\,|\langle w_j, x_1 - x_0\rangle|\;[\,\text{unit } j \text{ switches}\,]",
+    note="No rule of the checker takes the sign that both-directions proves for an absolute value.",
     source=DERIVED,
     expect="supported",
 )

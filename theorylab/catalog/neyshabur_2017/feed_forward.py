@@ -150,6 +150,7 @@ largest_norms_bound = tl.Inequality(
     name="path-norm-below-largest-norms",
     title="The path norm is at most the product of the layers' largest norms: two units a layer",
     statement=r"\phi_2(w) \le \gamma_{2,\infty}(w)",
+    note="No rule of the checker bounds a maximum from below by each of its arguments.",
     source=PATH,
     expect="supported",
 )

@@ -12,6 +12,9 @@ from theorylab.catalog.neyshabur_2017.paper import FACTOR, MEASURES, PAC_BAYES, 
 # --- norms of the layers, multiplied ----------------------------------------------------------------------------------
 
 
+NO_SPECTRAL_NORM = "The spectral norm has no formula that the checker reads."
+
+
 def product(measures) -> Any:
     """The product of some numbers."""
     found: Any = 1
@@ -55,6 +58,7 @@ capacity_layers = tl.Identity(
     name="spectral-capacity-layers",
     title="Rescaling whole layers does not change the spectral bound",
     statement=r"\prod_i \|W_i\|_2^2 \sum_i \|W_i\|_F^2 / \|W_i\|_2^2",
+    note=NO_SPECTRAL_NORM,
     source=PAC_BAYES,
     expect="supported",
 )
@@ -113,6 +117,7 @@ perturbation = tl.Inequality(
     name="perturbation",
     title="Small changes of the layers change the output by at most e |x| prod |W_i| sum |dW_i| / |W_i|",
     statement=r"\|f_{w+u}(x) - f_w(x)\| \le e\, \|x\| \prod_i \|W_i\|_2 \sum_i \frac{\|U_i\|_2}{\|W_i\|_2}",
+    note=NO_SPECTRAL_NORM,
     source=PERTURBATION,
     expect="supported",
 )
@@ -145,6 +150,7 @@ proof_constant = tl.Inequality(
     name="spectral-bound-constant",
     title="With 42 in the standard deviation, half of the perturbations move the output by at most gamma / 4",
     statement=r"e^2 \sqrt{2} / 42 \le 1/4",
+    note="No rule of the checker compares constants such as e^2 and the root of 2.",
     source=PAC_BAYES,
     expect="supported",
 )
@@ -170,6 +176,7 @@ larger_margin = tl.Inequality(
     lambda c: spectral_term(c, c.gamma + c.wider),
     name="larger-margin",
     title="A larger margin lowers what the spectral bound adds to the margin loss",
+    note="No rule of the checker compares two roots.",
     source=PAC_BAYES,
     expect="supported",
 )

@@ -37,6 +37,12 @@ def s(c):
     return all_active(exit_time(c), c)[2]
 
 
+def characteristic(G):
+    """(G - 15)^2 - 125, which is 0 for a matrix with the eigenvalues 15 +- 5 root 5."""
+    shifted = G - 15 * ops.eye(G)
+    return shifted @ shifted - 125 * ops.eye(G)
+
+
 any_scale = at_zero.with_(
     gamma=tl.var(draw=tl.draw.loguniform(1 / 8, 8), positive=True),
     alpha=tl.var(draw=tl.draw.loguniform(1 / 8, 8), positive=True),
@@ -56,6 +62,29 @@ def at_gamma(flow, gamma, **variables):
 
 family = tl.GradientFlow(
     in_space, loss=tl.loss.square, setting=any_scale, data=lambda c: (samples(c), targets(c)), gates=1
+)
+interpolator = tl.Identity(
+    any_scale,
+    lambda c: (c.alpha * ops.vec(5, -1, 1))[None, :] @ samples(c),
+    targets,
+    name="interpolator",
+    title="alpha (5, -1, 1) fits the data as a linear neuron would: towards it the flow moves while all samples are "
+    "active",
+    statement=r"X_\gamma\,\alpha\,(5, -1, 1)^\top = \alpha\,(16, 18, 0)^\top",
+    source=theorem_3,
+    expect="proved",
+)
+after_the_switch = tl.Identity(
+    any_scale,
+    lambda c: characteristic(samples(c)[:2, :2] @ samples(c)[:2, :2].mT),
+    0,
+    name="rates-after-the-switch",
+    title="Once the third sample is inactive, the first two coordinates settle at the rates 15 + 5 root 5 and 15 - 5 "
+    "root 5",
+    statement=r"G = \tilde X^\top \tilde X,\; \tilde X = \begin{pmatrix} 3 & -1 \\ 4 & 2 \end{pmatrix}: \quad "
+    r"(G - 15 I)^2 = (5\sqrt5)^2 I",
+    source=theorem_3,
+    expect="proved",
 )
 _settle = {"t_end": 30.0, "trials": 16}
 _settle_exactly = {**_settle, "tolerance": 1e-10, "gtol": 1e-12, "tolerances": (1e-8, 1e-10, 1e-12)}
@@ -246,6 +275,16 @@ def largest(*entries):
 
 
 family_controls = [
+    interpolator.but(
+        lhs=lambda c: (c.alpha * ops.vec(5, -1, -1))[None, :] @ samples(c),
+        name="interpolator-below",
+        title="alpha (5, -1, -1) does too",
+    ),
+    after_the_switch.but(
+        lhs=lambda c: characteristic(samples(c) @ samples(c).mT),
+        name="rates-before-the-switch",
+        title="The same rates with the third sample",
+    ),
     enclosed[0].but(
         low=Fraction("-0.12"),
         high=Fraction("-0.1"),

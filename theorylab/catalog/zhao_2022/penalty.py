@@ -6,6 +6,8 @@ import theorylab as tl
 from theorylab import Fraction, ops
 from theorylab.catalog.zhao_2022.paper import DERIVED
 
+NUMERIC_ONLY = "The singular values of a matrix have no formula that the checker reads; the law in them is proved."
+
 
 def ratio(values):
     """R as a function of the singular values."""
@@ -115,6 +117,7 @@ at_least_one = tl.Inequality(
     name="at-least-one",
     title="R is at least 1",
     statement=r"R(W) \ge 1",
+    note=NUMERIC_ONLY,
     source=DERIVED,
     expect="supported",
 )
@@ -200,6 +203,7 @@ keeps_frobenius = tl.Invariant(
     name="penalty-flow-keeps-the-norm-of-w",
     title="The flow of the penalty alone keeps |W|_F: the same flow on the entries of W",
     statement=r"\dot W = -\nabla R(W): \quad \frac{d}{dt}\|W\|_F^2 = 0",
+    note=NUMERIC_ONLY,
     source=DERIVED,
     horizon=Fraction(1, 4),
     expect="supported",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import theorylab as tl
 from theorylab import Fraction, ops
 from theorylab.catalog.zhao_2022.paper import DERIVED
-from theorylab.catalog.zhao_2022.penalty import change, decomposed, gradient, matrix, ratio_of
+from theorylab.catalog.zhao_2022.penalty import NUMERIC_ONLY, change, decomposed, gradient, matrix, ratio_of
 
 POSITIVE = tl.draw.uniform(0.5, 2)
 
@@ -67,6 +67,7 @@ preconditioned = tl.Evolution(
     title="The same along runs of the loss with the penalty, with the gradient for G",
     statement=r"\dot W = -P \odot \nabla(\ell + \lambda R): \quad "
     r"\dot\sigma_r = -u_r^\top (P \odot \nabla(\ell + \lambda R))\, v_r",
+    note=NUMERIC_ONLY,
     source=DERIVED,
     quantifier="almost every",
     horizon=Fraction(1, 4),
@@ -99,6 +100,7 @@ momentum = tl.Evolution(
     name="adam-in-continuous-time",
     title="Along runs of Adam in continuous time, G is the first moment and P is made of the second",
     statement=r"\dot\sigma_r = -u_r^\top \left(\frac{m}{\sqrt v + \varepsilon}\right) v_r",
+    note=NUMERIC_ONLY,
     source=DERIVED,
     quantifier="almost every",
     horizon=Fraction(1, 4),
