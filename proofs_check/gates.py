@@ -21,9 +21,12 @@ def check_jumps(prover: Prover, goal: Goal, expression: Expression) -> None:
     """Show that an expression does not jump, nor what stands inside its atoms."""
     statement, ring = prover.statement, prover.statement.ring
     letters = sorted(inside(ring, expression))
+    gates = [letter for letter in letters if ring.letters[letter].kind in ("step", "sign")]
+    if not gates:
+        return
     wholes = [ring.normal(e) for e in (expression, *(ring.letters[letter].argument or {} for letter in letters))]
     fields = [inside(ring, rate) for rate in goal.moves.rates.values()]
-    for gate in [letter for letter in letters if ring.letters[letter].kind in ("step", "sign")]:
+    for gate in gates:
         known, entry = ring.letters[gate], entry_of(ring, gate, "!")
         if any(ring.letters[n].kind == "step" for field in fields for n in field):
             ring.domain[f"the argument of {known.name.replace(':', ' in ')} is not 0 throughout"] = None
