@@ -246,6 +246,17 @@ Qed.
 
 End Functions.
 
+(* Steps of proofs of inequalities. *)
+Section Signs.
+Variable R : realType.
+Implicit Types (a b x : R).
+
+Lemma nonnegative_is a b : b = a -> 0 <= a -> 0 <= b. Proof. by move=> ->. Qed.
+Lemma positive_is a b : b = a -> 0 < a -> 0 < b. Proof. by move=> ->. Qed.
+Lemma square_ge0 x : 0 <= x * x. Proof. by rewrite -expr2 sqr_ge0. Qed.
+
+End Signs.
+
 (* Kronecker's delta, and sums over indices that it removes or that do not occur. *)
 Section Indices.
 Variables (K : comRingType) (n : nat).

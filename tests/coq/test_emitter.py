@@ -134,6 +134,11 @@ def test_scripts_compile(case):
 CATALOGUE = {
     "a diagonal of products with orthogonal matrices": ("zhao-2022", "singular-values-move"),
     "a sum over an index that does not occur": ("zhao-2022", "rank-minus-r-squared"),
+    "squares": ("zhao-2022", "rank-three-low"),
+    "cases of gates along a flow": ("vardi-2020", "distance-law-leaky"),
+    "a positive quantity": ("vardi-2020", "every-lp-norm"),
+    "a defined dLoss/df": ("chou-2023", "residual-law"),
+    "conserved quantities, and where they start": ("du-2018", "weight-decay-path"),
 }
 
 
@@ -153,6 +158,13 @@ def test_scripts_of_the_catalogue_compile(case):
 def test_hypotheses_are_hypotheses_of_the_script():
     text = coq.script(document(tl.GradientFlow(signed_squares), lambda p: ops.log(p.a) + ops.log(p.b)))
     assert "_domain : forall t, I t -> forall (i0 : 'I_(d)), 0 < (1%:R * (a t i0))." in text
+    claim = claims_of("vardi-2020")["vardi-2020/balanced-from-zero"]
+    text = coq.script(identity_document(claim, prove(claim.goals(), None)))
+    assert "Hypothesis start_w : forall (i0 : 'I_(d)), w t0 i0 = 0." in text
+    assert "_cases" not in text  # the law holds for any gates
+    claim = claims_of("vardi-2020")["vardi-2020/distance-law"]
+    text = coq.script(identity_document(claim, prove(claim.goals(), None)))
+    assert text.count("_cases : forall t, I t -> ") == 2
 
 
 @needs_coq
@@ -161,6 +173,22 @@ def test_a_field_with_a_wrong_sign_does_not_compile():
     start = text.index("Definition d_W1_1")
     wrong = text[:start] + text[start:].replace("(- 1%:R)", "1%:R", 1)
     assert "ring equation" in compiled("wrong", wrong).reason
+
+
+@needs_coq
+def test_a_square_with_a_wrong_sign_does_not_compile():
+    claim = claims_of("zhao-2022")["zhao-2022/rank-three-high"]
+    certificate = identity_document(claim, prove(claim.goals(), None))
+    text = coq.script(certificate)
+    (goal,) = certificate["statement"]["goals"]
+    goal["expr"][0][0] = "-5"  # of s1 s2: it was -2
+    with pytest.raises(Uncovered, match="needs more than the distributive law"):
+        coq.script(certificate)
+    wrong = text.replace("((- 2%:R) * y1 * y2", "((- 5%:R) * y1 * y2").replace(
+        "0 <= (- 2%:R) * y1 * y2", "0 <= (- 5%:R) * y1 * y2"
+    )
+    assert wrong != text
+    assert compiled("wrong_square", wrong).reason
 
 
 @needs_coq

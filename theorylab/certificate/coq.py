@@ -1,22 +1,26 @@
 """A certificate as a Coq script: its flow, its quantities, and a proof without any search.
 
-Covered are the goals "conserved", "evolves ==" and "zero" of statements in letters, their reciprocals, exp, log and
-square roots, for all sizes: the script says that along every solution of the flow on every interval of time the
-quantity is constant (or has the stated derivative). Gates and the gradient dLoss/df are arbitrary functions of time
-there, so the theorem holds for each choice of them. What the functions need of their arguments (not 0, positive) and
-the hypotheses of the statement are hypotheses of the script. The proof is a list of explicit steps (distribute,
-exchange two sums, add a multiple of what is 0, `ring`); where one fails, so does the script.
+Covered are identities, inequalities, conserved quantities and derivatives along one flow, for all sizes, in letters,
+their reciprocals, exp, log and square roots and Kronecker's delta: the script says that along every solution of the
+flow on every interval of time the quantity is constant (or has the stated derivative, or a derivative that is at most
+that). Gates and the gradient dLoss/df are arbitrary functions of time there, so the theorem holds for each choice of
+them, unless the proof needs what they are. What the functions need of their arguments (not 0, positive), signs, initial
+values and the hypotheses of the statement are hypotheses of the script, where they are used. The proof is a list of
+explicit steps (distribute, exchange two sums, add a multiple of what is 0, `ring`); if one fails, so does the script.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from theorylab.certificate.coq_steps import Steps, added, comment
+from theorylab.certificate.coq_inequalities import Inequalities
+from theorylab.certificate.coq_starts import Starts
+from theorylab.certificate.coq_steps import added, comment
 from theorylab.certificate.indexed import Atom, Statement
-from theorylab.certificate.terms import Rule, Term, Uncovered
+from theorylab.certificate.terms import Rule, Term, Uncovered, contracted
 
 MAX_TERMS = 160  # of a derivative
 MAX_SUMS = 10  # over indices in one term
@@ -41,13 +45,20 @@ def script(document: Mapping[str, Any]) -> str:
 
     Each theorem is followed by `Print Assumptions`.
     """
-    text = Script(Statement(document)).text(f"{document['claim']}, certificate {document['seal']}")
+    title = f"{document['claim']}, certificate {document['seal']}"
+    try:
+        text = Script(Statement(document)).text(title)
+    except Uncovered:
+        statement = Statement(document, defined=True)
+        if not statement.slopes:
+            raise
+        text = Script(statement).text(title)
     if len(text) > MAX_BYTES:
         raise Uncovered(f"too large: the script would have {len(text)} bytes, at most {MAX_BYTES} are compiled")
     return text
 
 
-class Script(Steps):
+class Script(Inequalities, Starts):
     """The text of a script: variables, hypotheses, the field, and one theorem for each goal."""
 
     def text(self, title: str) -> str:
@@ -69,9 +80,12 @@ class Script(Steps):
         if statement.binary:
             for gate in statement.gates:
                 self.gate(gate)
+        for known, terms in statement.slopes.items():
+            self.slope(known, terms)
         for known, terms in statement.field.items():
             quantifier, law = self.flow(known, terms)
             add(f"Hypothesis flow_{self.name(known)} : {quantifier}{law}.")
+        self.starts()
         theorems = [theorem for goal in statement.goals for theorem in self.goal(goal)]
         add("End Certificate.")
         self.lines += [f"Print Assumptions {theorem}." for theorem in theorems]
@@ -92,24 +106,6 @@ class Script(Steps):
         return quantifier, f"derives I (fun t => {function}) (fun t => {rate})"
 
     # -- what is known of atoms -----------------------------------------------------------------------------
-
-    def time(self, known: str, inside: bool = True) -> str:
-        """The quantifier over time of a statement about a letter or atom, if it moves."""
-        if known in self.statement.constants:
-            return ""
-        return "forall t, I t -> " if inside else "forall t, "
-
-    def everywhere(self, known: str) -> str:
-        axes = self.statement.axes_of(known)
-        return f"forall{self.binders(axes)}, " if axes else ""
-
-    def at(self, known: str) -> tuple[str, ...]:
-        return tuple(label for label, _ in self.statement.axes_of(known))
-
-    def arguments(self, known: str, inside: bool = True) -> str:
-        """The variables of a statement about a letter or atom, to introduce or to apply it to."""
-        time = [] if known in self.statement.constants else ["t", "It"] if inside else ["t"]
-        return " ".join([*time, *self.at(known)])
 
     def meaning(self, known: str, atom: Atom) -> None:
         """Hypotheses: an atom is the function of its argument, and the argument is in the domain."""
@@ -209,6 +205,14 @@ class Script(Steps):
         self.rules[Rule(lemma, self.statement.axes_of(known), terms, 0)] = lemma
         self.lines.append(f"Hypothesis {lemma} : {self.time(known)}{self.everywhere(known)}{self.sum(terms)} = 0.")
 
+    def slope(self, known: str, terms: Sequence[Term]) -> None:
+        """dLoss/df is what the statement defines it as."""
+        itself = Term(Fraction(1), ((known, self.at(known)),))
+        zero = (itself, *(replace(term, coefficient=-term.coefficient) for term in terms))
+        lemma = self.name(f"{self.name(known)}_defined")
+        self.rules[Rule(lemma, self.statement.axes_of(known), zero, 0)] = lemma
+        self.lines.append(f"Hypothesis {lemma} : {self.time(known)}{self.everywhere(known)}{self.sum(zero)} = 0.")
+
     # -- the derivatives of atoms ----------------------------------------------------------------------------
 
     def moving_atom(self, known: str) -> None:
@@ -267,8 +271,8 @@ class Script(Steps):
         self.axes, terms, target = self.statement.goal(goal)
         name = self.name(goal["name"])
         labels = "".join(f" {label}" for label, _ in self.axes)
-        if goal["kind"] == "zero":
-            yield self.zero(goal["name"], name, terms, labels)
+        if goal["kind"] in ("zero", "nonnegative"):
+            yield self.pointwise(goal, name, terms, labels)
             return
         for term in terms:
             for known, _ in term.factors:
@@ -276,6 +280,9 @@ class Script(Steps):
         summands = [list(self.summands(term)) for term in terms]
         flat = [s.term for group in summands for s in group]
         self.limit(flat)
+        bound, sense = target, goal.get("sense", "==")
+        if sense != "==":
+            target = [end for term in flat if (end := contracted(term)).coefficient]
         definitions, proof = self.identity(
             goal["name"], [[s.term for s in group] for group in summands], target, labels
         )
@@ -304,23 +311,51 @@ class Script(Steps):
             add(f"exact: zero_derivative_constant interval (@{name}_derivative{labels}).")
             add("Qed.")
             yield f"{name}_conserved"
-        else:
+            if goal["name"] in self.statement.start.kept:
+                self.kept(goal["name"], name, terms, labels)
+        elif sense == "==":
             yield f"{name}_derivative"
+        else:
+            yield self.bounded(goal, name, target, bound, labels)
 
-    def zero(self, known: str, name: str, terms: list[Term], labels: str) -> str:
-        """An identity: at every time, where the letters move."""
+    def pointwise(self, goal: Mapping[str, Any], name: str, terms: list[Term], labels: str) -> str:
+        """An identity or an inequality: at every time, where the letters move."""
         self.limit(terms)
-        definitions, proof = self.identity(known, [terms], [], labels)
+        if goal["kind"] == "zero":
+            theorem, relation = f"{name}_vanishes", f"{self.sum(terms)} = 0"
+            definitions, proof = self.identity(goal["name"], [terms], [], labels)
+        else:
+            theorem, relation = f"{name}_bound", f"0 {'<' if goal['strict'] else '<='} {self.sum(terms)}"
+            definitions, proof = self.nonnegative(goal["name"], terms, goal["strict"], labels)
         self.lines += definitions
         moving = any(self.moves(term) for term in terms)
         add = self.lines.append
         quantifier = f"forall{self.binders(self.axes)}, " if self.axes else ""
-        add(f"Theorem {name}_vanishes : {'forall t, I t -> ' if moving else ''}{quantifier}{self.sum(terms)} = 0.")
+        add(f"Theorem {theorem} : {'forall t, I t -> ' if moving else ''}{quantifier}{relation}.")
         add(f"Proof.{f' move=> t It{labels}.' if moving else f' move=>{labels}.' if labels else ''}")
         if not moving:
             add("pose t : R := 0.")
         self.lines += [*proof, "Qed."]
-        return f"{name}_vanishes"
+        return theorem
+
+    def bounded(self, goal: Mapping[str, Any], name: str, rate: list[Term], bound: list[Term], labels: str) -> str:
+        """The derivative is at most, or at least, what is stated."""
+        low, high = (rate, bound) if goal["sense"] == "<=" else (bound, rate)
+        excess = [*high, *(replace(term, coefficient=-term.coefficient) for term in low)]
+        definitions, proof = self.nonnegative(goal["name"], excess, False, labels)
+        self.lines += definitions
+        add = self.lines.append
+        quantifier = f"forall{self.binders(self.axes)}, " if self.axes else ""
+        add(f"Theorem {name}_bound : forall t, I t -> {quantifier}{self.sum(low)} <= {self.sum(high)}.")
+        add(f"Proof. move=> t It{labels}; rewrite -subr_ge0.")
+        for position, term in enumerate(low):
+            self.factored(f"e{position}", excess[len(high) + position], Term(Fraction(-1)), term)
+        equal = added([*(f"(erefl {self.flat(t)})" for t in high), *(f"e{n}" for n in range(len(low)))])
+        add(f"apply: (nonnegative_is (a := {self.sum(excess)})).")
+        add(f"  by apply: esym; apply: (etrans {equal}); {self.ring}.")
+        add(f"clear {' '.join(f'e{n}' for n in range(len(low)))}.")
+        self.lines += [*proof, "Qed."]
+        return f"{name}_bound"
 
     def limit(self, terms: list[Term]) -> None:
         if len(terms) > MAX_TERMS:

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from theorylab.certificate.indexed import Statement
-from theorylab.certificate.terms import Factor, Rule, Term, Uncovered, contracted, matching
+from theorylab.certificate.terms import Factor, Rule, Term, Uncovered, accumulate, contracted, total
 
-MAX_STEPS = 60
+MAX_STEPS = 120
 
 
 @dataclass(frozen=True)
@@ -30,32 +30,32 @@ class Multiple:
         return [Term(c.coefficient * t.coefficient, (*c.factors, *t.factors), (*c.sums, *t.sums)) for t in self.terms]
 
 
-def multiples(terms: Sequence[Term], rules: Sequence[Rule], statement: Statement) -> list[Multiple]:
-    """Multiples of the rules whose sum is the sum of the terms; Uncovered if the rules do not lead to that."""
-    pending: list[Term] = []
-    for term in terms:
-        _accumulate(pending, contracted(term))
-    found: list[Multiple] = []
+def multiples(
+    terms: Sequence[Term], rules: Sequence[Rule], statement: Statement, given: Sequence[Multiple] = ()
+) -> list[Multiple]:
+    """Multiples whose sum is the sum of the terms, `given` ones first; Uncovered if the rules do not lead to that."""
+    taken = [replace(t, coefficient=-t.coefficient) for multiple in given for t in multiple.flat()]
+    pending = total(map(contracted, [*terms, *taken]))
+    found = list(given)
     while pending:
-        used = next((m for term in pending for rule in rules if (m := _use(term, rule, statement))), None)
+        used = next(
+            (m for term in pending for rule in rules if rule.lead >= 0 and (m := _use(term, rule, statement))), None
+        )
         if used is None:
             raise Uncovered("the identity needs more than the distributive law and the rules for the atoms in it")
-        if len(found) == MAX_STEPS:
+        if len(found) >= MAX_STEPS:
             raise Uncovered(f"too large: the identity takes more than {MAX_STEPS} uses of a rule")
         found.append(used)
         for term in used.flat():
-            _accumulate(pending, contracted(replace(term, coefficient=-term.coefficient)))
+            accumulate(pending, contracted(replace(term, coefficient=-term.coefficient)))
     return found
 
 
-def _accumulate(terms: list[Term], term: Term) -> None:
-    for position, other in enumerate(terms):
-        if matching(term, other) is not None:
-            total = other.coefficient + term.coefficient
-            terms[position : position + 1] = [replace(other, coefficient=total)] if total else []
-            return
-    if term.coefficient:
-        terms.append(term)
+def instance(rule: Rule, indices: Sequence[str], cofactor: Term, statement: Statement) -> Multiple:
+    """A multiple of what a rule says at these indices."""
+    names = dict(zip((label for label, _ in rule.axes), indices, strict=True))
+    terms = tuple(t.renamed({**statement.fresh(t.sums), **names}) for t in rule.terms)
+    return Multiple(rule, tuple(indices), cofactor, terms)
 
 
 def _use(term: Term, rule: Rule, statement: Statement) -> Multiple | None:
@@ -70,11 +70,9 @@ def _use(term: Term, rule: Rule, statement: Statement) -> Multiple | None:
             continue
         if any(axis not in binding for axis in axes):
             continue
-        names = {axis: binding[axis] for axis in axes}
-        terms = tuple(t.renamed({**statement.fresh(t.sums), **names}) for t in rule.terms)
         sums = tuple((i, z) for i, z in term.sums if i not in images)
         cofactor = Term(term.coefficient / lead.coefficient, tuple(left), sums)
-        return Multiple(rule, tuple(names.values()), cofactor, terms)
+        return instance(rule, [binding[axis] for axis in axes], cofactor, statement)
     return None
 
 

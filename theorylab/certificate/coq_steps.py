@@ -8,15 +8,24 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import reduce
 
-from theorylab.certificate.coq_rewriting import Multiple, multiples
+from theorylab.certificate.coq_rewriting import Multiple, instance, multiples
 from theorylab.certificate.indexed import Statement
-from theorylab.certificate.terms import DELTA, Contraction, Factor, Rule, Term, contracted, contraction, matching
+from theorylab.certificate.terms import (
+    DELTA,
+    Contraction,
+    Factor,
+    Rule,
+    Term,
+    Uncovered,
+    contracted,
+    contraction,
+    matching,
+)
 
 KEYWORDS = "as|at|by|cofix|else|end|exists|exists2|fix|for|forall|fun|if|IF|in|is|let|match|mod|of|return|then|using"
-USED = (
-    "where|with|Prop|Set|Type|R|I|s|t|It|D|C|L|interval|derives|delta|expR|ln|set|realType|nat|is_interval|field|ring"
-)
-RESERVED = re.compile(rf"({KEYWORDS}|{USED}|[ijEeKMP]\d+)\Z")
+USED = "where|with|Prop|Set|Type|R|I|s|t|t0|It|It0|D|C|L|S|interval|on_interval|derives|delta|expR|ln|set|realType|nat"
+TACTICS = "is_interval|field|ring"
+RESERVED = re.compile(rf"({KEYWORDS}|{USED}|{TACTICS}|[ijyAEeHKMNPQS]\d+)\Z")
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,7 @@ class Steps:
         self.parts: dict[str, list[tuple[str, Term]]] = {}  # the field of each state letter, as named flat terms
         self.rules: dict[Rule, str] = {}  # and the name of the lemma that each one is
         self.pending: list[str] = []
+        self.signed: set[str] = set()  # the names of laws about signs and gates
         self.axes: Sequence[tuple[str, str]] = ()  # of the goal at hand
         fractions = any(not float(c).is_integer() for c in statement.coefficients())
         self.ring = "(field; rewrite ?pnatr_eq0 //)" if fractions else "ring"
@@ -91,6 +101,24 @@ class Steps:
 
     def binders(self, axes: Sequence[tuple[str, str]]) -> str:
         return "".join(f" ({label} : {self.ordinal(size)})" for label, size in axes)
+
+    def time(self, known: str, inside: bool = True) -> str:
+        """The quantifier over time of a statement about a letter or atom, if it moves."""
+        if known in self.statement.constants:
+            return ""
+        return "forall t, I t -> " if inside else "forall t, "
+
+    def everywhere(self, known: str) -> str:
+        axes = self.statement.axes_of(known)
+        return f"forall{self.binders(axes)}, " if axes else ""
+
+    def at(self, known: str) -> tuple[str, ...]:
+        return tuple(label for label, _ in self.statement.axes_of(known))
+
+    def arguments(self, known: str, inside: bool = True) -> str:
+        """The variables of a statement about a letter or atom, to introduce or to apply it to."""
+        time = [] if known in self.statement.constants else ["t", "It"] if inside else ["t"]
+        return " ".join([*time, *self.at(known)])
 
     # -- the derivative ------------------------------------------------------------------------------------
 
@@ -270,7 +298,7 @@ class Steps:
         """
         whole = [term for group in left for term in group]
         sides = [*whole, *(replace(t, coefficient=-t.coefficient) for t in right)]
-        uses = multiples(sides, list(self.rules), self.statement)
+        uses = self.uses(name, sides)
         rows = [use.flat() for use in uses]
         flat = [*whole, *right, *(t for row in rows for t in row)]
         classes = self.classes([end for term in flat if (end := contracted(term)).factors])
@@ -299,6 +327,19 @@ class Steps:
             add(f"{self.ring}.")
         lines, self.lines = self.lines, before
         return definitions, lines
+
+    def uses(self, goal: str, sides: Sequence[Term]) -> list[Multiple]:
+        """Multiples of what is 0 that add up to these terms, if need be those that the certificate gives."""
+        rules = list(self.rules)
+        try:
+            return multiples(sides, rules, self.statement)
+        except Uncovered:
+            named = {rule.name: rule for rule in rules}
+            combination = self.statement.combinations.get(goal, ())
+            if not combination or any(part.name not in named for part in combination):
+                raise
+            given = [instance(named[p.name], p.indices, p.cofactor, self.statement) for p in combination]
+            return multiples(sides, rules, self.statement, given)
 
     def collected(self, term: Term, totals: Sequence[tuple[str, Term]], labels: str) -> str:
         """A flat term as a number times the total of its class."""

@@ -11,7 +11,8 @@ from fractions import Fraction
 from itertools import product
 from typing import Any
 
-from theorylab.certificate.terms import DELTA, Axes, Factor, Rule, Term, Uncovered, contracted, counted, matching
+from theorylab.certificate.indexed_proof import Combinations, Start
+from theorylab.certificate.terms import DELTA, Axes, Factor, Rule, Term, Uncovered, contracted, counted, total
 
 MAX_DEGREE = 40
 MAX_EXPANSION = 400
@@ -32,35 +33,41 @@ class Atom:
 class Statement:
     """The letters, the field and the goals of one certificate; raises Uncovered where they have no such form."""
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
+    def __init__(self, document: Mapping[str, Any], defined: bool = False) -> None:
+        """defined: whether what dLoss/df is defined as is read too; it is an arbitrary function of time otherwise."""
         if document["rule"] != "indexed-identity":
             raise Uncovered(f"the rule {document['rule']} has no script")
         raw = document["statement"]
-        if "nonnegative" in document["proof"]:
-            raise Uncovered("the proof uses sums of squares")
-        if "later" in document["proof"]:
-            raise Uncovered("the proof uses a conserved quantity")
         if len(raw.get("flows", ())) > 1:
             raise Uncovered("the statement has more than one flow")
+        self.pieces = {known: proof["pieces"] for known, proof in document["proof"].get("nonnegative", {}).items()}
+        self.signs = {known: spec.get("sign", "any") for known, spec in raw["letters"].items()}
         self.numbers = {size: str(value) for size, value in raw.get("sizes", {}).items()}
         self.shapes = {known: self._shape(spec["shape"]) for known, spec in raw["letters"].items()}
         self.bodies: dict[str, tuple[Axes, list[Term]]] = {}
         self.atoms: dict[str, Atom] = {}
-        self.gates: list[str] = []
+        self.slopes: dict[str, list[Term]] = {}  # what dLoss/df is defined as, over i0, i1, ...
+        self.gates: dict[str, Mapping[str, Any]] = {}  # and how each one is defined
         self.count = 0
         flow = (raw.get("flows") or ({"state": {}},))[0]
         slopes = [r for _, r in flow.get("outputs", ())]
         for spec in raw.get("define", ()):
-            self._define(spec, spec["name"] in slopes)
+            self.define(spec, spec["name"] in slopes)
+            if defined and spec["name"] in slopes and "expr" in spec:
+                self.slopes[spec["name"]] = self.over_places(spec["axes"], spec["expr"])
         self.field = self._field(flow, slopes)
         self.binary = raw.get("gates", "any") == "binary"
         self.rules = self._relations(raw.get("relations", ()), _strings(document["proof"]))
-        self.goals = raw["goals"]
+        self.goals = [goal for goal in raw["goals"] if goal["kind"] != "zero" or not self._trivial(goal)]
+        if not self.goals:
+            raise Uncovered("the certificate states an identity with both sides written out, and they are the same")
         parsed = [self.goal(goal) for goal in self.goals]
+        self.combinations = Combinations(self, document["proof"]).found
         self.moving = {*self.field, *slopes, *(self.gates if self.field else ())}
         for known, atom in [pair for _ in self.atoms for pair in self.atoms.items()]:  # atoms within atoms
             if any(part in self.moving for term in atom.argument for part, _ in term.factors):
                 self.moving.add(known)
+        self.start = Start(self, flow.get("initial", {}), document["proof"].get("later", ()))
         free = [*self.field, *sorted(self.moving - self.field.keys() - self.atoms.keys())]
         self.constants = {known for known in self.shapes if known not in self.moving}
         self.letters = [*free, *sorted(self.constants - self.atoms.keys())]
@@ -74,40 +81,43 @@ class Statement:
     def _shape(self, raw: Sequence[str]) -> tuple[str, ...]:
         return tuple(self.numbers.get(size, size) for size in raw)
 
-    def _axes(self, raw: Sequence[Sequence[str]]) -> Axes:
+    def axes(self, raw: Sequence[Sequence[str]]) -> Axes:
         return tuple((label, self.numbers.get(size, size)) for label, size in raw)
 
-    def _define(self, spec: Mapping[str, Any], free: bool) -> None:
-        known, axes = spec["name"], self._axes(spec["axes"])
+    def define(self, spec: Mapping[str, Any], free: bool) -> None:
+        known, axes = spec["name"], self.axes(spec["axes"])
         shape = tuple(size for _, size in axes)
         function = spec.get("fn")
         if free or function in ("step", "sign"):  # an arbitrary function of time
             self.shapes[known] = shape
             if function:
-                self.gates.append(known)
+                self.gates[known] = spec
         elif function in FUNCTIONS:
-            names = {label: f"i{n}" for n, (label, _) in enumerate(axes)}
-            terms = [term.renamed(names) for term in self.expression(spec["arg"], axes)]
-            self._atom(known, function, terms, axes)
+            self.atom(known, function, self.over_places(spec["axes"], spec["arg"]), axes)
         elif function is None:
             self.bodies[known] = (axes, self.expression(spec["expr"], axes))
         else:
             raise Uncovered(f"the function {function} has no script")
 
-    def _atom(self, known: str, function: str, terms: list[Term], axes: Axes) -> None:
+    def atom(self, known: str, function: str, terms: list[Term], axes: Axes) -> None:
         places = tuple(f"i{n}" for n in range(len(axes)))
+        shape = tuple(size for _, size in axes)
         if function == "inv" and len(terms) == 1 and not terms[0].sums:
             self.bodies[known] = (
                 tuple((i, z) for i, (_, z) in zip(places, axes, strict=True)),
-                [self._inverse(terms[0])],
+                [self.inverse(terms[0])],
             )
             return
+        for other, atom in self.atoms.items():  # the same again
+            if atom.function == function and self.same(atom.argument, terms) and self.shapes[other] == shape:
+                self.bodies[known] = (tuple(zip(places, shape, strict=True)), [Term(Fraction(1), ((other, places),))])
+                return
         for other, atom in self.atoms.items():  # 1/u = (1/sqrt(u))^2
-            if (function, atom.function) == ("inv", "sqrt") and list(atom.argument) == terms and not axes:
+            if (function, atom.function) == ("inv", "sqrt") and self.same(atom.argument, terms) and not axes:
                 root = self.reciprocal((other, ()))
                 self.bodies[known] = ((), [Term(Fraction(1), (root, root))])
                 return
-        self.shapes[known] = tuple(size for _, size in axes)
+        self.shapes[known] = shape
         itself = (known, places)
         if function == "exp":
             slope = Term(Fraction(1), (itself,))
@@ -116,12 +126,18 @@ class Statement:
         elif function == "inv":
             slope = Term(Fraction(-1), (itself, itself))
         elif len(terms) == 1 and not terms[0].sums:
-            slope = self._inverse(terms[0])
+            slope = self.inverse(terms[0])
         else:
-            raise Uncovered("the logarithm of a sum has no script")
+            self.atom(f"slope of {known}", "inv", terms, axes)
+            slope = Term(Fraction(1), ((f"slope of {known}", places),))
         self.atoms[known] = Atom(function, tuple(terms), slope)
 
-    def _inverse(self, term: Term) -> Term:
+    @staticmethod
+    def same(left: Sequence[Term], right: Sequence[Term]) -> bool:
+        """Whether two sums of flat terms are the same, term by term."""
+        return not total([*left, *(_negative(term) for term in right)])
+
+    def inverse(self, term: Term) -> Term:
         return Term(1 / term.coefficient, tuple(self.reciprocal(factor) for factor in term.factors))
 
     def reciprocal(self, factor: Factor) -> Factor:
@@ -138,20 +154,29 @@ class Statement:
         return name, indices
 
     def _relations(self, raw: Sequence[Any], used: set[str]) -> list[Rule]:
-        """The hypotheses that the proof uses, each solved for a longest term with all of its axes."""
+        """The hypotheses that the proof uses, each solved for a longest term with all of its axes, if it has one."""
         rules = []
         for spec in raw:
             if f"={spec['name']}" not in used:
                 continue
-            axes = self._axes(spec["axes"])
+            axes = self.axes(spec["axes"])
             terms = self.expression(spec["expr"], axes)
             labels = {label for label, _ in axes}
             whole = [n for n, t in enumerate(terms) if labels <= {i for _, indices in t.factors for i in indices}]
-            if not whole:
-                raise Uncovered(f"the hypothesis {spec['name']!r} has no term with all of its axes")
-            lead = max(whole, key=lambda n: (len(terms[n].factors), -n))
+            lead = max(whole, key=lambda n: (len(terms[n].factors), -n), default=-1)
             rules.append(Rule(spec["name"], axes, tuple(terms), lead))
         return rules
+
+    def argument_of(self, gate: str) -> tuple[str, list[Term]]:
+        """The function that a gate is, and its argument over the axes i0, i1, ... of the gate."""
+        spec = self.gates[gate]
+        return spec["fn"], self.over_places(spec["axes"], spec["arg"])
+
+    def over_places(self, raw: Sequence[Sequence[str]], expression: Sequence[Any]) -> list[Term]:
+        """An expression over the axes i0, i1, ..."""
+        axes = self.axes(raw)
+        names = {label: f"i{n}" for n, (label, _) in enumerate(axes)}
+        return [term.renamed(names) for term in self.expression(expression, axes)]
 
     def coefficients(self) -> Iterator[Fraction]:
         """Every number of the statement."""
@@ -199,10 +224,12 @@ class Statement:
                 if known in self.shapes:
                     factor: Factor = (known, tuple(labels))
                     parts.append([Term(Fraction(1), (factor if exponent > 0 else self.reciprocal(factor),))])
-                elif exponent < 0:
-                    raise Uncovered("a negative power of a formula has no script")
                 else:
                     inner, body = self.bodies[known]
+                    if exponent < 0:
+                        if len(body) != 1 or body[0].sums:
+                            raise Uncovered("a negative power of a formula has no script")
+                        body = [self.inverse(body[0])]
                     renaming = dict(zip((label for label, _ in inner), labels, strict=True))
                     parts.append([t.renamed({**renaming, **self.fresh(t.sums)}) for t in body])
         for _, (i, j), _ in [f for f in factors if f[0] == DELTA] * len(factors):  # a delta passes a size on
@@ -243,14 +270,16 @@ class Statement:
                 force = [moved]
             field[known] = force
         for known, body in flow.get("explicit", {}).items():
-            axes = self.axes_of(known)
-            if body in self.bodies:
-                inner, terms = self.bodies[body]
-                names = dict(zip((label for label, _ in inner), (label for label, _ in axes), strict=True))
-                field[known] = [t.renamed({**self.fresh(t.sums), **names}) for t in terms]
-            else:
-                field[known] = [Term(Fraction(1), ((body, tuple(label for label, _ in axes)),))]
+            field[known] = self.body(body)
         return field
+
+    def body(self, known: str) -> list[Term]:
+        """What a name stands for, over the axes i0, i1, ..."""
+        if known not in self.bodies:
+            return [Term(Fraction(1), ((known, tuple(label for label, _ in self.axes_of(known))),))]
+        axes, terms = self.bodies[known]
+        names = {label: f"i{n}" for n, (label, _) in enumerate(axes)}
+        return [term.renamed({**self.fresh(term.sums), **names}) for term in terms]
 
     def _paired(self, output: str, slope: str) -> list[Term]:
         """The terms of sum r f."""
@@ -320,11 +349,11 @@ class Statement:
     # -- goals ---------------------------------------------------------------------------------------------
 
     def _check(self, goal: Mapping[str, Any], terms: Sequence[Term]) -> None:
-        if goal["kind"] not in ("conserved", "evolves", "zero") or goal.get("sense", "==") != "==":
+        if goal["kind"] not in ("conserved", "evolves", "zero", "nonnegative"):
             raise Uncovered(f"goals of the kind {goal['kind']} have no script")
-        if goal["kind"] == "zero" and self._trivial(goal["expr"], {label for label, _ in goal["axes"]}):
-            raise Uncovered("the certificate states an identity with both sides written out, and they are the same")
-        pending = [known for term in terms for known, _ in term.factors] if goal["kind"] != "zero" else []
+        pending = (
+            [known for term in terms for known, _ in term.factors] if goal["kind"] in ("conserved", "evolves") else []
+        )
         while pending:
             known = pending.pop()
             if known in self.atoms:
@@ -332,24 +361,19 @@ class Statement:
             elif known in self.moving and known not in self.field:
                 raise Uncovered(f"the quantity contains {known}, whose derivative is not given")
 
-    def _trivial(self, raw: Sequence[Any], axes: set[str]) -> bool:
-        """Whether an expression vanishes as it is written, without what any name in it means."""
+    def _trivial(self, goal: Mapping[str, Any]) -> bool:
+        """Whether the expression of a goal vanishes as it is written, without what any name in it means."""
         left: list[Term] = []
-        for coefficient, factors in raw:
+        axes = {label for label, _ in goal["axes"]}
+        for coefficient, factors in goal["expr"]:
             indexed = tuple((f"{known}^{exponent}", tuple(labels)) for known, labels, exponent in factors)
             sums = tuple((i, "") for i in sorted({i for _, indices in indexed for i in indices} - axes))
-            term = Term(Fraction(coefficient), indexed, sums)
-            place = next((n for n, other in enumerate(left) if matching(term, other) is not None), None)
-            if place is None:
-                left.append(term)
-                continue
-            total = left[place].coefficient + term.coefficient
-            left[place : place + 1] = [replace(term, coefficient=total)] if total else []
-        return not left
+            left.append(Term(Fraction(coefficient), indexed, sums))
+        return not total(left)
 
     def goal(self, goal: Mapping[str, Any]) -> tuple[Axes, list[Term], list[Term]]:
         """The axes of a goal, its quantity and its rate (none if it is conserved)."""
-        axes = self._axes(goal["axes"])
+        axes = self.axes(goal["axes"])
         return axes, self.expression(goal["expr"], axes), self.expression(goal.get("rate", ()), axes)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -85,6 +85,25 @@ def contracted(term: Term) -> Term:
     while (step := contraction(term)) is not None:
         term = step.after
     return term
+
+
+def accumulate(terms: list[Term], term: Term) -> None:
+    """Add a term to a sum of terms no two of which are equal up to a number."""
+    for position, other in enumerate(terms):
+        if matching(term, other) is not None:
+            total = other.coefficient + term.coefficient
+            terms[position : position + 1] = [replace(other, coefficient=total)] if total else []
+            return
+    if term.coefficient:
+        terms.append(term)
+
+
+def total(terms: Iterable[Term]) -> list[Term]:
+    """The sum of some terms, with equal ones collected."""
+    found: list[Term] = []
+    for term in terms:
+        accumulate(found, term)
+    return found
 
 
 def counted(term: Term, size: str, power: int) -> Term:
