@@ -46,8 +46,7 @@ class Piece:
 class Reading:
     """What the expressions of a piece stand for."""
 
-    meanings: Mapping[str, str]
-    arguments: Mapping[str, list[Term]]  # of gates, by alias, over i0, i1, ...
+    arguments: Mapping[str, list[Term]]  # of gates, over i0, i1, ...
     variables: dict[str, Variable] = field(default_factory=dict)
     names: dict[tuple[str, tuple[str, ...], bool], str] = field(default_factory=dict)
 
@@ -126,17 +125,16 @@ class Inequalities(Steps):
         gates = dict(sorted(spec.get("gates", {}).items()))
         if len(gates) > MAX_GATES:
             raise Uncovered(f"too large: a piece has {len(gates)} gates, at most {MAX_GATES} are split")
-        hypotheses = {gate: self.cases_of(spec["letters"][gate]) for gate in gates}
-        reading = Reading(spec["letters"], {gates[gate]: terms for gate, (_, terms) in hypotheses.items()})
+        hypotheses = {gate: self.cases_of(gate) for gate in gates}
+        reading = Reading({gates[gate]: terms for gate, (_, terms) in hypotheses.items()})
         body = self._read(spec["expr"], reading)
         pairs = [self._pair(gate, argument, reading) for gate, argument in gates.items()]
         forms = {
-            bits: self._squares(spec["cases"].get("".join(bits), {}), reading)
-            for bits in product("10", repeat=len(gates))
+            bits: self._squares(spec["cases"]["".join(bits)], reading) for bits in product("10", repeat=len(gates))
         }
         signs = {v: f"S{n}" for n, (v, x) in enumerate(reading.variables.items()) if x.sign}
         shut = {
-            h: 0 if self.statement.argument_of(spec["letters"][gate])[0] == "step" else -1
+            h: 0 if self.statement.argument_of(gate)[0] == "step" else -1
             for (h, _), gate in zip(pairs, gates, strict=True)
         }
         split = [
@@ -211,17 +209,17 @@ class Inequalities(Steps):
 
     def _pair(self, gate: str, argument: str, reading: Reading) -> tuple[str, str]:
         """The variables of a gate and of its argument."""
-        places = [labels for alias, labels, _ in reading.names if alias in (gate, argument)]
+        places = [labels for known, labels, _ in reading.names if known in (gate, argument)]
         if not places or set(places) != {places[0]}:
             raise Uncovered("a gate and its argument occur at two places")
         return self._variable(gate, places[0], False, reading), self._variable(argument, places[0], False, reading)
 
-    def _variable(self, alias: str, labels: tuple[str, ...], below: bool, reading: Reading) -> str:
-        key, statement = (alias, labels, below), self.statement
+    def _variable(self, known: str, labels: tuple[str, ...], below: bool, reading: Reading) -> str:
+        key, statement = (known, labels, below), self.statement
         if key not in reading.names:
-            known, places = reading.meanings[alias], {f"i{n}": label for n, label in enumerate(labels)}
-            if alias in reading.arguments:
-                terms = [term.renamed(places) for term in reading.arguments[alias]]
+            places = {f"i{n}": label for n, label in enumerate(labels)}
+            if known in reading.arguments:
+                terms = [term.renamed(places) for term in reading.arguments[known]]
             elif known in statement.bodies:
                 axes, body = statement.bodies[known]
                 places = dict(zip((label for label, _ in axes), labels, strict=True))
@@ -231,7 +229,7 @@ class Inequalities(Steps):
                 terms = [Term(Fraction(1), (statement.reciprocal(factor) if below else factor,))]
             single = terms[0].factors[0] if len(terms) == 1 and len(terms[0].factors) == 1 else None
             variable = Variable(self.sum(terms), terms)
-            if alias not in reading.arguments and single and terms[0].coefficient == 1 and not terms[0].sums:
+            if known not in reading.arguments and single and terms[0].coefficient == 1 and not terms[0].sums:
                 variable.text = self.factor(single)
                 variable.sign = self.sign_of(single[0])
                 moving = [] if single[0] in statement.constants else ["t", "It"]
@@ -246,8 +244,8 @@ class Inequalities(Steps):
         found: Polynomial = {}
         for coefficient, factors in raw:
             variables: list[str] = []
-            for alias, labels, exponent in factors:
-                variables += [self._variable(alias, tuple(labels), exponent < 0, reading)] * abs(exponent)
+            for known, labels, exponent in factors:
+                variables += [self._variable(known, tuple(labels), exponent < 0, reading)] * abs(exponent)
             _accumulate(found, tuple(sorted(variables)), Fraction(coefficient))
         return found
 
