@@ -162,3 +162,12 @@ def test_the_dual_residual_falls_with_the_tolerance_only_for_the_right_start(nam
     seen = observe(test, {"N": 4, "M": 2}, trials=4, seed=3, settle=claim.settle)
     assert seen.agrees is (claim.expected != "refuted"), seen.reason
     assert (seen.worst[-1] < 1e-9) is seen.agrees
+
+
+def test_the_plot_against_the_scale_has_every_point() -> None:
+    """Runs that have converged count too; weight normalization is better in the middle and worse at scale 1."""
+    normalized, plain = chou.against_scale(0).series
+    assert len(normalized.x) == len(plain.x) == 9
+    assert all(math.isfinite(y) for y in (*normalized.y, *plain.y))
+    assert normalized.y[4] < plain.y[4]
+    assert normalized.y[-1] > plain.y[-1]

@@ -92,8 +92,9 @@ def test_shuffled_labels_are_those_of_the_same_samples_in_the_order_of_their_key
 
 def test_training_moves_the_plotted_output_to_the_labels() -> None:
     figure = training.straight.figures[0](0)
-    before, after = figure.series
-    assert (before.label, after.label) == ("before training", "after training")
+    before, after, straight = figure.series
+    assert [s.label for s in figure.series] == ["before training", "after training", "straight"]
+    assert straight.y == (after.y[0], after.y[-1])
     assert abs(after.y[0] + 1) < 0.1
     assert abs(after.y[-1] - 1) < 0.1
     assert max(abs(before.y[0] + 1), abs(before.y[-1] - 1)) > 0.2

@@ -119,6 +119,8 @@ def between_samples(label, scale, title):
             along = tl.measures.along_segment(net, low, high)
             values = net(low + t[:, None] * (high - low)).detach()[:, 0]
             curves.append(tl.Series(when, tuple(t.tolist()), tuple(values.tolist()), "line"))
+            if when == "after training":
+                curves.append(tl.Series("straight", (0.0, 1.0), (float(values[0]), float(values[-1])), "line"))
             kinks.append(f"{len(along.knots)} kinks with gaps of {float(along.gap_deviation[0]):.2g} {when}")
         return tl.Figure(
             title, "place t on the segment", "output", tuple(curves),
