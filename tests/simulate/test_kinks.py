@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from importlib import import_module
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from theorylab.readings import expression as ex
 from theorylab.simulate import Solution, Status, converged, integrate
 from theorylab.simulate.compiled import Formula, compile_formula
 from theorylab.simulate.kinks import SLIDES, kinks
-from theorylab.simulate.methods import METHODS
+from theorylab.simulate.methods import METHODS, STIFF_METHODS
 from theorylab.simulate.problem import Problem, draw_cases
 from theorylab.simulate.program import Program
 
@@ -26,8 +27,13 @@ from .backends import apply, needs_compiler, on
 from .zoo import RATIONAL_LIMIT, tensor
 
 pytestmark = needs_compiler
-methods = pytest.mark.parametrize("method", METHODS)
 both = pytest.mark.parametrize("engine", ["C", "torch"], indirect=True)
+# Methods for stiff problems locate kinks in generated C alone.
+located = pytest.mark.parametrize(
+    ("method", "engine"),
+    [*product(METHODS, ["C", "torch"]), *product(STIFF_METHODS, ["C"])],
+    indirect=["engine"],
+)
 integration = import_module("theorylab.simulate.integrate")
 compilation = import_module("theorylab.simulate.compiled")
 
@@ -103,8 +109,7 @@ def family(gamma: float) -> tuple[Formula, Tensor]:
     return ensemble(neuron, x, np.array([16.0, 18.0, 0.0]), {"d": 3}, {"w": np.zeros((1, 3))}, gates=1)
 
 
-@both
-@methods
+@located
 @pytest.mark.parametrize(
     ("gamma", "t1", "s"), [(1.0, 0.169650596128, -0.0407729197666735), (5.0, 0.0861474737807, -0.209048812305405)]
 )
@@ -126,8 +131,7 @@ def rational() -> tuple[Formula, Tensor]:
     return ensemble(neuron, x, np.array([13314.0, 17514.0, 0.0]), {"d": 3}, {"w": np.zeros((1, 3))}, gates=1)
 
 
-@both
-@methods
+@located
 def test_rational_limit(method: str, engine: str) -> None:
     field, start = rational()
     run = solved(field, start, t_end=10.0, rtol=1e-10, atol=1e-9, method=method, until=converged(1e-6))
@@ -147,8 +151,7 @@ def test_full_order_across_kinks(method: str, order: float) -> None:
     assert math.log(errors[0] / errors[1]) > order * math.log(steps[1] / steps[0])
 
 
-@both
-@methods
+@located
 def test_double_crossing_in_one_step(method: str, engine: str) -> None:
     """x' = 1, y' = 10 where (x - 1)^2 < 1/100: the gate is shut for 0.2, however large the steps."""
     field = on(
@@ -175,8 +178,7 @@ def test_speeds_on_both_sides(engine: str) -> None:
 # --- sliding --------------------------------------------------------------------------------------------------------
 
 
-@both
-@methods
+@located
 def test_slides_and_leaves(method: str, engine: str) -> None:
     """x' = t/2 - sign(x) from 1/2: at the kink from t = 2 - sqrt 2 to t = 2, then x = (t - 2)^2 / 4."""
     field = on("fused", lambda t, y, c: [t * y[1] - apply("sign", y[0]), 0 * y[1]], 2)
@@ -408,8 +410,7 @@ def test_a_model_in_torch_slides_as_in_generated_code(name: str, monkeypatch: py
 # --- touching a kink, and starting on one ---------------------------------------------------------------------------
 
 
-@both
-@methods
+@located
 @pytest.mark.parametrize(("depth", "expected"), [(0.1, False), (1e-9, True), (-1e-9, True), (-0.1, False)])
 def test_touching_is_reported(depth: float, expected: bool, method: str, engine: str) -> None:
     """The argument (x - 1)^2 - depth turns at 0 within the tolerance, or not."""
@@ -424,8 +425,26 @@ def test_touching_is_reported(depth: float, expected: bool, method: str, engine:
     assert grazed(run).tolist() == [expected]
 
 
-@both
-@methods
+@located
+@pytest.mark.parametrize(("pull", "start", "several"), [(2, -1.0, True), (2, -0.5, False), (0, -1.0, False)])
+def test_several_solutions_are_reported(pull: int, start: float, several: bool, method: str, engine: str) -> None:
+    """For u = x + y and v = x - y, u' = c sign(v) - sign(u) and v' = c sign(u) - sign(v). For c = 2 the origin is a
+    place to stay and to leave, along u = v to either side; from (1, -1/2) the kink v = 0 is crossed before. For c = 0
+    there is no more than staying.
+    """
+
+    def rates(t: Any, y: Any, c: Any) -> list[Any]:
+        u, v = apply("sign", y[0] + y[1]), apply("sign", y[0] - y[1])
+        first, second = pull * v - u, pull * u - v
+        return [0.5 * (first + second), 0.5 * (first - second)]
+
+    field = on("fused", rates, 2)
+    run = solved(field, [[0.5 * (1 + start), 0.5 * (1 - start)]], t_end=2.0, rtol=1e-6, method=method)
+    assert run.statuses == (Status.T_END,)
+    assert grazed(run).tolist() == [several]
+
+
+@located
 def test_convention_at_zero(method: str, engine: str) -> None:
     """From w = 0 the flow of one neuron leaves where relu'(0) = 1, and stays where it is 0."""
     x, y = np.array([[1.0, 0.5], [0.2, 1.0]]), np.array([1.0, 2.0])

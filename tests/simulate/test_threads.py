@@ -71,8 +71,11 @@ def assert_same(lanes: Run, threads: Run) -> None:
     a, b = lanes.solution, threads.solution
     assert lanes.status == threads.status
     assert a.finisher == b.finisher
+    # Where no slide was found the last field is one of several that were tried.
+    resolved = torch.tensor([status.label != "unresolved_slide" for status in lanes.status])
+    assert resolved.sum() >= len(resolved) - 2
     for name in ("y", "field", "saved", "drift", "error_estimate"):
-        one, other = getattr(a, name), getattr(b, name)
+        one, other = (getattr(s, name)[resolved] if name == "field" else getattr(s, name) for s in (a, b))
         torch.testing.assert_close(one, other, rtol=10 * RTOL, atol=10 * RTOL, equal_nan=True)
         assert not SAME_BITS or np.array_equal(one.numpy(), other.numpy(), equal_nan=True)
     if SAME_BITS:

@@ -55,8 +55,8 @@ def integrate(
                 (D,), and 1e-30 asks for relative accuracy alone
     method      a name or a method, or "auto": an explicit method for the tolerance, and in generated C, for trials that
                 turn out stiff, as long as they are, ROCK4 or Rodas5P; `finisher` of the solution names the last one of
-                each. Kinks and slides are left to the explicit method; "rock4" and "rodas5p" alone step over kinks. In
-                batched torch "auto" is the explicit method
+                each. Kinks and slides are left to the explicit method, beside "rock4" and "rodas5p" as well. In batched
+                torch "auto" is the explicit method, and "rock4" and "rodas5p" step over kinks
     until       stopping rule, for instance `converged(1e-8)`, asked at the start and after every accepted step
     save        rising times, shared by all rows, at which dense output is kept
     observe     observe(t, y, rows) -> (b, q): its largest change from the start is kept, at no cost in storage

@@ -140,7 +140,7 @@ class KinkRun(AdaptiveRun):
         )  # fmt: skip
         met = zero.any(1)
         if bool(met.any()):
-            self._decide(met)
+            self._decide(met, torch.zeros_like(met))
             self.stop(torch.where(self.active.unresolved, Status.UNRESOLVED_SLIDE, _RUNNING))
 
     def step(self) -> None:
@@ -280,9 +280,10 @@ class KinkRun(AdaptiveRun):
         active.z[at, target] = torch.where(slides, active.z[at, target], 0.0)
         active.side[at, target] = torch.where(slides, 2 * whole - 1, -active.side[at, target])
         active.gate[at, target] = torch.where(slides, whole, active.gate[at, target])
-        self._decide(met)
+        self._decide(met, met.index_put((at,), slides))
 
-    def _decide(self, met: Tensor) -> None:
+    def _decide(self, met: Tensor, released: Tensor) -> None:
+        """Decide the gates of the rows `met`; in the rows `released`, the fraction of one has reached its bound."""
         active = self.active
         at = met.nonzero()[:, 0]
         t, y, rows, side = active.t[at], active.y[at], active.rows[at], active.side[at]
@@ -291,8 +292,9 @@ class KinkRun(AdaptiveRun):
         # Those that stand still, such as the gates of a sample of zeros, may be left out.
         still = (active.z[at] == 0) & (active.w[at] == 0) & (side != 0)
         zero &= ~(still & (zero.sum(1) > sliding.SLIDES)[:, None])
-        gate, side, f, w, lost = sliding.resolve(self.gates, t, y, rows, gate, side, zero)
+        gate, side, f, w, lost, several = sliding.resolve(self.gates, t, y, rows, gate, side, zero, released[at])
         active.gate[at], active.side[at], active.f[at], active.w[at] = gate, side, f, w
+        active.grazed = active.grazed.index_put((at,), active.grazed[at] | several)
         active.unresolved = active.unresolved.index_put((at,), active.unresolved[at] | lost)
         active.slid = active.slid.index_put((at,), active.slid[at] | (side == 0).any(1))
         active.extra[at] += zero.sum(1) + 2

@@ -84,7 +84,9 @@ class Run:
 
     @property
     def grazed(self) -> Tensor | None:
-        """(trials,) bool: the run turned so close to a kink that it does not tell the side; None likewise."""
+        """(trials,) bool: the run turned so close to a kink that it does not tell the side, or met several at once from
+        where more than one solution goes on; None likewise.
+        """
         return self.solution.grazed
 
     def limit(self, quantity: Callable[..., Any]) -> Extrapolation:

@@ -14,6 +14,8 @@ from theorylab.simulate.kinks import SLIDES
 
 # Round-off, as a share of a gate's size or of its change in a step.
 TINY = 1e-12
+# Of what a gate or a rate is made of: two solutions.
+APART = 1e-6
 PASSES = 4
 NEWTON = 10
 CROSSINGS = 8
@@ -49,6 +51,35 @@ def decide(matrix: Array, base: Array, now: Array, side: NDArray[np.int64]) -> t
         else:
             side[i] = SLIDING if matrix[i, i] < 0 else -side[i]
     return None
+
+
+def ambiguous(
+    matrix: Array,
+    base: Array,
+    now: Array,
+    found: tuple[NDArray[np.int64], Array],
+    leaves: bool,
+) -> bool:
+    """Whether the search ends elsewhere than in `found` from other sides, so that round-off chose among the solutions.
+
+    Elsewhere means with other rates or, where a gate leaves its kink, with other values of gates that move any of the
+    arguments, since with those it may have stayed.
+    """
+    if len(base) < 2:
+        return False
+    side, value = found
+    acts, size = np.abs(matrix).max(0), np.abs(base) + np.abs(matrix).sum(1)
+    opposite = np.where(side == OPEN, CLOSED, OPEN)
+    for start in (np.full_like(side, OPEN), np.full_like(side, CLOSED), opposite):
+        other = decide(matrix, base, now, start)
+        if other is None:
+            continue
+        change = other[1] - value
+        if leaves and bool(((acts > APART * acts.max()) & (np.abs(change) > APART)).any()):
+            return True
+        if bool((np.abs(matrix @ change) > APART * size).any()):
+            return True
+    return False
 
 
 def chosen(mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -144,13 +175,16 @@ def resolve(
     now: Tensor,
     side: Tensor,
     zero: Tensor,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    released: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Decide the gates marked in `zero`, (n, G), whose arguments vanish, from the values `now` and sides `side`.
 
-    Returns gates, sides, field, rates, and which rows found no solution.
+    released: the rows, (n,), where a fraction has reached its bound. Returns gates, sides, field, rates, which rows
+    found no solution, and which found one of several.
     """
     now, side = now.clone(), side.clone()
     lost = zero.sum(1) > SLIDES
+    several = torch.zeros_like(lost)
     f = gates.frozen(t, y, rows, now)
     rate = gates.moves(t, y, rows, now, f)[1]
     at = (~lost & zero.any(1)).nonzero()[:, 0]
@@ -163,9 +197,9 @@ def resolve(
             now[done], f[done], rate[done], gone[done] = values[settled], field[settled], rates[settled], True
             side[done] = torch.where(zero[done] & (rate[done] != 0), 2 * now[done] - 1, side[done])
         at = (~lost & ~gone & zero.any(1)).nonzero()[:, 0]
-    for _ in range(PASSES):
+    for turn in range(PASSES):
         if not len(at):
-            return now, side, f, rate, lost
+            return now, side, f, rate, lost, several
         some = (t[at], y[at], rows[at])
         tried = Tried.of(gates, *some, now[at], zero[at])
         index, counts = tried.index, tried.counts
@@ -177,6 +211,8 @@ def resolve(
             if found is None:
                 lost[row] = True
                 continue
+            leaves = turn == 0 and bool(released[row])
+            several[row] |= ambiguous(matrix[i, :k, :k], base[i, :k], old[i, :k], found, leaves)
             side[row, index[i, :k]] = torch.from_numpy(found[0]).to(side)
             now[row, index[i, :k]] = torch.from_numpy(found[1]).to(now)
         now[at], f[at] = slide(gates, *some, now[at], side[at] == SLIDING)
@@ -188,4 +224,4 @@ def resolve(
         again &= (side[at] == SLIDING).any(1) & ~lost[at]
         at = at[again]
     lost[at] = True
-    return now, side, f, rate, lost
+    return now, side, f, rate, lost, several

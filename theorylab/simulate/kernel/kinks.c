@@ -210,13 +210,14 @@ static void postpone(struct lanes *s, ivec early, vec h, vec cut) {
 
 static ivec unresolved(const struct lanes *s) { return s->kinks.unresolved; }
 
-/* The lanes that slide or stand next to a kink, which is known here alone. */
+/* The lanes that slide, step to a kink, or stand next to one, which is known here alone; so is the value of a gate that
+ * rests on its kink, unless it is that of the convention. */
 static ivec slides(const struct lanes *s) {
     const struct kinks *k = &s->kinks;
-    ivec found = k->sliding;
+    ivec found = k->sliding | k->landing;
     for (int g = 0; g < GATES; g++) {
         const ivec still = (k->z[g] == 0.0) & (k->w[g] == 0.0);
-        found |= (absolute(k->z[g]) <= BESIDE * k->size[g]) & ~still;
+        found |= ichoose(still, k->gate[g] != GATE_AT_ZERO, absolute(k->z[g]) <= BESIDE * k->size[g]);
     }
     return found;
 }
@@ -313,6 +314,6 @@ static ivec arrive(struct lanes *s, const struct job *job, ivec accept) {
             k->now[g] = choose(landed & ~released, k->gate[g], k->now[g]);
         }
     }
-    resolve(s, job, landed);
+    resolve(s, job, landed, released);
     return landed;
 }

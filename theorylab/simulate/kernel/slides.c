@@ -10,6 +10,7 @@
 #define NEWTON 10
 #define HASTE 1e-6      /* of the time: events that follow each other this soon, ENOUGH of them in a row, have no end */
 #define ENOUGH 100
+#define APART 1e-6      /* of what a gate or a rate is made of: two solutions */
 #define TOUCH 1e-3      /* of a fraction: how well an inner stage tells it */
 
 static void reset_gates(struct lanes *s, int lane) {
@@ -55,13 +56,13 @@ static void eliminate(int n, double (*a)[SLIDES], double *x) {
         for (int i = 0; i < n; i++) {
             if (used[i] || a[i][j] == 0.0) continue;
             const double factor = a[i][j] / a[best][j];
-            for (int c = j; c < n; c++) a[i][c] -= factor * a[best][c];
-            x[i] -= factor * x[best];
+            for (int c = j; c < n; c++) a[i][c] = s_fma(-factor, a[best][c], a[i][c]);
+            x[i] = s_fma(-factor, x[best], x[i]);
         }
     }
     for (int r = ranks - 1; r >= 0; r--) {
         double sum = x[order[r]];
-        for (int c = r + 1; c < ranks; c++) sum -= a[order[r]][column[c]] * solution[column[c]];
+        for (int c = r + 1; c < ranks; c++) sum = s_fma(-a[order[r]][column[c]], solution[column[c]], sum);
         solution[column[r]] = sum / a[order[r]][column[r]];
     }
     memcpy(x, solution, n * sizeof(double));
@@ -192,6 +193,39 @@ static int decide(const struct lanes *s, int lane, const struct together *list, 
     return 0;
 }
 
+/* Whether the search ends elsewhere from other sides, so that round-off chose among the solutions: with other rates or,
+ * where a gate leaves its kink, with other values of gates that move any argument, since with those it may have stayed. */
+static int ambiguous(const struct lanes *s, int lane, const struct together *list, const int *side, const double *value, int leaves) {
+    const struct kinks *k = &s->kinks;
+    const double (*a)[SLIDES] = k->matrix[lane];
+    const int count = list->count;
+    double most = 0.0, acts[SLIDES], size[SLIDES];
+    for (int i = 0; i < count; i++) acts[i] = 0.0, size[i] = fabs(k->base[list->gate[i]][lane]);
+    for (int i = 0; i < count; i++)
+        for (int j = 0; j < count; j++) {
+            acts[j] = fmax(acts[j], fabs(a[i][j]));
+            size[i] += fabs(a[i][j]);
+            most = fmax(most, fabs(a[i][j]));
+        }
+    for (int start = 0; start < 3; start++) {
+        int other[SLIDES];
+        double found[SLIDES], change[SLIDES];
+        for (int n = 0; n < count; n++) other[n] = start == 0 ? OPEN : start == 1 ? CLOSED : side[n] == OPEN ? CLOSED : OPEN;
+        if (!decide(s, lane, list, other, found)) continue;
+        for (int n = 0; n < count; n++) {
+            const double one = side[n] == SLIDING ? value[n] : side[n] == OPEN, two = other[n] == SLIDING ? found[n] : other[n] == OPEN;
+            change[n] = two - one;
+            if (leaves && acts[n] > APART * most && fabs(change[n]) > APART) return 1;
+        }
+        for (int i = 0; i < count; i++) {
+            double rate = 0.0;
+            for (int j = 0; j < count; j++) rate += a[i][j] * change[j];
+            if (fabs(rate) > APART * size[i]) return 1;
+        }
+    }
+    return 0;
+}
+
 /* Gates of several layers that vanish together and are all crossed: a gate that closes holds the arguments of later layers
  * at 0, so that the field is not affine in them, and each takes the side that its rate says until none changes. Returns
  * the lanes for which that comes to an end. */
@@ -237,7 +271,7 @@ static ivec cross_together(struct lanes *s, const struct job *job, ivec at) {
 
 /* Decide the gates of the lanes `at` whose arguments vanish. `base` holds the rates at the gates `now`; the field, the
  * rates and the gates at the state are set. */
-static void resolve(struct lanes *s, const struct job *job, ivec at) {
+static void resolve(struct lanes *s, const struct job *job, ivec at, ivec released) {
     struct kinks *k = &s->kinks;
     for (int pass = 0; pass < PASSES; pass++) {
         ivec simple = at;
@@ -266,6 +300,7 @@ static void resolve(struct lanes *s, const struct job *job, ivec at) {
             double value[SLIDES];
             for (int n = 0; n < list->count; n++) side[n] = (int)k->side[list->gate[n]][lane];
             if (!decide(s, lane, list, side, value)) k->unresolved[lane] = -1;
+            else if (list->count > 1 && ambiguous(s, lane, list, side, value, pass == 0 && released[lane])) k->grazed[lane] = -1;
             struct together *slides = &k->slides[lane];
             slides->count = 0;
             for (int n = 0; n < list->count; n++) {
@@ -336,5 +371,5 @@ static void begin(struct lanes *s, const struct job *job) {
         zero |= at & none;
     }
     k->fresh = isplat(0);
-    if (any(zero)) resolve(s, job, zero);
+    if (any(zero)) resolve(s, job, zero, isplat(0));
 }

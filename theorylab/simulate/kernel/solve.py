@@ -134,10 +134,10 @@ class Kernel:
                 "times": times.numpy(),
             }
 
-            def other(method: Stabilised | Rosenbrock, easy: float, hard: float) -> bool:
+            def other(method: Stabilised | Rosenbrock, limits: Mapping[str, float]) -> bool:
                 found = stiff_library(method, self.formulas)
                 if found is not None:
-                    turn = StiffJob.of(arrays, easy=easy, hard=hard, **numbers)
+                    turn = StiffJob.of(arrays, **limits, **numbers)
                     run(lambda: found.solve(ctypes.byref(turn)), number)
                 return found is not None
 
@@ -156,8 +156,6 @@ def solution(
     observes: bool,
 ) -> Solution:
     """What a run wrote down; `results` are the arrays of the job by name."""
-    # Methods for stiff problems do not locate kinks.
-    located = stiff is None or not stiff.alone
     return Solution(
         t=results["t"],
         y=results["y"],
@@ -168,8 +166,8 @@ def solution(
         saved=results["saved"] if results["saved"].shape[1] else None,
         observed=results["observed"] if observes else None,
         drift=results["drift"] if observes else None,
-        slid=results["slid"].bool() if located else None,
-        grazed=results["grazed"].bool() if located else None,
+        slid=results["slid"].bool(),
+        grazed=results["grazed"].bool(),
         method=stiff.methods[0].name if stiff is not None and stiff.alone else explicit.name,
         rtol=rtol,
         finisher=tuple(finisher),

@@ -62,31 +62,36 @@ static void first_direction(struct lanes *s, int lane) {
 
 /* --- kinks ---------------------------------------------------------------------------------------------------- */
 
-#define REACH 10.0      /* a kink this near, in steps below which the explicit method takes over again, is left to it */
 #define APPROACH 0.9    /* of the way to a kink is gone at once */
 
 #if GATES
 
-/* The arguments of the gates at a state, layer by layer. */
-static void look(struct lanes *s, const struct job *job, vec t, const vec *state, vec *z) {
+/* The arguments of the gates at a state, layer by layer, and their rates where the field is `slope`. */
+static void look(struct lanes *s, const struct job *job, vec t, const vec *state, const vec *slope, vec *z, vec *w) {
     memset(s->gate, 0, sizeof s->gate);
     for (int layer = 0; layer < DEPTH; layer++) {
         arguments(t, state, s->own, job->shared, s->gate, z);
         for (int g = 0; g < GATES; g++) s->gate[g] = v_step(z[g], GATE_AT_ZERO);
     }
+    rates(t, state, s->own, job->shared, s->gate, slope, w);
 }
 
-/* The lanes whose step from t to t + h leads across a kink, and the share of it up to there along the chord. */
+/* The lanes whose step from t to t + h leads across a kink, and the share of it up to there along the chord. Where an
+ * argument may turn at its kink, by the corners of its cubic, the share is that of the line through them. */
 static ivec crosses(struct lanes *s, const struct job *job, vec h, vec *share) {
-    look(s, job, s->t, s->y, s->z);
-    look(s, job, s->t + h, s->ahead, s->z_next);
+    look(s, job, s->t + h, s->ahead, s->slope, s->z_next, s->w_next);
     ivec found = {0};
     *share = splat(1.0);
     for (int g = 0; g < GATES; g++) {
         const vec a = s->z[g], b = s->z_next[g];
         const ivec here = (a * b < 0.0) | ((a == 0.0) != (b == 0.0));
         *share = choose(here, smaller(*share, a / (a - b)), *share);
-        found |= here;
+        const vec side = v_sign(a), u0 = side * a, u1 = side * b, graze = GRAZE * job->rtol * larger(u0, u1);
+        const vec first = side * s->w[g] * h / 3.0, last = side * s->w_next[g] * h / 3.0, c = u0 + first, d = u1 - last;
+        const ivec turns = (u0 > 0.0) & (u1 > 0.0) & (first < 0.0) & (last > 0.0) & (smaller(c, d) < graze);
+        const vec corner = choose(c < graze, (graze - u0) / first, 1.0 + (c - graze) / (c - d)) / 3.0;
+        *share = choose(turns, smaller(*share, larger(corner, splat(0.0))), *share);
+        found |= here | turns;
     }
     return found;
 }
@@ -167,6 +172,10 @@ static void refill(struct lanes *s, struct job *job, int lane) {
 /* One attempt for every lane; returns the codes of the lanes. */
 static ivec attempt(struct lanes *s, const struct job *job) {
     const int waits = job->gtol > 0.0;
+#if GATES
+    look(s, job, s->t, s->y, s->f, s->z, s->w);
+    memcpy(s->held, s->gate, sizeof s->held);
+#endif
     find_radius(s, job);
     const vec room = s->goal - s->t, wanted = smaller(s->h, largest_step(s));
     /* A remainder below one per cent of a step is stepped over at once. */
@@ -197,8 +206,8 @@ static ivec attempt(struct lanes *s, const struct job *job) {
     ivec accept = known & (scaled <= 1.0), met = isplat(0);
     vec share = splat(1.0);
 #if GATES
-    /* Beside an explicit method, which finds and decides kinks, a step ends short of one. */
-    if (job->easy > 0.0 && any(accept & s->busy)) met = accept & crosses(s, job, h, &share);
+    /* The explicit method beside this one finds and decides kinks; a step ends short of one. */
+    if (any(accept & s->busy)) met = accept & crosses(s, job, h, &share);
     accept &= ~met;
 #endif
 
@@ -208,9 +217,11 @@ static ivec attempt(struct lanes *s, const struct job *job) {
     const vec ceiling = choose(accept & ~s->rejected, splat(GROW), splat(1.0));
     const vec factor = smaller(larger(drive * memory, splat(SHRINK)), ceiling);
     const vec size = h * choose(known, factor, splat(SHRINK));
-    s->h = choose(accept & lands, larger(wanted, size), choose(met, APPROACH * share * h, size));
+    const ivec near = met & (share * h * s->radius <= job->near);
+    const vec shorter = choose(near, smaller(h, job->near / s->radius), APPROACH * share * h);
+    s->h = choose(accept & lands, larger(wanted, size), choose(met, shorter, size));
 
-    ivec code = ichoose(met & (share * h * s->radius <= REACH * job->easy), isplat(EASED), isplat(RUNNING));
+    ivec code = ichoose(near, isplat(EASED), isplat(RUNNING));
     const ivec calm = accept & ~lands & (h * s->radius < job->easy);
     s->easy = ichoose(accept & ~lands, ichoose(calm, s->easy + 1, isplat(0)), s->easy);
     s->hard -= accept & (h * s->radius > job->hard);

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from theorylab.simulate import control
 from theorylab.simulate.compiler import Libraries, build
 from theorylab.simulate.kernel import source
 from theorylab.simulate.kernel.program import Term, function
-from theorylab.simulate.kinks import gate_name, kinks
+from theorylab.simulate.kinks import GRAZE, gate_name, kinks, rate_name
 from theorylab.simulate.methods import ExplicitRungeKutta
 from theorylab.simulate.methods.rosenbrock import Rosenbrock
 from theorylab.simulate.methods.stabilised import Stabilised
@@ -29,6 +30,8 @@ from theorylab.simulate.stiffness import Derivatives, derivatives, direction_nam
 
 # Codes of trials that go on, as in solve.c and stiff.h.
 RUNNING, STIFF, EASED, STIFFER = -1, -2, -3, -4
+# A kink this near, in steps below which the explicit method takes over again, is left to it.
+REACH = 10.0
 
 _DOUBLES = ("own", "shared", "ends", "atol", "times", "observed", "t", "y", "field", "step", "error", "saved", "drift")
 _COUNTS = ("status", "accepted", "rejected", "evaluations")
@@ -42,7 +45,7 @@ class StiffJob(ctypes.Structure):
     ARRAYS = (*_DOUBLES, *_COUNTS)
     _fields_ = (
         [(name, ctypes.c_long) for name in ("count", "saves", "max_steps", "next")]
-        + [(name, ctypes.c_double) for name in ("rtol", "gtol", "easy", "hard")]
+        + [(name, ctypes.c_double) for name in ("rtol", "gtol", "easy", "hard", "near")]
         + [(name, ctypes.c_void_p) for name in ARRAYS]
     )
 
@@ -76,19 +79,24 @@ def stiff_source(method: Stabilised | Rosenbrock, formulas: Formulas, target: so
     found, size = derivatives(field), len(field.state)
     inputs = source.inputs(field, shared)
     moved = inputs | {direction_name(d): Term(f"v[{d}]", True) for d in range(size)}
-    functions = [function("field", field.roots, inputs, field.gate), source.observer(observed, observed_shared)]
-    gates = kinks(field)
+    functions, gates = [source.observer(observed, observed_shared)], kinks(field)
     smooth = gates is None
     written = isinstance(method, Rosenbrock) and found.jacobian is not None
     if not (smooth and (written or isinstance(method, Stabilised))):
         functions.append(function("tangent", found.tangent, moved, field.gate, ("v",)))
-    if gates is not None:
+    if gates is None:
+        functions.append(function("field", field.roots, inputs, field.gate))
+    else:
         named = inputs | {gate_name(i): Term(f"gate[{i}]", True) for i in range(len(gates.arguments))}
+        named |= {rate_name(d): Term(f"rate[{d}]", True) for d in range(size)}
+        functions.append(function("frozen", gates.roots, named, field.gate, ("gate",)))
         functions.append(function("arguments", gates.arguments, named, field.gate, ("gate",)))
+        functions.append(function("rates", gates.rates, named, field.gate, ("gate", "rate")))
     sizes = {
         "GATES": 0 if gates is None else len(gates.arguments),
         "DEPTH": 0 if gates is None else gates.depth,
         "GATE_AT_ZERO": field.gate,
+        "GRAZE": GRAZE,
         "DIM": size,
         "OWN": shared.count(False) + observed_shared.count(False),
         "OBSERVED_OWN": shared.count(False),
@@ -164,7 +172,7 @@ class Stiff:
     """Methods for stiff problems that share the trials of an ensemble with an explicit one.
 
     methods    the one that takes over from the explicit method, and perhaps one that takes over from it
-    alone      no explicit method takes part: all trials start with the first of `methods`
+    alone      all trials start with the first of `methods`; the explicit one does no more than take them across kinks
     stages     number of stages from which a stabilised method gives way to the second
     patience   stiff steps before the explicit method gives way
     """
@@ -175,26 +183,27 @@ class Stiff:
     patience: int = control.STIFF_STEPS
 
     def limit(self, explicit: ExplicitRungeKutta) -> float:
-        """Step times spectral radius beyond which steps of the explicit method count as stiff; 0 for no switching."""
-        return 0.0 if self.alone else control.STIFF_LIMIT * explicit.interval
+        """Step times spectral radius beyond which steps of the explicit method count as stiff."""
+        return sys.float_info.min if self.alone else control.STIFF_LIMIT * explicit.interval
 
     def alternate(
         self,
         explicit: ExplicitRungeKutta,
         status: np.ndarray,
         solve_explicit: Callable[[bool], None],
-        solve_stiff: Callable[[Stabilised | Rosenbrock, float, float], bool],
+        solve_stiff: Callable[[Stabilised | Rosenbrock, Mapping[str, float]], bool],
     ) -> np.ndarray:
         """Solve prepared trials in turns; returns the name of the method that finished each.
 
-        status: (trials,) codes, read and set between turns. `solve_explicit(switching)` and `solve_stiff(method, easy,
-        hard)` run the trials that are RUNNING; the second returns False where there is no code for the method. Each
-        turn takes a trial some steps further, so the turns end.
+        status: (trials,) codes, read and set between turns. `solve_explicit(switching)` and `solve_stiff(method,
+        limits)` run the trials that are RUNNING; the second returns False where there is no code for the method, and
+        `limits` are numbers of its job. Each turn takes a trial some steps further, so the turns end.
         """
         finisher = np.full(len(status), explicit.name, dtype=object)
         if self.alone:
             status[status == RUNNING] = STIFF
-        easy = 0.0 if self.alone else control.EASY_LIMIT * explicit.interval
+        calm = control.EASY_LIMIT * explicit.interval
+        limits = {"easy": 0.0 if self.alone else calm, "near": REACH * calm}
         while (status < 0).any():
             going = status == RUNNING
             if going.any():
@@ -205,7 +214,7 @@ class Stiff:
                 if not mine.any():
                     continue
                 status[mine] = RUNNING
-                if not solve_stiff(method, easy, self._hard(method)):
+                if not solve_stiff(method, {**limits, "hard": self._hard(method)}):
                     status[status < 0] = RUNNING
                     solve_explicit(False)
                     finisher[mine] = explicit.name

@@ -141,9 +141,9 @@ class ThreadKernel:
             self._program(self.method).run("solve", job, count)
             status.copy_(codes)
 
-        def other(method: Stabilised | Rosenbrock, easy: float, hard: float) -> bool:
+        def other(method: Stabilised | Rosenbrock, limits: Mapping[str, float]) -> bool:
             addresses = {name: arrays[name].data_ptr() for name in StiffJob.ARRAYS}
-            turn = StiffJob(easy=easy, hard=hard, **numbers, **addresses)
+            turn = StiffJob(**limits, **numbers, **addresses)
             try:
                 program = self._program(method)
             except Unavailable:
