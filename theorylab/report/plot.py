@@ -14,6 +14,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
@@ -31,6 +32,10 @@ DASHES: tuple[str | tuple[int, tuple[float, ...]], ...] = (
     (0, (3, 1, 1, 1, 1, 1)),
 )
 COLOURS = 6
+FEW = 4
+"""Curves whose legend fits inside the axes."""
+LINE = 70
+"""Characters in a line of a legend below the axes."""
 
 # Drawn in stand-in colours, which `draw` exchanges for names that a style sheet, or a palette, gives a value.
 _INK, _RULE, _PAPER = "#010203", "#040506", "#070809"
@@ -134,9 +139,16 @@ def _fill(axes: Axes, figure: Figure) -> None:
     if not any(curve.x for curve in figure.series):
         axes.text(0.5, 0.5, "no points to show", transform=axes.transAxes, ha="center", va="center")
     elif len(handles) > 1:
-        legend = axes.legend(handles, [curve.label or " " for curve in figure.series], loc="best", handlelength=2.6)
-        for text in legend.get_texts():
+        for text in _legend(axes, handles, [curve.label or " " for curve in figure.series]).get_texts():
             text.set_parse_math(False)
+
+
+def _legend(axes: Axes, handles: list[Line2D], labels: list[str]) -> Legend:
+    """Inside the axes for few curves, below them where it would cover the curves."""
+    if len(handles) <= FEW:
+        return axes.legend(handles, labels, loc="best", handlelength=2.6)
+    columns = max(1, min(3, LINE // (max(map(len, labels)) + 8)))
+    return axes.figure.legend(handles, labels, loc="outside lower center", ncols=columns, handlelength=2.6)
 
 
 def _curve(axes: Axes, curve: Series, position: int) -> Line2D:

@@ -180,7 +180,8 @@ FOUND = {
 
 def found(scheme, depth) -> dict[str, Any]:
     status, what = FOUND[scheme, depth]
-    return {"expect": status, "note": f"Announced as supported, found to be {status}. {what}"}
+    announced = "Found as announced." if status == "supported" else f"Announced as supported, found to be {status}."
+    return {"expect": status, "note": f"{announced} {what}"}
 
 
 NAMES = {"adam": "Adam", "gradient_descent": "gradient descent"}

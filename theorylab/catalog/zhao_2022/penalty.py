@@ -163,7 +163,7 @@ values_flow = tl.Flow(
 
 def shrinking(seed):
     """The plot of five singular values under the penalty alone."""
-    times = [t / 20 for t in range(41)]
+    times = [t / 40 for t in range(41)]
     run = tl.simulate(values_flow, dims={"r": 5}, trials=1, seed=seed, t_end=times[-1], times=times)
     curves = tuple(
         tl.Series(f"value {i + 1}", tuple(times), tuple(run.saved["s"][0, :, i].tolist()), "line") for i in range(5)
