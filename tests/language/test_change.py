@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -38,6 +39,13 @@ def test_a_chart_carries_runs() -> None:
     assert torch.allclose(torch.exp(logs.params["log_u"]), plain.params["u"], rtol=1e-8)
     assert torch.allclose(square.params["b"], plain.params["v"] ** 2, rtol=1e-8)
     assert set(square.params) == {"a", "b"}
+
+
+def test_logarithms_far_below_the_numbers_that_have_squares() -> None:
+    """log u = -2 t, beside v with v' = v (1 - v), which is stiff in the end."""
+    falling = tl.Flow(lambda p: {"u": -2 * p.u, "v": p.v * (1 - p.v)}, state={"u": "", "v": ""}).in_log("u")
+    run = tl.simulate(falling, init={"u": np.ones(1), "v": np.full(1, 0.1)}, trials=1, t_end=300.0, rtol=1e-9)
+    assert run.params["log_u"].tolist() == pytest.approx([-600.0])
 
 
 def test_a_state_that_stays_negative() -> None:

@@ -434,3 +434,14 @@ def test_a_start_at_zero_where_the_field_is_not(method: str) -> None:
     run = integrate(field, torch.zeros(3, 2).double(), t_end=1.0, rtol=1e-6, atol=1e-9, method=method)
     assert torch.allclose(run.y, tensor([[1.0, 1 - np.exp(-1.0)]] * 3), atol=1e-6)
     assert (run.stats.steps < 200).all()
+
+
+@pytest.mark.parametrize("backend", ["fused", "torch"])
+def test_a_jacobian_that_is_not_finite_is_no_jacobian(backend: str) -> None:
+    """y' = -w / w = -1 has the slope w / w^2 in w, and 1e-200 squared is 0: 1 / inf would leave y where it is."""
+
+    field = on(backend, lambda t, y, c: [-y[1] * y[1] ** -1, 0 * y[1]], 2)
+    start = tensor([[1.0, 1e-200], [1.0, 1.0]])
+    run = integrate(field, start, t_end=1.0, rtol=1e-6, atol=1e-9, method="rodas5p")
+    assert [Status(int(s)) for s in run.status] == [Status.NON_FINITE, Status.T_END]
+    assert run.y[1, 0].item() == pytest.approx(0, abs=1e-9)

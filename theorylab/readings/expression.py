@@ -222,7 +222,7 @@ def slope(function: str, argument: Expression, node: Expression) -> Expression:
 
 
 def _partials(node: Expression) -> list[tuple[Expression, Expression]]:
-    """(child, d node / d child) for each child of a node."""
+    """(child, d node / d child) for each child of a node; powers of exp(a) go by a, as exp(a)^-2 is soon too large."""
     match node.op:
         case "add":
             return [(a, ONE) for a in node.args]
@@ -231,6 +231,8 @@ def _partials(node: Expression) -> list[tuple[Expression, Expression]]:
             return [(a, mul(*args[:i], *args[i + 1 :])) for i, a in enumerate(args)]
         case "pow":
             base, exponent = node.args
+            if base.op == "fn" and base.args[0] == "exp":
+                return [(base.args[1], mul(const(exponent), node))]
             return [(base, mul(const(exponent), power(base, exponent - 1)))]
         case "fn":
             function, argument = node.args

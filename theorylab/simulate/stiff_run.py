@@ -158,8 +158,9 @@ class StiffRun(AdaptiveRun):
         clock = self.linear.change(active.t, active.y, active.rows)
         unit = torch.eye(active.y.shape[1], dtype=active.y.dtype, device=active.y.device)
         step = h[:, None]
-        matrix = torch.nan_to_num(unit / (method.gamma * step[:, :, None]) - jacobian)
-        factors, pivots, _ = torch.linalg.lu_factor_ex(matrix)
+        matrix = unit / (method.gamma * step[:, :, None]) - jacobian
+        known = torch.isfinite(matrix).flatten(1).all(1)[:, None]
+        factors, pivots, _ = torch.linalg.lu_factor_ex(torch.nan_to_num(matrix))
         k: list[Tensor] = []
         state = active.y
         for i in range(method.stages):
@@ -174,7 +175,8 @@ class StiffRun(AdaptiveRun):
             k.append(torch.linalg.lu_solve(factors, pivots, right[:, :, None])[:, :, 0])
         y = state + k[-1]
         f = evaluate(self.stepper.field, active.t + h, y, active.rows)
-        return Step(y, f, k[-1], torch.full_like(active.rows, method.stages))
+        error = torch.where(known, k[-1], torch.nan)
+        return Step(y, f, error, torch.full_like(active.rows, method.stages))
 
 
 class _Tables:

@@ -4,9 +4,11 @@
 
 static vec largest_step(const struct lanes *s) { return splat(INFINITY); }
 
-/* The lower triangle of 1 / (gamma h) - J, or all of it. */
+/* The lower triangle of 1 / (gamma h) - J, or all of it. Cholesky's method sees where an entry of J is not finite;
+ * elimination would take 1 / inf for 0, and the step for one of a field that vanishes: the diagonal is no number then. */
 static void fill(struct lanes *s, const struct job *job, vec diagonal, int whole) {
     struct method *m = &s->method;
+    vec zero = splat(0.0);
 #if WRITTEN
     vec *entries = whole ? m->square[0] : m->lower;
     jacobian(s->t, s->y, s->own, job->shared, entries);
@@ -29,6 +31,10 @@ static void fill(struct lanes *s, const struct job *job, vec diagonal, int whole
             for (int i = j; i < DIM; i++) m->lower[ROW(i) + j] = m->other[i];
     }
 #endif
+    if (whole)
+        for (int i = 0; i < DIM; i++)
+            for (int j = 0; j < DIM; j++) zero += 0.0 * m->square[i][j];
+    diagonal += zero;
     for (int i = 0; i < DIM; i++) *(whole ? &m->square[i][i] : &m->lower[ROW(i) + i]) += diagonal;
 }
 
