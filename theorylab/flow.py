@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from theorylab.draw import Draw, normal
-from theorylab.errors import InputError
+from theorylab.errors import InputError, ShapeError
 from theorylab.readings.array import is_number
 from theorylab.readings.letters import Dims
 from theorylab.readings.namespace import Case, Namespace, call
@@ -60,6 +60,11 @@ class Flow:
             raise InputError(
                 f"the field of {self.name!r} gives {value!r}; expected one array for each of {', '.join(self.state)}"
             )
+        for name, rate in value.items():
+            if (shape := tuple(getattr(rate, "shape", ()))) != tuple(p[name].shape):
+                raise ShapeError(
+                    f"the field of {self.name!r} gives {name!r} the shape {shape}; expected {tuple(p[name].shape)}"
+                )
         return value if isinstance(value, Namespace) else Namespace(value)
 
     def objective(self, p: Namespace, c: Case) -> Any:

@@ -194,6 +194,11 @@ class FirstOrder(Flow):
         initial = {n: make(n, shape, "any") for n, shape in self.state.items()}
         case = self.setting.case(values, initial)
         shape = tuple(self.outputs(Namespace(initial), case).shape)
+        if 0 in shape:
+            raise InputError(
+                f"the outputs of {self.model.name!r} have the shape {shape}; expected an output and a sample, "
+                "perhaps by a declared sample shape such as x='7'"
+            )
         if self.loss is None:
             found["r"] = Free(shape)
         elif self.data is None and "y" not in self.setting.variables:

@@ -9,7 +9,7 @@ from typing import Any
 from theorylab import ops
 from theorylab.draw import Draw, normal, one_of
 from theorylab.readings.calculus import gradient
-from theorylab.readings.namespace import Namespace
+from theorylab.readings.namespace import Namespace, arity
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,8 @@ def as_loss(given: Any) -> Loss | None:
     if given is None or isinstance(given, Loss):
         return given
     if callable(given):
+        if arity(given) != 2:
+            raise InputError("a loss takes one argument; expected a function of the outputs and the targets, (f, y)")
         return Loss(getattr(given, "__name__", "loss"), given)
     raise InputError(
         f"loss is {type(given).__name__}; expected tl.loss.square or another loss, or a function of (f, y)"

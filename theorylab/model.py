@@ -47,7 +47,10 @@ class Model:
 
     def _one(self, p: Mapping[str, Any], x: Any, c: Case | None) -> Any:
         arguments = (p, x, c) if self._takes_case else (p, x)
-        result = self.function(*arguments, **self.options)
+        try:
+            result = self.function(*arguments, **self.options)
+        except ShapeError as error:
+            raise ShapeError(f"{error}, in model {self.name!r}{self._place} of inputs of shape {x.shape}") from error
         if not isinstance(result, Array):
             raise InputError(
                 f"model {self.name!r}{self._place} returned {type(result).__name__}; expected an array of p and x"

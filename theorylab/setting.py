@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -181,6 +182,8 @@ class Setting:
         if isinstance(given, Draw):
             return Variable(" ".join(map(str, shape)), given)
         if is_number(given):
+            if not math.isfinite(given):
+                raise InputError(f"init of {name!r} is {given}; expected a finite number")
             return Variable(" ".join(map(str, shape)), constant(float(given)))
         if callable(given):
             return Variable(" ".join(map(str, shape)), given)

@@ -22,6 +22,7 @@ from theorylab.judge import command, judge, verdict_on
 from theorylab.proof import missed, proof_of, proof_of_failure, subjects_of
 from theorylab.readings.letters import complete_dims
 from theorylab.scratch import scratch_folder
+from theorylab.simulate.cost import enough_memory
 from theorylab.simulate.observation import Observation
 from theorylab.simulate.observe import observe
 from theorylab.verdict import Evidence, Figure, Outcome, Series, Verdict
@@ -74,7 +75,8 @@ def verify(
         "budget": budget,
         "progress": tell,
     }
-    verdict = _illustrated(_verdict(claim, options), claim, seed)
+    with enough_memory():
+        verdict = _illustrated(_verdict(claim, options), claim, seed)
     if mutate and verdict.status != "refuted":
         from theorylab.sharpness import attacked
 

@@ -58,6 +58,38 @@ def test_one_name_for_two_things_is_refused(claim: Callable[[], Any], sentence: 
         tl.verify(claim(), trials=4, out=tmp_path)
 
 
+def scalars(field: Any) -> Any:
+    return tl.Invariant(tl.Flow(field, state={"u": "3"}), lambda p: p.u)
+
+
+@tl.model(f="3")
+def sixth(p: Any, x: Any) -> Any:
+    return p.f[0] * x[5:6]
+
+
+@pytest.mark.parametrize(
+    ("claim", "sentence"),
+    [
+        (lambda: scalars(lambda p: {"u": p.u.sum()}), r"gives 'u' the shape \(\); expected \(3,\)"),
+        (lambda: tl.Invariant(decay, lambda p: p.u, horizon=-1.0), "horizon is -1.0; expected a positive number"),
+        (lambda: tl.Invariant(decay, lambda p: p.u, horizon="ten"), "horizon is 'ten'"),
+        (lambda: tl.GradientFlow(sixth, setting=S(init={"f": float("nan")})), "init of 'f' is nan"),
+        (lambda: tl.GradientFlow(sixth, loss=lambda f: f.sum()), "a loss takes one argument"),
+        (lambda: tl.Invariant(tl.GradientFlow(sixth), lambda p: p.f), "declared sample shape such as x='7'"),
+    ],
+    ids=["field", "horizon", "text", "init", "loss", "outputs"],
+)
+def test_mistakes_are_named(claim: Callable[[], Any], sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(tl.InputError, match=sentence):
+        tl.verify(claim(), trials=4, out=tmp_path)
+
+
+def test_sizes_beyond_all_memory_are_refused(tmp_path: Path) -> None:
+    claim = tl.Invariant(network(w="m n"), lambda p: (p.w**2).sum())
+    with pytest.raises(tl.InputError, match="fit into memory"):
+        tl.verify(claim, dims={"m": 10**7, "n": 10**7}, trials=4, out=tmp_path)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "setting",

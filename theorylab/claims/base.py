@@ -5,6 +5,7 @@ Engines know only `Goal` and `Test`. A new kind of claim is one class, here or i
 
 from __future__ import annotations
 
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -218,6 +219,8 @@ class Claim(ABC):
         self.expected: Expected | None = meta.get("expect")
         self.control_of: str | None = meta.get("control_of")
         self.horizon: float | None = meta.get("horizon")
+        if self.horizon is not None and not (is_number(self.horizon) and 0 < self.horizon < math.inf):
+            raise InputError(f"horizon is {self.horizon!r}; expected a positive number, how long runs last")
         self.settle: dict[str, Any] = dict(meta.get("settle") or {})
         self.note: str = meta.get("note", "")
         self.figures: tuple[Callable[[int], Figure], ...] = tuple(meta.get("figures") or ())
