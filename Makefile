@@ -34,8 +34,9 @@ build/coq/Makefile.coq: $(wildcard proofs_check/coq/*.v)
 	cp -pu proofs_check/coq/*.v build/coq
 	cd build/coq && coq_makefile -Q . theorylab -arg "-w none" $(notdir $^) -o Makefile.coq
 
+# With DEVICE=cuda a GPU beside the processor, in benchmarks/ensembles-cuda.md.
 bench-ensembles: $(VENV)/installed $(VENV)/installed-bench
-	$(BIN)/python benchmarks/ensembles.py --peers --out benchmarks/ensembles.md
+	$(BIN)/python benchmarks/ensembles.py $(if $(DEVICE),--device $(DEVICE),--peers) --out benchmarks/ensembles$(addprefix -,$(DEVICE)).md
 
 bench-falsify: $(VENV)/installed
 	$(BIN)/python benchmarks/falsify.py --out benchmarks/falsify.md

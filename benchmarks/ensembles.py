@@ -1,6 +1,6 @@
 """Ensembles of gradient flows: theorylab beside other integrators, in one run on one machine.
 
-    python benchmarks/ensembles.py [--only A,D] [--peers] [--out FILE.md]
+    python benchmarks/ensembles.py [--only A,D] [--peers] [--device cuda] [--out FILE.md]
 
 Compile time is measured and kept out of the times. Errors are those of the first trajectories against DOP853 at 1e-11
 (A-long: LSODA at 1e-11). The acceptance lines at the end compare what was measured in this run.
@@ -41,6 +41,7 @@ ONE = "theorylab, Tsit5, one thread, processor time"
 GRADIENTS = "its gradients alone, generated, processor time"
 TORCH = "its gradients alone, batched torch at 1024, processor time"
 CHECKED = 2
+TORCH_STEPS = 20_000
 LIMIT = 40.0
 WORKLOADS: dict[str, Callable[[], Workload]] = {
     "A": lambda: workload_a(64),
@@ -238,6 +239,44 @@ def measure_peer(name: str, peer: Any, workload: Workload, found: Measured, keep
         signal.alarm(0)
 
 
+def measure_device(workload: Workload, device: str) -> Measured:
+    """A GPU beside the processor: generated code on both, and batched torch on the GPU where it ends in time."""
+    found, checked = Measured(), min(CHECKED, len(workload.states))
+    reference = (peers.dop853 if workload.t_end < 1e4 else peers.tight_lsoda)(first(workload, checked))()
+
+    def keep(name: str, seconds: float, run: Any) -> None:
+        found.seconds[name] = seconds
+        found.errors[name] = float(np.abs(run.solution.y[:checked].cpu().numpy() - reference).max())
+
+    def on(where: str, **options: Any) -> Callable[[], Any]:
+        def work() -> Any:
+            run = simulate(workload, device=where, **{"method": "auto", **OPTIONS, **options})
+            run.solution.y.cpu()
+            return run
+
+        return work
+
+    on("cpu")()
+    keep(AUTO, *timed(on("cpu")))
+    spent, start = compilers.seconds_spent, time.perf_counter()
+    run = on(device)()
+    found.seconds[f"theorylab on {device}, first call"] = time.perf_counter() - start
+    found.notes[f"of the first call on {device}: the compiler"] = f"{compilers.seconds_spent - spent:.3g}"
+    keep(f"theorylab on {device}, {run.backend}", *timed(on(device)))
+    finished = run.solution.finished.cpu()
+    found.notes["finished"] = f"{int(finished.sum())} of {len(finished)}"
+    plain, initial = run.problem.batched(), run.problem.initial
+    options = {"t_end": workload.t_end, "method": "tsit5", **OPTIONS, "max_steps": TORCH_STEPS}
+    seconds, end = timed(lambda: integrate(plain, initial, **options), 1)
+    done = int(end.finished.sum())
+    if done == len(initial):
+        found.seconds[f"theorylab on {device}, Tsit5 in batched torch"] = seconds
+    else:
+        text = f"{seconds:.3g} s for the first {TORCH_STEPS} steps, {done} of {len(initial)} finished"
+        found.notes[f"Tsit5 in batched torch on {device}"] = text
+    return found
+
+
 def _too_long(*_: object) -> None:
     raise TimeoutError
 
@@ -359,6 +398,7 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(WORKLOADS), help=f"some of {', '.join(WORKLOADS)}")
     parser.add_argument("--peers", action="store_true", help="also diffrax, torchode and torchdiffeq")
     parser.add_argument("--out", type=Path, help="write the table there as well")
+    parser.add_argument("--device", default="cpu", help="cuda: a GPU beside the processor, without peers")
     given = parser.parse_args()
     torch.set_num_threads(1)
     busy = os.getloadavg()[0]
@@ -382,11 +422,14 @@ def main() -> None:
 
     results: dict[str, Measured] = {}
     names = given.only.split(",")
+    on_gpu = torch.device(given.device).type == "cuda"
+    if on_gpu:
+        show(f"GPU: {torch.cuda.get_device_name(given.device)}, CUDA {torch.version.cuda}; repeat with `DEVICE=cuda`.")
     for name in names:
         workload = WORKLOADS[name]()
-        results[name] = measure(workload, given.peers)
+        results[name] = measure_device(workload, given.device) if on_gpu else measure(workload, given.peers)
         show(f"\n## {workload.name} trajectories to t = {workload.t_end:g}\n", *results[name].table())
-    singles = {n: measure_single(SINGLES[n](), given.peers) for n in SINGLES if n in names}
+    singles = {n: measure_single(SINGLES[n](), given.peers) for n in SINGLES if n in names and not on_gpu}
     if singles:
         columns = list(dict.fromkeys(column for found in singles.values() for column in found.seconds))
         rule = "|---" * (len(columns) + 1) + "|"
@@ -394,9 +437,11 @@ def main() -> None:
         for name, found in singles.items():
             cells = [f"{1e3 * found.seconds[c]:.3g}" if c in found.seconds else "" for c in columns]
             show(f"| {name} | {' | '.join(cells)} |")
-    show("\n## What is asked for\n", "| | at least | measured | |", "|---|---|---|---|", *acceptance(results, singles))
-    if "D" in names:
-        show(*kinks())
+    if not on_gpu:
+        asked = acceptance(results, singles)
+        show("\n## What is asked for\n", "| | at least | measured | |", "|---|---|---|---|", *asked)
+        if "D" in names:
+            show(*kinks())
     if given.out:
         given.out.write_text("\n".join(lines) + "\n")
 

@@ -68,6 +68,7 @@ def examine() -> list[Finding]:
         *(_program(part) for part in _PROGRAMS),
         _mathcomp(),
         _gpu(),
+        _nvrtc(),
     ]
 
 
@@ -169,3 +170,13 @@ def _gpu() -> Finding:
         reason = "no CUDA device is visible" if torch.version.cuda else "this build of torch has no CUDA"
         return Finding("GPU", "skipped", reason, purpose)
     return Finding("GPU", "ok", f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}", purpose)
+
+
+def _nvrtc() -> Finding:
+    purpose = "generated code on a GPU for small ensembles; skipped: batched torch runs there"
+    try:
+        from theorylab.simulate.kernel import gpu, nvrtc
+    except ImportError as error:
+        return Finding("NVRTC", "skipped", f"torch cannot be imported: {error}", purpose)
+    reason = gpu.obstacle()
+    return Finding("NVRTC", "skipped" if reason else "ok", reason or nvrtc.version(), purpose)

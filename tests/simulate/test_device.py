@@ -13,7 +13,10 @@ from theorylab import ops
 from theorylab.simulate import integrate, integrate_fixed
 from theorylab.simulate.methods import METHODS
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device: the GPU path is not tested here")
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device: the GPU path is not tested here"),
+]
 methods = pytest.mark.parametrize("method", METHODS)
 
 
@@ -63,7 +66,7 @@ def test_runs_of_a_flow() -> None:
         "events": {"half": tl.event(lambda p: (p.a**2).sum() - 2)}, "method": "dop853",
     }  # fmt: skip
     cpu, gpu = (tl.simulate(gradient_flow, device=name, **options) for name in ("cpu", "cuda"))
-    assert gpu.backend == "batched torch: the device is cuda"
+    assert gpu.backend == "batched torch: events are looked for after every step"
     assert gpu.t.is_cuda
     assert cpu.status == gpu.status
     for name in ("loss", "gradient_norm"):
@@ -86,4 +89,69 @@ def test_steps_of_a_scheme(name: str) -> None:
         where: tl.simulate(schemes[name], steps=100, times=[10, 100], device=where, **SIZES)
         for where in ("cpu", "cuda")
     }
-    assert torch.allclose(on["cpu"].solution.saved, on["cuda"].solution.saved.cpu(), rtol=1e-9, atol=1e-9)
+    one, other = on["cpu"].solution.saved, on["cuda"].solution.saved
+    assert one is not None
+    assert other is not None
+    assert torch.allclose(one, other.cpu(), rtol=1e-9, atol=1e-9)
+
+
+@tl.model(u="d", v="d")
+def diagonal(p, x):
+    return (p.u * p.u - p.v * p.v)[None, :] @ x
+
+
+@tl.model(W1="k k", W2="k k", W3="k k")
+def deep_linear(p, x):
+    return p.W3 @ (p.W2 @ (p.W1 @ x))
+
+
+@tl.model(w="d")
+def neuron(p, x):
+    return ops.relu(p.w[None, :] @ x)
+
+
+@tl.model(W="k d", a="k")
+def relu_net(p, x):
+    return p.a[None, :] @ ops.relu(p.W @ x)
+
+
+# The workloads of benchmarks/ensembles.py in small.
+GENERATED: dict[str, tuple[Any, dict[str, Any]]] = {
+    "A": (diagonal, {"dims": {"d": 8, "n": 3}, "init": tl.init.normal(scale=0.1), "t_end": 100.0}),
+    "C": (deep_linear, {"dims": {"k": 3, "n": 3}, "init": tl.init.normal(scale=0.3), "t_end": 20.0}),
+    "D": (neuron, {"dims": {"d": 5, "n": 10}, "t_end": 50.0}),
+    "slides": (relu_net, {"dims": {"d": 2, "k": 3, "n": 4}, "t_end": 20.0}),
+}
+
+
+@pytest.mark.parametrize("method", ["auto", "tsit5", "rock4", "rodas5p"])
+@pytest.mark.parametrize("name", GENERATED)
+def test_generated_code(name: str, method: str) -> None:
+    model, options = GENERATED[name]
+    rtol = 1e-7
+    options = {
+        **options,
+        "trials": 300,
+        "rtol": rtol,
+        "atol": 1e-9,
+        "method": method,
+        "times": [1.0],
+        "observe": ["loss"],
+    }
+    cpu, gpu = (
+        tl.simulate(tl.GradientFlow(model, loss=tl.loss.square), device=on, **options) for on in ("cpu", "cuda")
+    )
+    assert gpu.backend == "generated CUDA"
+    assert gpu.solution.y.is_cuda
+    kept = torch.ones(300, dtype=torch.bool)
+    for run in (cpu, gpu):
+        kept &= run.solution.finished.cpu()
+        kept &= True if run.grazed is None else ~run.grazed.cpu()
+    assert int(kept.sum()) >= 200
+    assert [s for s, k in zip(cpu.status, kept, strict=True) if k] == [
+        s for s, k in zip(gpu.status, kept, strict=True) if k
+    ]
+    assert cpu.solution.saved is not None
+    assert gpu.solution.saved is not None
+    for one, other in ((cpu.solution.y, gpu.solution.y), (cpu.solution.saved, gpu.solution.saved)):
+        assert torch.allclose(one[kept], other.cpu()[kept], rtol=10 * rtol, atol=10 * rtol)

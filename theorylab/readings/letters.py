@@ -57,4 +57,4 @@ def ones(dims: Dims) -> Callable[[str, Sequence[Size], str], Array]:
 
     from theorylab.readings.numeric import Numeric
 
-    return lambda name, shape, sign="any": Numeric(torch.ones(resolve(shape, dims), dtype=torch.float64))
+    return lambda name, shape, sign="any": Numeric(torch.ones(resolve(shape, dims), dtype=torch.float64, device="cpu"))

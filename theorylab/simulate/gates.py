@@ -111,7 +111,7 @@ class TapedGates:
         noise = torch.Generator().manual_seed(0)
 
         def drawn(*shape: int) -> Tensor:
-            return torch.randn(shape, generator=noise, dtype=y.dtype).to(y.device)
+            return torch.randn(shape, generator=noise, dtype=y.dtype, device="cpu").to(y.device)
 
         t, states = t[:trials], drawn(trials, y.shape[1])
         length = field.taken_down(t, states, rows, None)[0].shape[1]

@@ -196,7 +196,7 @@ def _run_flow(
         happenings.follow(watch, field, shown, solution)
         asked = [list(shown).index(float(t)) for t in times or []]
         solution = replace(solution, saved=solution.saved[:, asked] if solution.saved is not None and times else None)
-    kept = torch.zeros(0) if times is None else torch.as_tensor(times, dtype=torch.float64, device=solution.t.device)
+    kept = torch.as_tensor(() if times is None else times, dtype=torch.float64, device=solution.t.device)
     found: Mapping[str, Occurrences] = {}
     plain = {n: options[n] for n in ("rtol", "atol", "method")}
     if watch is not None:
