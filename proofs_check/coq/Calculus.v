@@ -7,7 +7,8 @@
    solution on every interval of time, and assume nothing about existence or uniqueness.
 
    Proved here: the rules (sum, product, composition, matrix product, transpose); a function with derivative 0 on an
-   interval is constant; a solution of h' = c h on an interval is h t = e^(c (t - s)) h s. *)
+   interval is constant, one with derivative <= 0 does not increase; a solution of h' = c h on an interval is
+   h t = e^(c (t - s)) h s. *)
 From mathcomp Require Import all_ssreflect all_algebra.
 From mathcomp Require Import boolp classical_sets functions signed reals topology normedtype derive.
 From mathcomp Require Import sequences realfun exp.
@@ -141,22 +142,19 @@ Qed.
 Lemma derives_exp I f f' : derives I f f' -> derives I (fun t => expR (f t)) (fun t => expR (f t) * f' t).
 Proof. by move=> df; apply: (derives_comp df) => t It; exact: is_derive_expR. Qed.
 
-(* On an interval, a function whose derivative is zero is constant. *)
-Theorem zero_derivative_constant I f : is_interval I -> derives I f (fun=> 0) ->
-  forall s t, I s -> I t -> f s = f t.
+(* The mean value theorem, with derivatives inside an interval that may be one-sided. *)
+Lemma mean_value I f f' x y : is_interval I -> derives I f f' -> I x -> I y -> x < y ->
+  exists2 c, I c & f y - f x = f' c * (y - x).
 Proof.
-move=> iI df.
-suff main x y : I x -> I y -> x < y -> f y = f x.
-  move=> s t Is It; case: (ltgtP s t) => [st|ts|->//]; [exact/esym/main|exact: main].
-move=> Ix Iy xy.
+move=> iI df Ix Iy xy.
 have sub z : z \in `[x, y] -> I z.
   rewrite in_itv /= => /andP[xz zy]; move: xz zy; rewrite !le_eqVlt.
   move=> /orP[/eqP<-//|xz] /orP[/eqP->//|zy]; apply: (iI x y) => //.
   by rewrite !ltW.
-have [] := @MVT R f (fun=> 0) x y xy.
+have [] := @MVT R f f' x y xy.
 - move=> z zxy; have Iz := sub z (subset_itv_oo_cc zxy).
   apply/is_derive1_caratheodory.
-  exists (fun w => if w == z then 0 else (f w - f z) / (w - z)); split; last by rewrite eqxx.
+  exists (fun w => if w == z then f' z else (f w - f z) / (w - z)); split; last by rewrite eqxx.
   + move=> w; case: eqP => [->|/eqP wz]; first by rewrite !subrr mulr0.
     by rewrite divfK // subr_eq0.
   + apply/continuous_withinNx; rewrite eqxx.
@@ -171,7 +169,35 @@ have [] := @MVT R f (fun=> 0) x y xy.
   move: near_z; rewrite /near_in /within /=; apply: (@filterS _ (nbhs z)) => w Pw wxy.
   have [->|wz] := eqVneq w z; first exact: nbhs_singleton Pz.
   by apply: Pw; split=> //; exact: sub.
-- by move=> c _; rewrite mul0r => /eqP; rewrite subr_eq0 => /eqP.
+- by move=> c cxy E; exists c => //; exact/sub/subset_itv_oo_cc.
+Qed.
+
+(* On an interval, a function whose derivative is zero is constant. *)
+Theorem zero_derivative_constant I f : is_interval I -> derives I f (fun=> 0) ->
+  forall s t, I s -> I t -> f s = f t.
+Proof.
+move=> iI df.
+suff main x y : I x -> I y -> x < y -> f y = f x.
+  move=> s t Is It; case: (ltgtP s t) => [st|ts|->//]; [exact/esym/main|exact: main].
+move=> Ix Iy xy; have [c _] := mean_value iI df Ix Iy xy.
+by rewrite mul0r => /eqP; rewrite subr_eq0 => /eqP.
+Qed.
+
+(* Where the derivative is at most 0, the function does not increase; where it is at least 0, it does not decrease. *)
+Theorem nonpositive_derivative_nonincreasing I f f' : is_interval I -> derives I f f' ->
+  (forall t, I t -> f' t <= 0) -> forall s t, I s -> I t -> s <= t -> f t <= f s.
+Proof.
+move=> iI df neg s t Is It; rewrite le_eqVlt => /orP[/eqP->//|st].
+have [c Ic E] := mean_value iI df Is It st.
+by rewrite -subr_le0 E mulr_le0_ge0 ?neg // subr_ge0 ltW.
+Qed.
+
+Theorem nonnegative_derivative_nondecreasing I f f' : is_interval I -> derives I f f' ->
+  (forall t, I t -> 0 <= f' t) -> forall s t, I s -> I t -> s <= t -> f s <= f t.
+Proof.
+move=> iI df pos s t Is It st; rewrite -ler_opp2.
+apply: (nonpositive_derivative_nonincreasing iI (derivesN df)) => // r Ir.
+by rewrite oppr_le0 pos.
 Qed.
 
 (* A quantity that solves h' = c h on an interval is an exponential. *)
@@ -364,6 +390,8 @@ Qed.
 End Matrices.
 
 Print Assumptions zero_derivative_constant.
+Print Assumptions nonpositive_derivative_nonincreasing.
+Print Assumptions nonnegative_derivative_nondecreasing.
 Print Assumptions linear_law.
 Print Assumptions matrix_zero_derivative_constant.
 Print Assumptions matrix_linear_law.

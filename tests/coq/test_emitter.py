@@ -155,7 +155,7 @@ def test_scripts_of_the_catalogue_compile(case):
     assert coq_tier.CLASSICAL.issuperset(axiom for printed in answer.assumptions for axiom in printed)
 
 
-def test_hypotheses_are_hypotheses_of_the_script():
+def test_a_script_assumes_what_it_needs_and_speaks_of_whole_runs():
     text = coq.script(document(tl.GradientFlow(signed_squares), lambda p: ops.log(p.a) + ops.log(p.b)))
     assert "_domain : forall t, I t -> forall (i0 : 'I_(d)), 0 < (1%:R * (a t i0))." in text
     claim = claims_of("vardi-2020")["vardi-2020/balanced-from-zero"]
@@ -165,6 +165,7 @@ def test_hypotheses_are_hypotheses_of_the_script():
     claim = claims_of("vardi-2020")["vardi-2020/distance-law"]
     text = coq.script(identity_document(claim, prove(claim.goals(), None)))
     assert text.count("_cases : forall t, I t -> ") == 2
+    assert "forall s t, I s -> I t -> s <= t -> goal_0 t <= goal_0 s." in text
 
 
 @needs_coq

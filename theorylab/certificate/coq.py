@@ -317,6 +317,8 @@ class Script(Inequalities, Starts):
             yield f"{name}_derivative"
         else:
             yield self.bounded(goal, name, target, bound, labels)
+            if not bound:
+                yield self.monotone(goal, name, labels)
 
     def pointwise(self, goal: Mapping[str, Any], name: str, terms: list[Term], labels: str) -> str:
         """An identity or an inequality: at every time, where the letters move."""
@@ -356,6 +358,21 @@ class Script(Inequalities, Starts):
         add(f"clear {' '.join(f'e{n}' for n in range(len(low)))}.")
         self.lines += [*proof, "Qed."]
         return f"{name}_bound"
+
+    def monotone(self, goal: Mapping[str, Any], name: str, labels: str) -> str:
+        """A quantity whose derivative has a sign does not increase, or does not decrease."""
+        falls = goal["sense"] == "<="
+        word = "nonpositive_derivative_nonincreasing" if falls else "nonnegative_derivative_nondecreasing"
+        theorem, sides = f"{name}_{word.rpartition('_')[2]}", (f"{name} t{labels}", f"{name} s{labels}")
+        add, low = self.lines.append, " <= ".join(sides if falls else sides[::-1])
+        quantifier = f"forall{self.binders(self.axes)}, " if self.axes else ""
+        add(f"Theorem {theorem} : is_interval I -> {quantifier}")
+        add(f"  forall s t, I s -> I t -> s <= t -> {low}.")
+        add(f"Proof. move=> interval{labels}.")
+        add(f"apply: ({word} interval (@{name}_derivative{labels})) => t It.")
+        add(f"exact: ({name}_bound t It{labels}).")
+        add("Qed.")
+        return theorem
 
     def limit(self, terms: list[Term]) -> None:
         if len(terms) > MAX_TERMS:
