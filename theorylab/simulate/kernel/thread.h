@@ -36,6 +36,10 @@ struct ivec {
 };
 
 #define EACH_LANE for (int lane = 0; lane < LANES; lane++)
+#ifdef __CUDACC__
+/* Loops over coordinates and gates that are written out whole take minutes to compile. */
+#define for _Pragma("unroll 1") for
+#endif
 
 static inline vec splat(double x) { return vec{x}; }
 static inline ivec isplat(long x) { return ivec{x}; }
