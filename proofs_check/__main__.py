@@ -46,7 +46,8 @@ def line(path: str, outcome: Outcome) -> str:
     if not outcome.accepted:
         return f"REJECTED  {path}: {outcome.reason}"
     assumed = f"  where {'; '.join(outcome.domain)}" if outcome.domain else ""
-    return f"ACCEPTED  {path}  {outcome.claim}  [{outcome.scope}]{assumed}"
+    given = f"  if {'; '.join(outcome.given)}" if outcome.given else ""
+    return f"ACCEPTED  {path}  {outcome.claim}  [{outcome.scope}]{given}{assumed}"
 
 
 def _limit_memory() -> None:

@@ -90,7 +90,7 @@ def parse(data: bytes) -> dict[str, Any]:
         if not PRINTABLE.match(text(document[key], key)):
             raise Rejected("parser", f"{key} is {show(document[key])}, expected up to 200 printable characters")
     for premise in listing(document["premises"], "premises"):
-        text(premise, "a premise")
+        require(text(premise, "a premise").isprintable(), "parser", "a premise has characters that are not printable")
     sealed = {key: value for key, value in document.items() if key != "seal"}
     require(document["seal"] == digest(sealed), "seal", "the document was changed after it was sealed")
     return document

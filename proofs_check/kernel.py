@@ -37,7 +37,10 @@ class Checked:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The answer about one certificate; `reason` is empty if it is accepted, otherwise "rule: sentence"."""
+    """The answer about one certificate; `reason` is empty if it is accepted, otherwise "rule: sentence".
+
+    `given` is what was taken for granted: the names of the hypotheses of the statement, and the document's premises.
+    """
 
     accepted: bool
     reason: str = ""
@@ -46,6 +49,7 @@ class Outcome:
     statement_hash: str = ""
     goals: tuple[str, ...] = ()
     domain: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
 
 
 def check(data: bytes, budget: Budget | None = None) -> Outcome:
@@ -66,5 +70,7 @@ def check(data: bytes, budget: Budget | None = None) -> Outcome:
         reason = f"internal: {type(error).__name__}: {str(error)[:200]}"
     else:
         claim, hashed = document["claim"], statement_hash(document)
-        return Outcome(True, "", claim, checked.scope, hashed, checked.goals, checked.domain)
+        names = [spec["name"].lstrip("_") for spec in document["statement"].get("relations", ())]
+        given = tuple(dict.fromkeys([*names, *document["premises"]]))
+        return Outcome(True, "", claim, checked.scope, hashed, checked.goals, checked.domain, given)
     return Outcome(False, reason, str(document.get("claim", "")))

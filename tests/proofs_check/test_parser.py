@@ -96,6 +96,7 @@ SPOILED: list[tuple[str, Any, str]] = [
     ("claim", 3, "parser: claim"),
     ("premises", "none", "parser: premises"),
     ("premises", [1], "parser: a premise"),
+    ("premises", ["a\nACCEPTED  b"], "parser: a premise"),
     ("statement", [], "parser: the statement"),
     ("proof", [], "parser: the proof"),
     ("proof", {"trust": True}, "parser: the proof has the unknown key"),
@@ -176,6 +177,24 @@ def test_rewriting_that_never_ends_shows_nothing() -> None:
     }
     proof = {"rewrites": [{"relation": "R", "lead": expr("s")[0]}]}
     assert rejected(encode(certificate(body, proof, "no sizes"))).startswith("zero")
+
+
+def test_prints_what_is_taken_for_granted(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """From x^2 + 1 = 0 and x = 0 follows 1 = 0: both hypotheses stand in the line that accepts it."""
+    body = {
+        "letters": letters(x=""),
+        "relations": [
+            {"name": "x^2 = -1", "axes": [], "expr": expr("x^2 + 1")},
+            {"name": "_x = 0", "axes": [], "expr": expr("x")},
+        ],
+        "goals": [{"name": "one", "kind": "zero", "axes": [], "expr": expr("1")}],
+    }
+    by_hand = [["1", [["=x^2 = -1", [], 1]]], ["-1", [["=_x = 0", [], 1], ["x", [], 1]]]]  # 1 = (x^2 + 1) - x x
+    zero = {"one": {"": {"minus": by_hand}}}
+    path = tmp_path / "vacuous.json"
+    path.write_bytes(encode(certificate(body, {"zero": zero}, "no sizes", premises=["the limit exists"])))
+    assert main([str(path)]) == 0
+    assert "if x^2 = -1; x = 0; the limit exists" in capsys.readouterr().out
 
 
 def test_command_line(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
