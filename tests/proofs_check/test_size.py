@@ -10,7 +10,7 @@ import proofs_check
 FOLDER = Path(proofs_check.__file__).parent
 ROW = re.compile(r"\| (`(?P<file>\w+)`|\*(?P<part>\w+)\*) \| (?P<lines>\d+) \|")
 LONGEST = 250  # of a rule beside the core
-LARGEST = 3_128  # of all
+LARGEST = 3135
 
 
 def lines(file: str) -> int:
