@@ -69,7 +69,7 @@ class Steps:
     def factor(self, factor: Factor, time: str = "t") -> str:
         known, indices = factor
         if known.startswith("#"):
-            return f"({self.size(known[1:])})%:R"
+            return f"({self.size(known[1:])})%:R : R"
         if known == DELTA:
             return f"delta R {' '.join(indices)}"
         moves = [] if known in self.statement.constants else [time]
