@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -174,3 +175,18 @@ BAD = {
 def test_bad_events(made: Any, message: str) -> None:
     with pytest.raises(tl.InputError, match=message):
         made()
+
+
+def test_times_may_be_an_array() -> None:
+    """With gates, saved times and events share a grid; an array of times is asked for like a list."""
+
+    @tl.model(w="d")
+    def neuron(p, x):
+        return ops.relu(p.w @ x)
+
+    flow = tl.GradientFlow(neuron, loss=tl.loss.square)
+    events = {"unit": tl.event(lambda p: (p.w**2).sum() - 1)}
+    asked: dict[str, Any] = {"dims": {"d": 2, "n": 3}, "trials": 4, "t_end": 3.0, "events": events}
+    runs = [tl.simulate(flow, times=times, **asked) for times in ([1.0, 2.0], np.array([1.0, 2.0]))]
+    assert torch.equal(runs[0].saved["w"], runs[1].saved["w"])
+    assert runs[0].saved["w"].shape == (4, 2, 2)

@@ -176,6 +176,7 @@ def _run_flow(
     options: Mapping[str, Any],
     device: str | None,
 ) -> Run:
+    times = None if times is None else [float(t) for t in times]  # also of an array, which has no truth value
     formulas = observed.named(observe, problem.flow)
     field, watched, obstacle = _written(problem, list(formulas.values()), bool(noted))
     if isinstance(t_end, Tensor):
