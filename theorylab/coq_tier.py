@@ -60,6 +60,8 @@ def compiled(verdict: Verdict) -> Verdict:
     }
     about = "about every solution of the flow on every interval of time" if "_derivative" in text else "for all values"
     summary = f"Coq compiled the certificate as a theorem {about}."
+    if verdict.kind == "limit":
+        summary += " It holds the identities behind the limit; the step from them to the minimiser is not part of it."
     if others := [
         line for line in text.splitlines() if line.startswith("Hypothesis ") and "Hypothesis flow_" not in line
     ]:
