@@ -60,7 +60,7 @@ def judge(
         return Decision(
             "inconclusive", None, scope, stated, f"nothing could be observed, and there is no proof: {proof.reason}"
         )
-    return Decision("supported", "numeric", scope, stated, proof.reason)
+    return Decision("supported", "numeric", scope, tuple(dict.fromkeys([*stated, *proof.premises])), proof.reason)
 
 
 def command(claim_id: str, dims: Mapping[str, int], trials: int, seed: int) -> str:

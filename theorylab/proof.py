@@ -32,6 +32,7 @@ class Proof:
     reason: str
     scope: str = ""
     premises: tuple[str, ...] = ()
+    """What the proof takes for granted; without a proof, what the formulas do."""
     path: Path | None = None
     hash: str = ""
     along: tuple[str, ...] = ()
@@ -71,7 +72,8 @@ def proof_of(claim: Claim, sizes: Mapping[str, int], folder: Path) -> Proof:
             break
     steps = derivation(failed) if failed else ()
     text = f"No proof: {reason}."
-    return Proof(False, (Evidence("derivation", text, "open", steps=steps),), reason)
+    evidence = Evidence("derivation", text, "open", steps=steps)
+    return Proof(False, (evidence,), reason, premises=without_weaker(demanded(failed)))
 
 
 def missed(claim: Claim, sizes: Mapping[str, int], reading: Mapping[str, int] | None) -> str:

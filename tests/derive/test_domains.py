@@ -101,3 +101,10 @@ def test_a_logarithm_of_zero_proves_nothing(tmp_path: Path) -> None:
     claim = tl.Identity(real, lambda c: ops.log(c.x - c.x) * (c.y - c.y))
     with pytest.raises(InputError, match="log of an expression that is exactly zero"):
         tl.verify(claim, trials=8, budget=64, out=tmp_path)
+
+
+def test_the_domain_is_a_premise_also_where_there_is_no_proof(tmp_path: Path) -> None:
+    """log(x^2) = 2 log x holds where x is positive: without that premise it is false."""
+    verdict = tl.verify(tl.Identity(real, lambda c: ops.log(c.x**2), lambda c: 2 * ops.log(c.x)), out=tmp_path)
+    assert verdict.status == "supported"
+    assert "x > 0" in verdict.premises
