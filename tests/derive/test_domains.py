@@ -108,3 +108,14 @@ def test_the_domain_is_a_premise_also_where_there_is_no_proof(tmp_path: Path) ->
     verdict = tl.verify(tl.Identity(real, lambda c: ops.log(c.x**2), lambda c: 2 * ops.log(c.x)), out=tmp_path)
     assert verdict.status == "supported"
     assert "x > 0" in verdict.premises
+
+
+def test_indices_of_one_size_have_names_of_their_own(tmp_path: Path) -> None:
+    """|Wx|^2 > 0 as a sum over two indices of the inputs."""
+    setting = tl.Setting(W=tl.var("k d"), x=tl.var("d n"))
+
+    def direction(v):
+        return v / ops.sqrt((v**2).sum(0))
+
+    claim = tl.Identity(setting, lambda c: direction(c.W @ c.x), lambda c: direction(2 * c.W @ c.x))
+    assert proved(claim, tmp_path) == {"sum(W[k,d] W[k,d'] x[d,n] x[d',n]) > 0"}

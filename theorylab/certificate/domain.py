@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from theorylab.certificate.identity import Writer
@@ -60,15 +60,25 @@ def _term(coefficient: str, factors: Sequence[Any], statement: Mapping[str, Any]
     shapes |= {d["name"]: [size for _, size in d["axes"]] for d in statement.get("define", ())}
     arguments = {d["name"]: d for d in statement.get("define", ()) if "arg" in d}
     parts, summed = [], set()
+    indices: dict[str, str] = {}
     for name, labels, exponent in factors:
         sizes = shapes.get(name, [])
         text = (
             f"{arguments[name]['fn']}({_expression(arguments[name]['arg'], statement)})" if name in arguments else name
         )
+        for label, size in zip(labels, sizes, strict=False):
+            indices.setdefault(label, _index(size, indices.values()))
         if sizes and name not in arguments:
-            text += f"[{','.join(sizes)}]"
+            text += f"[{','.join(indices[label] for label in labels)}]"
         parts.append(text if exponent == 1 else f"{text}^{exponent}")
         summed |= {label for label in labels if label.startswith("s")}
     number = "" if coefficient == "1" and parts else coefficient
     body = " ".join(([number] if number else []) + parts)
     return f"sum({body})" if summed else body
+
+
+def _index(size: str, taken: Collection[str]) -> str:
+    """A name for one more index of a size: d, then d', then d''."""
+    while size in taken:
+        size += "'"
+    return size

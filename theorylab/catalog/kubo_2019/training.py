@@ -8,8 +8,8 @@ the paper has it: networks trained from He's initialization are almost straight,
 initialization and shuffled labels (the same samples, their labels in a random order) bend. 32 runs for each claim, 256
 where a difference that may be small is claimed; Student's interval at level 0.99.
 
-Each claim was announced as supported. Refuted was then that trained networks are almost straight: 0.198 in the mean, in
-[0.177, 0.218], as far from straight as a step; the others were supported. `expect` says what was found.
+Each claim was announced as supported. Refuted was then that trained networks are almost straight: 0.198 in the mean, as
+far from straight as a step; the others were supported. `expect` says what was found.
 """
 
 from __future__ import annotations
