@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from importlib import import_module
 from itertools import product
 from typing import Any
@@ -423,6 +424,58 @@ def test_touching_is_reported(depth: float, expected: bool, method: str, engine:
     run = solved(field, [[0.0, 0.0]], t_end=3.0, rtol=1e-6, method=method, first_step=0.1)
     assert run.statuses == (Status.T_END,)
     assert grazed(run).tolist() == [expected]
+
+
+@both
+@pytest.mark.parametrize("depth", [1e-9, -1e-9])
+@pytest.mark.parametrize(("push", "expected"), [(3, False), (-3, True)])
+def test_touching_a_kink_that_sends_back(depth: float, push: int, expected: bool, engine: str) -> None:
+    """y = (t - 1)^2 + depth while y > 0, with a push where y < 0: back, so that nothing is undecided, or away."""
+
+    def rates(t: Any, y: Any, c: Any) -> list[Any]:
+        return [2 * (t - 1) + push * (1 - apply("step", y[0]))]
+
+    run = solved(on("fused", rates, 1), [[1 + depth]], t_end=3.0, rtol=1e-6, first_step=0.1)
+    assert run.statuses == (Status.T_END,)
+    assert grazed(run).tolist() == [expected]
+    if not expected:
+        assert torch.allclose(run.y, tensor([[4.0]]), atol=1e-5)
+
+
+@both
+@pytest.mark.parametrize("depth", [1e-9, -1e-9])
+@pytest.mark.parametrize(("pull", "expected"), [(0.5, False), (2.0, True)])
+def test_a_fraction_that_touches_its_bound(depth: float, pull: float, expected: bool, engine: str) -> None:
+    """u' = a - g + c k and v' = c g - 2 k for steps g of u and k of v, with c = pull t / 2 and a such that both stay
+    at 0 with g = (t - 2)^4 / 32 + depth. Where g touches 0 that is all that they can do as long as the kinks attract
+    together, which is c^2 < 2; beyond that u may leave as well.
+    """
+
+    def rates(t: Any, y: Any, c: Any) -> list[Any]:
+        g, k = apply("step", y[0]), apply("step", y[1])
+        couple = pull * t * Fraction(1, 2)
+        a = ((t - 2) ** 4 * Fraction(1, 32) + c["depth"]) * (1 - couple**2 * Fraction(1, 2))
+        return [a - g + couple * k, couple * g - 2 * k, g]
+
+    field = on("fused", rates, 3, {"depth": tensor([depth])})
+    run = solved(field, [[0.02, 0.03, 0.0]], t_end=2.5, rtol=1e-6, first_step=0.01)
+    assert run.statuses == (Status.T_END,)
+    assert slid(run).all()
+    assert grazed(run).tolist() == [expected]
+
+
+@pytest.mark.parametrize("rtol", [1e-4, 1e-6, 1e-7])
+def test_neurons_that_come_to_rest_on_kinks(rtol: float) -> None:
+    """Fewer active samples than weights are fitted: the fractions of kinks on the way fall to 0 and stay there."""
+    flow = tl.GradientFlow(neuron, loss=tl.loss.square)
+    options: dict[str, Any] = {"dims": {"d": 5, "n": 10}, "trials": 300, "t_end": 50.0, "seed": 0}
+    run, tight = (tl.simulate(flow, rtol=r, **options) for r in (rtol, 1e-2 * rtol))
+    assert {s.label for s in run.status} == {s.label for s in tight.status} == {"t_end"}
+    assert slid(run.solution).sum() > 200
+    decided = ~grazed(run.solution)
+    assert decided.sum() >= 295
+    gap = (run.solution.y - tight.solution.y).abs().amax(1)
+    assert (gap[decided] < 100 * rtol).all()
 
 
 @located

@@ -32,6 +32,8 @@ NEAR = 1e-7
 SETTLED = 1e-7
 # Of a fraction: how well an inner stage tells it.
 TOUCH = 1e-3
+# Tolerances that two ways may lie apart and be one.
+FARTHEST = 100.0
 # Of the time: events that follow each other this soon, ENOUGH of them in a row, have no end.
 HASTE, ENOUGH = 1e-6, 100
 
@@ -69,6 +71,17 @@ class Located(Active):
     def of(self, values: Tensor) -> Tensor:
         """The entries of (b, G) that belong to the targets, (b,)."""
         return values.gather(1, self.target[:, None])[:, 0]
+
+
+@dataclass(frozen=True)
+class _End:
+    """The end of an attempt: its time (b,), and there values, arguments and rates of the gates, (b, G)."""
+
+    t: Tensor
+    attempt: Attempt
+    gate: Tensor
+    z: Tensor
+    w: Tensor
 
 
 class KinkRun(AdaptiveRun):
@@ -167,15 +180,16 @@ class KinkRun(AdaptiveRun):
         arrived = torch.where(final, active.t_end, active.t + h)
         next_gate = self.now
         z, w = self.gates.moves(arrived, attempt.y, active.rows, next_gate, attempt.f)
-        early, cut, met = self._shorten(good, h, next_gate, z, w)
+        end = _End(arrived, attempt, next_gate, z, w)
+        early, cut, met = self._shorten(good, h, end)
         accept = good & ~early
         if len(self.times):
             self._save(attempt, h, torch.where(accept, arrived, active.t))
         factor = control.step_factor(scaled, active.scaled, good, active.rejected, self.order)
-        end, rest, reached = self._land(accept, h, attempt, arrived, next_gate, z, w)
+        moved, rest, reached = self._land(accept, h, end)
         # Other gates may vanish there as well.
         arrived, met, z = arrived + rest, met | reached, z + rest[:, None] * w
-        self._advance(replace(attempt, y=end), h, arrived, accept, scaled)
+        self._advance(replace(attempt, y=moved), h, arrived, accept, scaled)
         active.rejected = ~good
         active.h = control.next_step(active.h, h, torch.where(finite, factor, control.SHRINK), accept)
         again = early & active.landing
@@ -201,14 +215,15 @@ class KinkRun(AdaptiveRun):
             code = torch.where((accept | met) & stops, Status.CONVERGED, code)
         self.stop(torch.where(active.unresolved, Status.UNRESOLVED_SLIDE, code))
 
-    def _shorten(self, good: Tensor, h: Tensor, gate: Tensor, z: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _shorten(self, good: Tensor, h: Tensor, end: _End) -> tuple[Tensor, Tensor, Tensor]:
         """Rows whose step meets a kink too early, the share of the step up to it, and rows that stand on it."""
-        active = self.active
+        active, gate, z, w = self.active, end.gate, end.z, end.w
         side, graze = active.side, GRAZE * self.rtol
         u0, u1, a, b = side * active.z, side * z, side * active.w * h[:, None], side * w * h[:, None]
         low = torch.minimum(3 * u0 + a, 3 * u1 - b)
         dips = (a < 0) & (b > 0)
-        slides, outside = side == 0, (gate < 0) | (gate > 1)
+        # A fraction is known to the tolerance: beyond its bound by less, as near a place of rest, it ends no slide.
+        slides, outside = side == 0, _excess(gate) > self.rtol
         aimed = torch.zeros_like(slides)
         aimed[torch.arange(len(h), device=h.device), active.target] = active.landing
         near = aimed & (u1.abs() <= torch.maximum(NEAR * b.abs(), sliding.TINY * active.size))
@@ -218,9 +233,9 @@ class KinkRun(AdaptiveRun):
         if len(at[0]):
             found, turn = leaves(u0[at], u1[at], a[at], b[at], active.size[at])
             share[at] = found
-            touched = torch.zeros_like(crossing)
-            touched[at] = (turn.abs() <= graze * active.size[at]) & (u0[at] > sliding.TINY * active.size[at])
-            active.grazed = active.grazed | touched.any(1)
+            touched = (turn.abs() <= graze * active.size[at]) & (u0[at] > sliding.TINY * active.size[at])
+            row, g = at[0][touched], at[1][touched]
+            self._touch(row, g, side[row, g], turn[touched].abs(), end)
         bound = (gate > 0.5).to(z.dtype)
         turns = slides & outside & good[:, None] & ~(aimed & ((gate - bound).abs() <= SETTLED))
         fraction = ((bound - active.gate) / (gate - active.gate)).clamp(0, 1)
@@ -239,27 +254,53 @@ class KinkRun(AdaptiveRun):
         active.probing = (active.probing & ~early) | probe
         return early, cut, here
 
-    def _land(
-        self, accept: Tensor, h: Tensor, attempt: Attempt, arrived: Tensor, gate: Tensor, z: Tensor, w: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Ends of steps that were shortened to a kink, moved onto it; the time it takes; the rows that stand there."""
+    def _touch(self, at: Tensor, g: Tensor, home: Tensor, depth: Tensor, end: _End) -> None:
+        """Rows `at` that came within `depth` of the kink of gate g on the side `home`, or with a fraction of that side.
+
+        They end in the same place whether or not they cross it where the field beyond sends them back, or moves them as
+        before. The other gates that they slide on keep sliding. All are of one shape, (n,).
+        """
         active = self.active
+        open_question = ~active.grazed[at]
+        at, g, home, depth = at[open_question], g[open_question], home[open_question], depth[open_question]
+        if not len(at):
+            return
+        now, still = end.gate[at], active.side[at] == 0
+        each = torch.arange(len(at), device=at.device)
+        now[each, g], still[each, g] = (home < 0).to(now.dtype), False
+        some = (end.t[at], end.attempt.y[at], active.rows[at])
+        now, f = sliding.slide(self.gates, *some, now, still)
+        w = self.gates.moves(*some, now, f)[1]
+        active.extra.index_add_(0, at, 1 + still.sum(1))
+        speed = home * (w[each, g] - end.w[at, g])
+        apart = torch.linalg.vector_norm(f - end.attempt.f[at], dim=1)
+        allowed = torch.linalg.vector_norm(some[1].abs() * self.rtol + self.atol, dim=1)
+        # The way back takes depth / speed.
+        returns = (speed > 0) & (apart * depth <= FARTHEST * allowed * speed)
+        stays = apart * (active.t_end[at] - some[0]) <= allowed
+        active.grazed[at[~(returns | stays)]] = True
+
+    def _land(self, accept: Tensor, h: Tensor, end: _End) -> tuple[Tensor, Tensor, Tensor]:
+        """Ends of steps that were shortened to a kink, moved onto it; the time it takes; the rows that stand there."""
+        active, attempt = self.active, end.attempt
         lands = accept & active.landing
         if not bool(lands.any()):
             return attempt.y, torch.zeros_like(h), lands
-        z_at, w_at, now, old = active.of(z), active.of(w), active.of(gate), active.of(active.gate)
+        z_at, w_at, now, old = active.of(end.z), active.of(end.w), active.of(end.gate), active.of(active.gate)
         slides = active.of(active.side) == 0
         inside = torch.minimum(now, 1 - now)
         probing = lands & slides & active.probing
-        active.grazed = active.grazed | (probing & (inside <= GRAZE * self.rtol))
+        whole = (now > 0.5).to(now.dtype)
+        turned = (probing & (inside <= GRAZE * self.rtol)).nonzero()[:, 0]
+        self._touch(turned, active.target[turned], 2 * whole[turned] - 1, torch.zeros_like(h[turned]), end)
         speed = (now - old) / h
-        settled = (now - (now > 0.5).to(z.dtype)).abs() <= SETTLED
+        settled = (now - whole).abs() <= SETTLED
         close = z_at.abs() <= torch.maximum(NEAR * h * w_at.abs(), sliding.TINY * active.of(active.size))
         here = lands & torch.where(slides, settled & ~probing, close)
-        left = torch.where(slides, ((speed > 0).to(z.dtype) - now) / speed, -z_at / w_at)
+        left = torch.where(slides, ((speed > 0).to(now.dtype) - now) / speed, -z_at / w_at)
         hastens = lands & ~here & ~probing & (left > 0) & (2 * left < active.resume)
         active.resume = torch.where(hastens, 2 * left, active.resume)
-        rest = torch.where(here & ~slides & (w_at != 0), torch.minimum(left, active.t_end - arrived), 0.0)
+        rest = torch.where(here & ~slides & (w_at != 0), torch.minimum(left, active.t_end - end.t), 0.0)
         step = torch.where(lands, h, 1.0)[:, None]
         bend = 6 * (active.y - attempt.y) / step**2 + (2 * active.f + 4 * attempt.f) / step
         moved = rest[:, None] * (attempt.f + 0.5 * rest[:, None] * bend)

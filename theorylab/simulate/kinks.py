@@ -25,7 +25,7 @@ from theorylab.simulate.program import Program
 
 # Gates that one trajectory may slide on at once.
 SLIDES = 32
-# A kink that a trajectory turns at within this many relative tolerances of the gate's size was not decided.
+# A kink that a trajectory turns at within this many relative tolerances of the gate's size may not have been decided.
 GRAZE = 10.0
 
 

@@ -130,6 +130,49 @@ static void note(struct lanes *s, int i) {
     }
 }
 
+/* The lanes `at` that end in the same place whether or not they cross the kink of the gate which[lane], which the attempt
+ * to `ahead` comes within `depth` of on the side `home`, or with a fraction of that side: those that the field beyond
+ * sends back, and those that it moves as before. The other gates that they slide on keep sliding. */
+static ivec sent_back(struct lanes *s, const struct job *job, ivec at, vec when, const vec *ahead, ivec which, vec home, vec depth) {
+    struct kinks *k = &s->kinks;
+    struct together kept[LANES];
+    const ivec sliding = k->sliding;
+    memcpy(kept, k->slides, sizeof kept);
+    memcpy(k->now, k->next, sizeof k->now);
+    EACH_LANE if (at[lane]) {
+        struct together *list = &k->slides[lane];
+        const int g = which[lane];
+        list->count = 0;
+        for (int n = 0; n < kept[lane].count; n++)
+            if (kept[lane].gate[n] != g) list->gate[list->count++] = kept[lane].gate[n];
+        paint(list, k->joint[lane] != 0);
+        k->sliding[lane] = -(list->count > 0);
+        k->now[g][lane] = home[lane] < 0.0;
+        s->extra[lane] += 1 + list->colours;
+    }
+    flow(s, job, when, ahead, s->spare);
+    rates(when, ahead, s->own, job->shared, k->now, s->spare, k->tilted);
+    vec length = splat(0.0), jump = splat(0.0);
+    for (int d = 0; d < DIM; d++) {
+        const vec change = s->spare[d] - s->slope[d], error = absolute(ahead[d]) * job->rtol + job->atol[d];
+        length = v_fma(error, error, length);
+        jump = v_fma(change, change, jump);
+    }
+    /* The way back takes depth / speed. */
+    ivec found = {0};
+    EACH_LANE if (at[lane]) {
+        const int g = which[lane];
+        const double speed = home[lane] * (k->tilted[g][lane] - k->w_next[g][lane]);
+        const double apart = sqrt(jump[lane]), allowed = sqrt(length[lane]);
+        found[lane] = -(apart * (s->end[lane] - when[lane]) <= allowed ||
+                        (speed > 0.0 && apart * depth[lane] <= FARTHEST * allowed * speed));
+    }
+    k->sliding = sliding;
+    memcpy(k->slides, kept, sizeof kept);
+    memcpy(k->now, k->next, sizeof k->now);
+    return found;
+}
+
 /* The lanes whose accepted step meets a kink too early, with the share of the step up to it. */
 static ivec shorten(struct lanes *s, const struct job *job, ivec accept, vec h, const vec *ahead, vec arrived, vec *cut) {
     struct kinks *k = &s->kinks;
@@ -142,26 +185,30 @@ static ivec shorten(struct lanes *s, const struct job *job, ivec accept, vec h, 
     k->over = splat(-1.0);
     k->here &= ~accept;
     const vec graze = splat(GRAZE * job->rtol);
+    /* A fraction is known to the tolerance: beyond its bound by less, as near a place of rest, it ends no slide. */
+    const double slack = job->rtol;
     ivec flagged = {0};
     for (int g = 0; g < GATES; g++) {
         const vec side = k->side[g], u0 = side * k->z[g], u1 = side * k->z_next[g];
         const vec a = side * k->w[g] * h, b = side * k->w_next[g] * h, low = smaller(3.0 * u0 + a, 3.0 * u1 - b);
         const ivec dips = (a < 0.0) & (b > 0.0) & (low < 3.0 * graze * k->size[g]);
-        flagged |= (u1 < 0.0) | (low < 0.0) | dips | ((side == 0.0) & ((k->now[g] < 0.0) | (k->now[g] > 1.0)));
+        flagged |= (u1 < 0.0) | (low < 0.0) | dips | ((side == 0.0) & ((k->now[g] < -slack) | (k->now[g] > 1.0 + slack)));
     }
     flagged |= over > -TOUCH;
     flagged &= accept & s->busy;
     if (!any(flagged)) return early;
+    double depth[LANES][SLIDES];
+    int most = 0;
     EACH_LANE if (flagged[lane]) {
         const double step = h[lane];
         const int target = k->landing[lane] ? k->target[lane] : -1;
-        int first = -1;
+        int first = -1, touches = 0;
         for (int g = 0; g < GATES; g++) {
             const double side = k->side[g][lane];
             double share = 2.0;
             if (side == 0.0) {
                 const double old = k->gate[g][lane], now = k->now[g][lane], bound = now > 0.5;
-                if (now >= 0.0 && now <= 1.0) continue;
+                if (now >= -slack && now <= 1.0 + slack) continue;
                 if (g == target && fabs(now - bound) <= SETTLED) continue;
                 share = fmin(fmax((bound - old) / (now - old), 0.0), 1.0);
             } else {
@@ -171,7 +218,10 @@ static ivec shorten(struct lanes *s, const struct job *job, ivec accept, vec h, 
                 if (g == target && fabs(u1) <= NEAR * fabs(b)) continue;
                 double turn;
                 share = leaves(u0, u1, a, b, k->size[g][lane], &turn);
-                if (fabs(turn) <= graze[lane] * k->size[g][lane] && u0 > TINY * k->size[g][lane]) k->grazed[lane] = -1;
+                if (fabs(turn) <= graze[lane] * k->size[g][lane] && u0 > TINY * k->size[g][lane]) {
+                    if (touches == SLIDES) k->grazed[lane] = -1;
+                    else depth[lane][touches] = fabs(turn), k->zeros[lane].gate[touches++] = g;
+                }
             }
             if (share < (*cut)[lane]) (*cut)[lane] = share, first = g;
         }
@@ -185,6 +235,19 @@ static ivec shorten(struct lanes *s, const struct job *job, ivec accept, vec h, 
             early[lane] = -1;
             k->target[lane] = first;
         }
+        k->zeros[lane].count = touches;
+        if (touches > most) most = touches;
+    }
+    for (int n = 0; n < most; n++) {
+        ivec at = {0}, which = {0};
+        vec home = splat(1.0), within = splat(0.0);
+        EACH_LANE if (flagged[lane] && n < k->zeros[lane].count && !k->grazed[lane]) {
+            at[lane] = -1;
+            which[lane] = k->zeros[lane].gate[n];
+            home[lane] = k->side[which[lane]][lane];
+            within[lane] = depth[lane][n];
+        }
+        if (any(at)) k->grazed |= at & ~sent_back(s, job, at, arrived, ahead, which, home, within);
     }
     if (!any(early)) return early;
     refine(s, job, early & exact, h, cut);
@@ -232,7 +295,8 @@ static void land(struct lanes *s, const struct job *job, ivec accept, vec h, vec
     struct kinks *k = &s->kinks;
     const ivec lanes = accept & k->landing;
     if (!any(lanes)) return;
-    vec rest = splat(0.0);
+    vec rest = splat(0.0), home = splat(1.0);
+    ivec turned = {0};
     EACH_LANE if (lanes[lane]) {
         const int g = k->target[lane];
         const double w = k->w_next[g][lane], z = k->z_next[g][lane];
@@ -240,7 +304,8 @@ static void land(struct lanes *s, const struct job *job, ivec accept, vec h, vec
             const double speed = (k->next[g][lane] - k->gate[g][lane]) / h[lane];
             const double inside = fmin(k->next[g][lane], 1.0 - k->next[g][lane]);
             if (k->probing[lane]) {
-                if (inside <= GRAZE * job->rtol) k->grazed[lane] = -1;
+                turned[lane] = -(inside <= GRAZE * job->rtol && !k->grazed[lane]);
+                home[lane] = k->next[g][lane] > 0.5 ? 1.0 : -1.0;
                 continue;
             }
             k->here[lane] = -(fabs(k->next[g][lane] - (k->next[g][lane] > 0.5)) <= SETTLED);
@@ -251,6 +316,7 @@ static void land(struct lanes *s, const struct job *job, ivec accept, vec h, vec
             if (w != 0.0) rest[lane] = fmin(-z / w, s->end[lane] - (*arrived)[lane]);
         } else hasten(k, lane, -z / w);
     }
+    if (any(turned)) k->grazed |= turned & ~sent_back(s, job, turned, *arrived, ahead, k->target, home, splat(0.0));
     const vec step = choose(lanes, h, splat(1.0));
     for (int d = 0; d < DIM; d++) {
         const vec bend = 6.0 * (s->y[d] - ahead[d]) / (step * step) + (2.0 * s->f[d] + 4.0 * s->slope[d]) / step;

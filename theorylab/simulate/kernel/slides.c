@@ -11,6 +11,7 @@
 #define HASTE 1e-6      /* of the time: events that follow each other this soon, ENOUGH of them in a row, have no end */
 #define ENOUGH 100
 #define APART 1e-6      /* of what a gate or a rate is made of: two solutions */
+#define FARTHEST 100.0  /* tolerances that two ways may lie apart and be one */
 #define TOUCH 1e-3      /* of a fraction: how well an inner stage tells it */
 
 static void reset_gates(struct lanes *s, int lane) {
