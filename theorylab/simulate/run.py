@@ -84,7 +84,7 @@ class Run:
 
     @property
     def grazed(self) -> Tensor | None:
-        """(trials,) bool: the run turned so close to a kink that it does not tell the side, and from beyond it would not
+        """(trials,) bool: the run turned so close to a kink that it does not tell the side, and from beyond would not
         come back, or met several at once from where more than one solution goes on; None likewise.
         """
         return self.solution.grazed

@@ -38,7 +38,7 @@ class Solution:
     finisher        name of the method that finished each trajectory; empty where `method` finished all
     compiled        whether generated C ran the whole ensemble
     slid            (B,) bool: the trajectory slid along a kink for a while; None where kinks are not located
-    grazed          (B,) bool: it turned so close to a kink that the run does not tell the side, and from beyond it would
+    grazed          (B,) bool: it turned so close to a kink that the run does not tell the side, and from beyond would
                     not come back, or met several at once from where more than one solution goes on; None likewise
     """
 
