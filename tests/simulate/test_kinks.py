@@ -19,6 +19,7 @@ from theorylab import ops
 from theorylab.readings import expression as ex
 from theorylab.simulate import Solution, Status, converged, integrate
 from theorylab.simulate.compiled import Formula, compile_formula
+from theorylab.simulate.crossings import leaves
 from theorylab.simulate.kinks import SLIDES, kinks
 from theorylab.simulate.methods import METHODS, STIFF_METHODS
 from theorylab.simulate.problem import Problem, draw_cases
@@ -424,6 +425,14 @@ def test_touching_is_reported(depth: float, expected: bool, method: str, engine:
     run = solved(field, [[0.0, 0.0]], t_end=3.0, rtol=1e-6, method=method, first_step=0.1)
     assert run.statuses == (Status.T_END,)
     assert grazed(run).tolist() == [expected]
+
+
+def test_a_step_that_starts_on_the_kink_leaves_there() -> None:
+    """A cubic that rises by less than round-off before it falls leaves where it starts, not where it turns."""
+    share, _ = leaves(*(tensor([value]) for value in (-1.5e-12, -4e-12, 2e-12, -8e-12, 1.0)))
+    assert share.tolist() == [0.0]
+    share, _ = leaves(*(tensor([value]) for value in (1.0, -1.0, -2.0, -2.0, 1.0)))
+    assert torch.allclose(share, tensor([0.5]))
 
 
 @both

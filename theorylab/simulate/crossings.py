@@ -47,6 +47,8 @@ def leaves(u0: Tensor, u1: Tensor, a: Tensor, b: Tensor, size: Tensor) -> tuple[
                 middle = 0.5 * (left + right)
                 above = cubic(*ends, middle) > 0
                 left, right = torch.where(above, middle, left), torch.where(above, right, middle)
-            share[index] = torch.where(down, 0.5 * (left + right), start[index])
+            # One that has been on the kink from the start is not followed along it.
+            begin = torch.where(ends[0] <= 0, 0.0, start[index])
+            share[index] = torch.where(down, 0.5 * (left + right), begin)
         low, start = value, theta
     return share, turn

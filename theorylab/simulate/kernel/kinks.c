@@ -47,7 +47,8 @@ static double leaves(double u0, double u1, double a, double b, double size, doub
         const double value = n == count ? u1 : cubic(u0, u1, a, b, ends[n]);
         if (value < -round_off && value < low) {
             double left = ends[n - 1], right = ends[n];
-            if (low <= 0.0) return left;
+            /* One that has been on the kink from the start is not followed along it. */
+            if (low <= 0.0) return u0 <= 0.0 ? 0.0 : left;
             for (int i = 0; i < 40 && right - left > 1e-9; i++) {
                 const double middle = 0.5 * (left + right);
                 if (cubic(u0, u1, a, b, middle) > 0.0) left = middle;
@@ -310,7 +311,7 @@ static void land(struct lanes *s, const struct job *job, ivec accept, vec h, vec
             }
             k->here[lane] = -(fabs(k->next[g][lane] - (k->next[g][lane] > 0.5)) <= SETTLED);
             if (!k->here[lane]) hasten(k, lane, ((speed > 0.0) - k->next[g][lane]) / speed);
-        } else if (fabs(z) <= NEAR * h[lane] * fabs(w)) {
+        } else if (fabs(z) <= fmax(NEAR * h[lane] * fabs(w), TINY * k->size[g][lane])) {
             k->here[lane] = -1;
             /* A kink that is reached at rest is not moved to. */
             if (w != 0.0) rest[lane] = fmin(-z / w, s->end[lane] - (*arrived)[lane]);
