@@ -29,34 +29,45 @@ FAST = [
     "vardi-2020/distance-law",
 ]
 
+WEAKER = "a weaker inequality"
 ORTHOGONAL = "the step is orthogonal to w, so <step + a w, step - w> is <step, step - w>"
 NOT_SHARP = {
     "chou-2023/plain-invariants-l3": {
         "quantity (c.z * p.w ** (2 - L + 1)).sum(-1)": "the exponent becomes 0",
     },
     "vardi-2020/every-lp-norm": {
-        "lhs power_sum(c.p, 6 * c.alpha, -c.alpha, c.alpha * c.s)": "a weaker inequality",
+        "lhs power_sum(c.p, 6 * c.alpha, -c.alpha, c.alpha * c.s)": WEAKER,
         "lhs power_sum(c.p, 5 * c.alpha, c.alpha, c.alpha * c.s)": "norms are even",
         "rhs power_sum(c.p, 5 * c.alpha, c.alpha)": "norms are even",
         "lhs power_sum(c.p, 5 * c.alpha, -c.alpha, c.alpha ** 2 * c.s)": "any coordinate but 0 will do",
     },
     "vardi-2020/zero-loss-ray": {"lhs loss_on_ray(c)": "minus zero is zero"},
-    "vardi-2020/least-norm-in-the-plane": {"lhs twice what it was": "a weaker inequality"},
-    "vardi-2020/least-norm-on-the-line": {"lhs twice what it was": "a weaker inequality"},
-    "vardi-2020/balanced-from-zero": {
-        "quantity p.v ** 2 + dot(p.w, p.w)": "runs from w = 0 stay there",
-        "quantity p.v ** 2 - 2 * dot(p.w, p.w)": "runs from w = 0 stay there",
-    },
-    "vardi-2020/factor-two": {"lhs 3 * ops.norm(c.v - c.init.w)": "a weaker inequality"},
+    "vardi-2020/least-norm-in-the-plane": {"lhs twice what it was": WEAKER},
+    "vardi-2020/least-norm-on-the-line": {"lhs twice what it was": WEAKER},
+    "vardi-2020/factor-two": {"lhs 3 * ops.norm(c.v - c.init.w)": WEAKER},
     "vardi-2020/lemma-6-length": {
         "lhs dot(step(c) + c.w, step(c) - c.w)": ORTHOGONAL,
         "lhs dot(step(c) - 2 * c.w, step(c) - c.w)": ORTHOGONAL,
         "lhs dot(step(c) - c.w, step(c) + c.w)": ORTHOGONAL,
         "lhs dot(step(c) - c.w, step(c) - 2 * c.w)": ORTHOGONAL,
     },
+    "chou-2023/rho-grows": {
+        "lhs log_rho(c.eta + c.above + 2 * c.more, c)": "rho grows",
+        "lhs log_rho(c.eta + 2 * c.above + c.more, c)": "rho grows",
+    },
+    "chou-2023/no-help-from-large-starts": {
+        "lhs -(ops.log((c.eta + c.above - c.more) / (c.eta + c.above)) / 2 - c.more / (2 * c.eta))": WEAKER,
+        "lhs -(ops.log((c.eta + c.above + c.more) / (c.eta + c.above)) / 2 - 2 * (c.more / (2 * c.eta)))": WEAKER,
+        "lhs -(ops.log((c.eta + c.above + c.more) / (c.eta + c.above)) / 3 - c.more / (2 * c.eta))": WEAKER,
+        "lhs -(ops.log((c.eta + c.above + c.more) / (c.eta + 2 * c.above)) / 2 - c.more / (2 * c.eta))": WEAKER,
+        "lhs -(ops.log((c.eta - c.above + c.more) / (c.eta + c.above)) / 2 - c.more / (2 * c.eta))": WEAKER,
+    },
     "vardi-2020/lemma-6-angle": {"hypothesis without <e, v> = 0": "v enters the step only along (v + w)/2"},
 }
-"""Mutants that are themselves true, and why."""
+"""Mutants that are themselves true, and why. Those that the checker proves need no reason."""
+
+FAR_FROM_SHARP = {f"chou-2023/{kind}l1-bound{depth}" for kind in ("", "plain-") for depth in ("", "-l3", "-l4")}
+"""Bounds that random runs stay far below, by more than a factor two: only mutants that are far too small die."""
 
 
 KINDS = ("invariant", "evolution", "trajectory", "identity", "inequality", "conjugacy")
@@ -74,10 +85,13 @@ OTHERS = [
 def test_mutants_die_unless_they_are_true(claim_id: str) -> None:
     verdict = tl.verify(collect(vars(load(paper := claim_id.partition("/")[0])), paper)[claim_id], mutate=True)
     assert verdict.mutants or claim_id not in FAST
-    alive = {
-        f"{m.what} {m.to}": f"{m.fate}: {m.found}" for m in verdict.mutants if m.fate not in ("dies", "no statement")
-    }
-    assert alive.keys() == NOT_SHARP.get(claim_id, {}).keys(), alive
+    fates = {f"{m.what} {m.to}": m.fate for m in verdict.mutants if m.fate != "no statement"}
+    if claim_id in FAR_FROM_SHARP:
+        assert "dies" in fates.values()
+        return
+    recorded = NOT_SHARP.get(claim_id, {}).keys()
+    assert {mutant for mutant, fate in fates.items() if fate == "lives"} <= recorded
+    assert recorded <= {mutant for mutant, fate in fates.items() if fate in ("lives", "also true")}
 
 
 # --- limits: what no change of one sign, constant or exponent gives ---------------------------------------------------

@@ -45,13 +45,13 @@ def test_generations_reach_a_target_that_random_cases_miss() -> None:
 
 
 def test_a_narrow_violation_of_an_inequality_is_found() -> None:
-    """|x - a|^2 >= 1/100 for a = (13/8, -9/4, 3/8, 7/2), false near one point of a grid of 81^4."""
+    """|x - a|^2 >= 1/100 for a = (13/8, -9/4, 3/8, 7/2), false near one point of a grid of at least 81^4."""
     a = (Fraction(13, 8), Fraction(-9, 4), Fraction(3, 8), Fraction(7, 2))
     setting = tl.Setting(x=tl.var("4"))
     far = tl.Inequality(
         setting, lambda c: sum((c.x[i] - a[i]) ** 2 for i in range(4)) - Fraction(1, 100), name="away from a"
     )
-    found = hunt(far, dims={}, budget=4096)
+    found = hunt(far, dims={}, budget=2**16)
     assert found.counterexample is not None
     assert "z3" not in found.summary
 
