@@ -26,6 +26,8 @@ from theorylab.simulate.kernel.stiff import Formulas, stiff_source
 from theorylab.simulate.methods import ROCK4, RODAS5P, TSIT5
 from theorylab.simulate.problem import Problem, draw_cases
 
+from .networks import smooth
+
 needs_nvcc = pytest.mark.skipif(
     shutil.which("nvcc") is None, reason="no nvcc: the generated CUDA is not compiled by it here"
 )
@@ -33,11 +35,6 @@ needs_nvrtc = pytest.mark.skipif(
     nvrtc.library() is None,
     reason="no NVRTC (pip install nvidia-cuda-nvrtc): the generated CUDA is not compiled by it here",
 )
-
-
-@tl.model(W="k d", a="k")
-def smooth(p, x):
-    return p.a[None, :] @ ops.tanh(p.W @ x)
 
 
 @tl.model(w="d")

@@ -13,6 +13,8 @@ from theorylab import ops
 from theorylab.simulate import integrate, integrate_fixed
 from theorylab.simulate.methods import METHODS
 
+from .networks import bent
+
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device: the GPU path is not tested here"),
@@ -110,17 +112,12 @@ def neuron(p, x):
     return ops.relu(p.w[None, :] @ x)
 
 
-@tl.model(W="k d", a="k")
-def relu_net(p, x):
-    return p.a[None, :] @ ops.relu(p.W @ x)
-
-
 # The workloads of benchmarks/ensembles.py in small.
 GENERATED: dict[str, tuple[Any, dict[str, Any]]] = {
     "A": (diagonal, {"dims": {"d": 8, "n": 3}, "init": tl.init.normal(scale=0.1), "t_end": 100.0}),
     "C": (deep_linear, {"dims": {"k": 3, "n": 3}, "init": tl.init.normal(scale=0.3), "t_end": 20.0}),
     "D": (neuron, {"dims": {"d": 5, "n": 10}, "t_end": 50.0}),
-    "slides": (relu_net, {"dims": {"d": 2, "k": 3, "n": 4}, "t_end": 20.0}),
+    "slides": (bent, {"dims": {"d": 2, "k": 3, "n": 4}, "t_end": 20.0}),
 }
 
 

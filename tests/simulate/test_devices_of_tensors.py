@@ -12,9 +12,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._device import _device_constructors
 
 import theorylab as tl
-from theorylab import ops
 from theorylab.simulate import compiled
 from theorylab.simulate.kernel import iterate
+
+from .networks import bent, smooth
 
 
 class Placed(TorchFunctionMode):
@@ -35,16 +36,6 @@ class Placed(TorchFunctionMode):
             if "/theorylab/" in line.filename:
                 self.faults.add(f"{line.filename.split('/theorylab/')[-1]}:{line.lineno}: {line.line}")
         return func(*args, **kwargs)
-
-
-@tl.model(W="k d", a="k")
-def smooth(p, x):
-    return p.a[None, :] @ ops.tanh(p.W @ x)
-
-
-@tl.model(W="k d", a="k")
-def bent(p, x):
-    return p.a[None, :] @ ops.relu(p.W @ x)
 
 
 def flow(model: Any, **options: Any) -> Any:

@@ -10,16 +10,10 @@ import pytest
 import torch
 
 import theorylab as tl
-from theorylab import ops
 from theorylab.simulate.run import simulate
 
+from .networks import smooth
 from .pretend import DEVICE, Pretended, pretended_gpu
-
-
-@tl.model(W="k d", a="k")
-def smooth(p, x):
-    return p.a[None, :] @ ops.tanh(p.W @ x)
-
 
 FLOW = tl.GradientFlow(smooth, loss=tl.loss.square)
 CASES: dict[str, Any] = {"dims": {"d": 2, "k": 3, "n": 4}, "trials": 3, "seed": 2}

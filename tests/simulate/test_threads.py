@@ -17,6 +17,7 @@ from theorylab.simulate.kernel.nvrtc import Unavailable
 from theorylab.simulate.run import Run
 
 from .backends import needs_compiler
+from .networks import bent, smooth
 from .threads import Host, needs_cpp
 
 pytestmark = [needs_compiler, needs_cpp]
@@ -28,16 +29,6 @@ SAME_BITS = platform.machine() == "x86_64"
 @tl.model(u="d", v="d")
 def diagonal(p, x):
     return ((p.u**2 - p.v**2) * x.mT).sum(-1)[None, :]
-
-
-@tl.model(W="k d", a="k")
-def smooth(p, x):
-    return p.a[None, :] @ ops.tanh(p.W @ x)
-
-
-@tl.model(W="k d", a="k")
-def bent(p, x):
-    return p.a[None, :] @ ops.relu(p.W @ x)
 
 
 @tl.model(W="k d", V="k k", a="k")
