@@ -31,6 +31,7 @@ from theorylab.simulate import integrate
 from theorylab.simulate.compiled import Formula
 from theorylab.simulate.kernel import solve as kernels
 from theorylab.simulate.kernel import source
+from theorylab.simulate.kernel.ensemble import Task
 from theorylab.simulate.kernel.program import function
 from theorylab.simulate.kernel.solve import kernel, processors
 from theorylab.simulate.methods import TSIT5
@@ -287,21 +288,11 @@ def one_thread(vector_field: Formula, initial: torch.Tensor, t_end: float) -> fl
     if found is None:
         return None
     zero = torch.zeros(len(initial), dtype=torch.float64)
-    numbers = {"rtol": RTOL, "atol": torch.tensor(ATOL).double(), "until": None, "times": zero[:0]}
-    seconds, _ = timed(
-        lambda: found.solve(
-            initial,
-            zero,
-            torch.full_like(zero, t_end),
-            observes=False,
-            first_step=None,
-            max_steps=2_000_000,
-            threads=1,
-            **numbers,
-        ),
-        5,
-        time.thread_time,
-    )
+    task = Task(
+        initial, zero, torch.full_like(zero, t_end), rtol=RTOL, atol=torch.tensor(ATOL).double(), until=None,
+        times=zero[:0], observes=False, first_step=None, max_steps=2_000_000,
+    )  # fmt: skip
+    seconds, _ = timed(lambda: found.solve(task, threads=1), 5, time.thread_time)
     return seconds
 
 

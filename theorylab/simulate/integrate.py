@@ -13,6 +13,7 @@ from torch import Tensor
 from theorylab.errors import InputError
 from theorylab.simulate import arguments, chatter, control
 from theorylab.simulate.gates import gates_of
+from theorylab.simulate.kernel.ensemble import Task
 from theorylab.simulate.kernel.nvrtc import Unavailable
 from theorylab.simulate.kernel.solve import kernel
 from theorylab.simulate.kernel.stiff import Stiff
@@ -95,7 +96,7 @@ def integrate(
         if method == "auto":
             stiff = stiff_methods(fused.formulas.field, explicit, rtol)
         with suppress(Unavailable):
-            return fused.solve(y, starts, ends, observes=observe is not None, stiff=stiff, **options)
+            return fused.solve(Task(y, starts, ends, observes=observe is not None, **options), stiff)
     field = field.plain if isinstance(field, ThreadedFormula) else field
     observe = observe.plain if isinstance(observe, ThreadedFormula) else observe
     return _in_torch(field, y, starts, ends, chosen, observe, options)

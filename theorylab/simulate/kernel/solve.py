@@ -8,7 +8,6 @@ company nor on the number of threads, bit for bit.
 from __future__ import annotations
 
 import ctypes
-import math
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -20,12 +19,13 @@ from torch import Tensor
 
 from theorylab.simulate.compiled import Formula
 from theorylab.simulate.compiler import Libraries, build
+from theorylab.simulate.kernel.ensemble import Ensemble, Job, Task
 from theorylab.simulate.kernel.source import LANES, OPTIONS, solve_source
-from theorylab.simulate.kernel.stiff import Formulas, Stiff, StiffJob
+from theorylab.simulate.kernel.stiff import Formulas, Stiff
 from theorylab.simulate.kernel.stiff import library as stiff_library
 from theorylab.simulate.methods import ExplicitRungeKutta, Rosenbrock, Stabilised
 from theorylab.simulate.program import Program
-from theorylab.simulate.solution import Solution, Stats
+from theorylab.simulate.solution import Solution
 from theorylab.simulate.stopping import Converged
 
 # Straight-line code of more sub-expressions takes too long to compile; torch integrates it.
@@ -33,19 +33,6 @@ MAX_NODES = 12_000
 # Constants of fewer numbers than these are kept with a formula for its next run.
 _SMALL = 100_000
 _libraries = Libraries()
-GIVEN = ("initial", "own", "shared", "starts", "ends", "atol", "times")
-RESULTS = ("t", "y", "field", "step", "error", "saved", "observed", "drift")
-COUNTS = ("status", "accepted", "rejected", "evaluations", "slid", "grazed")
-
-
-class Job(ctypes.Structure):
-    """`struct job` of solve.c."""
-
-    _fields_ = (
-        [(name, ctypes.c_long) for name in ("count", "saves", "max_steps", "next", "patience")]
-        + [(name, ctypes.c_double) for name in ("rtol", "gtol", "first_step", "stiff")]
-        + [(name, ctypes.c_void_p) for name in (*GIVEN, *RESULTS, *COUNTS)]
-    )
 
 
 class Kernel:
@@ -55,136 +42,42 @@ class Kernel:
         self, library: ctypes.CDLL, method: ExplicitRungeKutta, own: np.ndarray, shared: np.ndarray, formulas: Formulas
     ):
         self.method, self.formulas = method, formulas
-        self.own, self.shared = np.ascontiguousarray(own), np.ascontiguousarray(shared)
-        self._own_address, self._shared_address = self.own.ctypes.data, self.shared.ctypes.data
+        self.own, self.shared = (torch.from_numpy(np.ascontiguousarray(x)) for x in (own, shared))
         self.quantities = 0 if formulas.observed is None else len(formulas.observed.roots)
         self._prepare, self._solve = library.prepare, library.solve
         for entry in (self._prepare, self._solve):
             entry.argtypes = [ctypes.POINTER(Job)]
             entry.restype = ctypes.c_int
 
-    def solve(
-        self,
-        y: Tensor,
-        starts: Tensor,
-        ends: Tensor,
-        *,
-        rtol: float,
-        atol: Tensor,
-        until: Converged | None,
-        times: Tensor,
-        observes: bool,
-        first_step: float | None,
-        max_steps: int,
-        threads: int | None = None,
-        stiff: Stiff | None = None,
-    ) -> Solution:
-        """The arguments are those of `integrate`, checked; `threads` is the number of processors if None.
+    def solve(self, task: Task, stiff: Stiff | None = None, threads: int | None = None) -> Solution:
+        """Run a task.
 
-        stiff: the method for trials that turn stiff, and for those that are stiff from the start.
+        stiff    methods for trials that turn stiff, or for all
+        threads  number of processors if None
         """
-        (count, dim), saves = y.shape, len(times)
-        given = (y, starts, ends, atol.expand(dim), times)
-        initial, starts, ends, atol, times = (tensor.contiguous() for tensor in given)
-        addresses = {
-            "initial": initial.data_ptr(),
-            "own": self._own_address,
-            "shared": self._shared_address,
-            "starts": starts.data_ptr(),
-            "ends": ends.data_ptr(),
-            "atol": atol.data_ptr(),
-            "times": times.data_ptr(),
-        }
-        shapes = {"y": (dim,), "field": (dim,), "observed": (self.quantities,), "drift": (self.quantities,)}
-        results = _block(np.float64, count, {name: shapes.get(name, ()) for name in RESULTS if name != "saved"})
-        counts = _block(np.int64, count, dict.fromkeys(COUNTS, ()))
-        saved = np.full((count, saves, dim), np.nan)
-        arrays = {name: array for name, (array, _) in (results | counts).items()} | {"saved": saved}
-        addresses |= {name: address for name, (_, address) in (results | counts).items()}
-        addresses["saved"] = saved.ctypes.data
-        job = Job(
-            count=count,
-            saves=saves,
-            max_steps=max_steps,
-            next=0,
-            patience=0 if stiff is None else stiff.patience,
-            rtol=rtol,
-            gtol=0.0 if until is None else until.gtol,
-            first_step=first_step or 0.0,
-            stiff=0.0 if stiff is None else stiff.limit(self.method),
-            **addresses,
-        )
+        ensemble = Ensemble(task, self.own, self.shared, self.quantities)
+        job, count = ensemble.job, len(task.y)
         _check(self._prepare(ctypes.byref(job)))
         number = threads or (min(processors(), -(-count // LANES)) if count > LANES else 1)
 
         def explicit(switching: bool) -> None:
-            job.next, job.stiff = 0, job.stiff if switching else 0.0
+            job.next, job.stiff = 0, stiff.limit(self.method) if switching and stiff is not None else 0.0
             run(lambda: self._solve(ctypes.byref(job)), number)
+
+        def other(method: Stabilised | Rosenbrock, limits: Mapping[str, float]) -> bool:
+            found = stiff_library(method, self.formulas)
+            if found is not None:
+                turn = ensemble.stiff_job(limits)
+                run(lambda: found.solve(ctypes.byref(turn)), number)
+            return found is not None
 
         finisher: Sequence[str] = ()
         if stiff is None:
             explicit(False)
         else:
-            numbers = {name: getattr(job, name) for name in ("count", "saves", "max_steps", "rtol", "gtol")}
-            arrays |= {
-                "own": self.own,
-                "shared": self.shared,
-                "ends": ends.numpy(),
-                "atol": atol.numpy(),
-                "times": times.numpy(),
-            }
-
-            def other(method: Stabilised | Rosenbrock, limits: Mapping[str, float]) -> bool:
-                found = stiff_library(method, self.formulas)
-                if found is not None:
-                    turn = StiffJob.of(arrays, **limits, **numbers)
-                    run(lambda: found.solve(ctypes.byref(turn)), number)
-                return found is not None
-
-            finisher = stiff.alternate(self.method, arrays["status"], explicit, other).tolist()
-        tensors = {name: torch.from_numpy(arrays[name]) for name in (*RESULTS, *COUNTS)}
-        return solution(tensors, self.method, stiff, rtol, finisher, observes=observes)
-
-
-def solution(
-    results: Mapping[str, Tensor],
-    explicit: ExplicitRungeKutta,
-    stiff: Stiff | None,
-    rtol: float,
-    finisher: Sequence[str],
-    *,
-    observes: bool,
-) -> Solution:
-    """What a run wrote down; `results` are the arrays of the job by name."""
-    return Solution(
-        t=results["t"],
-        y=results["y"],
-        field=results["field"],
-        status=results["status"],
-        stats=Stats(results["accepted"], results["rejected"], results["evaluations"]),
-        error_estimate=results["error"],
-        saved=results["saved"] if results["saved"].shape[1] else None,
-        observed=results["observed"] if observes else None,
-        drift=results["drift"] if observes else None,
-        slid=results["slid"].bool(),
-        grazed=results["grazed"].bool(),
-        method=stiff.methods[0].name if stiff is not None and stiff.alone else explicit.name,
-        rtol=rtol,
-        finisher=tuple(finisher),
-        compiled=True,
-    )
-
-
-def _block(kind: type, count: int, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[np.ndarray, int]]:
-    """Arrays of zeros (count, *shape) side by side in one block, with their addresses."""
-    sizes = [count * math.prod(shape) for shape in shapes.values()]
-    block = np.zeros(sum(sizes), dtype=kind)
-    address, found, start = block.ctypes.data, {}, 0
-    for (name, shape), size in zip(shapes.items(), sizes, strict=True):
-        array = block[start : start + size]
-        found[name] = (array.reshape(count, *shape) if shape else array, address + 8 * start)
-        start += size
-    return found
+            job.patience = stiff.patience
+            finisher = stiff.alternate(self.method, ensemble.arrays["status"].numpy(), explicit, other).tolist()
+        return ensemble.solution(self.method, stiff, finisher)
 
 
 def kernel(field: Any, observe: Any, until: Any, method: ExplicitRungeKutta, y: Tensor) -> Kernel | None:

@@ -49,11 +49,6 @@ class StiffJob(ctypes.Structure):
         + [(name, ctypes.c_void_p) for name in ARRAYS]
     )
 
-    @classmethod
-    def of(cls, arrays: Mapping[str, np.ndarray], **numbers: float) -> StiffJob:
-        """A job on arrays that the caller keeps."""
-        return cls(next=0, **numbers, **{name: arrays[name].ctypes.data for name in cls.ARRAYS})
-
 
 class Formulas(NamedTuple):
     """What an ensemble is made of: a field, perhaps observed quantities, and which case constants all trials share."""

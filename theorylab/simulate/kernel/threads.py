@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from theorylab.errors import InternalError
+from theorylab.simulate.kernel.ensemble import Ensemble, Task
 from theorylab.simulate.kernel.nvrtc import Unavailable
-from theorylab.simulate.kernel.solve import COUNTS, GIVEN, RESULTS, Job, solution, split
+from theorylab.simulate.kernel.solve import split
 from theorylab.simulate.kernel.source import MOST_BYTES, THREAD, solve_source
-from theorylab.simulate.kernel.stiff import Stiff, StiffJob, stiff_source
+from theorylab.simulate.kernel.stiff import Stiff, stiff_source
 from theorylab.simulate.methods import ExplicitRungeKutta, Rosenbrock, Stabilised
 from theorylab.simulate.program import Program
 from theorylab.simulate.solution import Solution
@@ -81,69 +82,37 @@ class ThreadKernel:
         self.own, self.shared = (torch.from_numpy(x).to(field.machine.device) for x in (own, shared))
         self.quantities = 0 if observe is None else len(observe.program.roots)
 
-    def solve(
-        self,
-        y: Tensor,
-        starts: Tensor,
-        ends: Tensor,
-        *,
-        rtol: float,
-        atol: Tensor,
-        until: Converged | None,
-        times: Tensor,
-        observes: bool,
-        first_step: float | None,
-        max_steps: int,
-        stiff: Stiff | None = None,
-    ) -> Solution:
-        """The arguments are those of `Kernel.solve`. Raises Unavailable, and leaves the reason with the field."""
-        stiff = _fitting(stiff, y.shape[1])
-        (count, dim), saves, device = y.shape, len(times), self.field.machine.device
-        shapes = {"y": (dim,), "field": (dim,), "observed": (self.quantities,), "drift": (self.quantities,)}
-        given = (y, self.own, self.shared, starts, ends, atol.expand(dim), times)
-        arrays = {name: tensor.contiguous() for name, tensor in zip(GIVEN, given, strict=True)}
-        for names, kind in ((RESULTS, torch.float64), (COUNTS, torch.int64)):
-            arrays |= {n: torch.zeros((count, *shapes.get(n, ())), dtype=kind, device=device) for n in names}
-        arrays["saved"] = torch.full((count, saves, dim), torch.nan, dtype=torch.float64, device=device)
-        job = Job(
-            count=count,
-            saves=saves,
-            max_steps=max_steps,
-            patience=0 if stiff is None else stiff.patience,
-            rtol=rtol,
-            gtol=0.0 if until is None else until.gtol,
-            first_step=first_step or 0.0,
-            **{name: arrays[name].data_ptr() for name in (*GIVEN, *RESULTS, *COUNTS)},
-        )
+    def solve(self, task: Task, stiff: Stiff | None = None) -> Solution:
+        """Run a task, as `Kernel.solve` does. Raises Unavailable, and leaves the reason with the field."""
+        stiff = _fitting(stiff, task.y.shape[1])
+        ensemble = Ensemble(task, self.own, self.shared, self.quantities)
+        job, finisher = ensemble.job, ()
         try:
             explicit = self._program(self.method)
-            explicit.run("prepare", job, count)
-            self._compare(y, starts, arrays["field"])
-            finisher: Sequence[str] = ()
+            explicit.run("prepare", job, job.count)
+            self._compare(task, ensemble.arrays["field"])
             if stiff is None:
-                explicit.run("solve", job, count)
+                explicit.run("solve", job, job.count)
             else:
-                finisher = self._alternate(stiff, job, arrays)
+                finisher = self._alternate(stiff, ensemble)
         except Unavailable as error:
             self.field.fault = str(error)
             raise
-        return solution(arrays, self.method, stiff, rtol, finisher, observes=observes)
+        return ensemble.solution(self.method, stiff, finisher)
 
-    def _alternate(self, stiff: Stiff, job: Job, arrays: Mapping[str, Tensor]) -> list[str]:
+    def _alternate(self, stiff: Stiff, ensemble: Ensemble) -> Sequence[str]:
         """Solve prepared trials by turns; between them their codes are on the CPU."""
-        count, codes = job.count, arrays["status"]
+        job, codes = ensemble.job, ensemble.arrays["status"]
+        job.patience = stiff.patience
         status = codes.to("cpu", copy=True)
-        numbers = {name: getattr(job, name) for name in ("count", "saves", "max_steps", "rtol", "gtol")}
 
         def explicit(switching: bool) -> None:
             job.stiff = stiff.limit(self.method) if switching else 0.0
             codes.copy_(status)
-            self._program(self.method).run("solve", job, count)
+            self._program(self.method).run("solve", job, job.count)
             status.copy_(codes)
 
         def other(method: Stabilised | Rosenbrock, limits: Mapping[str, float]) -> bool:
-            addresses = {name: arrays[name].data_ptr() for name in StiffJob.ARRAYS}
-            turn = StiffJob(**limits, **numbers, **addresses)
             try:
                 program = self._program(method)
             except Unavailable:
@@ -151,7 +120,7 @@ class ThreadKernel:
                     raise
                 return False
             codes.copy_(status)
-            program.run("solve", turn, count)
+            program.run("solve", ensemble.stiff_job(limits), job.count)
             status.copy_(codes)
             return True
 
@@ -172,10 +141,10 @@ class ThreadKernel:
             built[key] = self.field.machine.program(text)
         return built[key]
 
-    def _compare(self, y: Tensor, starts: Tensor, found: Tensor) -> None:
+    def _compare(self, task: Task, found: Tensor) -> None:
         """Raise InternalError where generated code and torch differ at the start of the first trials."""
-        rows = torch.arange(min(len(y), COMPARED), device=y.device)
-        expected = self.field.plain(starts[rows], y[rows], rows)
+        rows = torch.arange(min(len(task.y), COMPARED), device=task.y.device)
+        expected = self.field.plain(task.starts[rows], task.y[rows], rows)
         gap = ((expected - found[rows]).abs() / (1 + expected.abs()))[torch.isfinite(expected)]
         if gap.numel() and not float(gap.max()) <= AGREEMENT:
             raise InternalError(

@@ -1,0 +1,109 @@
+"""What one run of generated code reads and writes: the arrays of an ensemble, and the structures that point to them.
+
+A processor and a GPU serve the same tasks with the same arrays; solve.py and threads.py say how each runs them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from theorylab.simulate.kernel.stiff import Stiff, StiffJob
+from theorylab.simulate.methods import ExplicitRungeKutta
+from theorylab.simulate.solution import Solution, Stats
+from theorylab.simulate.stopping import Converged
+
+_GIVEN = ("initial", "own", "shared", "starts", "ends", "atol", "times")
+_RESULTS = ("t", "y", "field", "step", "error", "saved", "observed", "drift")
+_COUNTS = ("status", "accepted", "rejected", "evaluations", "slid", "grazed")
+
+
+class Task(NamedTuple):
+    """The checked arguments of `integrate` for B trajectories in D dimensions.
+
+    y, starts, ends  (B, D), (B,) and (B,)
+    atol             () or (D,)
+    times            (S,) at which states are saved; S may be 0
+    observes         whether the kernel has observed quantities
+    The others are as there.
+    """
+
+    y: Tensor
+    starts: Tensor
+    ends: Tensor
+    rtol: float
+    atol: Tensor
+    until: Converged | None
+    times: Tensor
+    observes: bool
+    first_step: float | None
+    max_steps: int
+
+
+class Job(ctypes.Structure):
+    """`struct job` of solve.c."""
+
+    _fields_ = (
+        [(name, ctypes.c_long) for name in ("count", "saves", "max_steps", "next", "patience")]
+        + [(name, ctypes.c_double) for name in ("rtol", "gtol", "first_step", "stiff")]
+        + [(name, ctypes.c_void_p) for name in (*_GIVEN, *_RESULTS, *_COUNTS)]
+    )
+
+
+class Ensemble:
+    """The arrays of one run by name, on the device of the states, and the job that points to them."""
+
+    def __init__(self, task: Task, own: Tensor, shared: Tensor, quantities: int) -> None:
+        """own, shared: case constants, (B, .) of each trial and (.) of all; quantities: how many are observed."""
+        self.task = task
+        y, times = task.y, task.times
+        (count, dim), saves = y.shape, len(times)
+        given = (y, own, shared, task.starts, task.ends, task.atol.expand(dim), times)
+        self.arrays = {name: tensor.contiguous() for name, tensor in zip(_GIVEN, given, strict=True)}
+        for names, shape, kind in (
+            (("t", "step", "error"), (), torch.float64),
+            (("y", "field"), (dim,), torch.float64),
+            (("observed", "drift"), (quantities,), torch.float64),
+            (_COUNTS, (), torch.int64),
+        ):
+            block = torch.zeros((len(names), count, *shape), dtype=kind, device=y.device)
+            self.arrays |= zip(names, block.unbind(), strict=True)
+        self.arrays["saved"] = y.new_full((count, saves, dim), torch.nan)
+        self._addresses = {name: array.data_ptr() for name, array in self.arrays.items()}
+        self._numbers = {
+            "count": count,
+            "saves": saves,
+            "max_steps": task.max_steps,
+            "rtol": task.rtol,
+            "gtol": 0.0 if task.until is None else task.until.gtol,
+        }
+        self.job = Job(first_step=task.first_step or 0.0, **self._numbers, **self._addresses)
+
+    def stiff_job(self, limits: Mapping[str, float]) -> StiffJob:
+        """The job of a method for stiff problems on the same arrays."""
+        return StiffJob(**limits, **self._numbers, **{name: self._addresses[name] for name in StiffJob.ARRAYS})
+
+    def solution(self, explicit: ExplicitRungeKutta, stiff: Stiff | None, finisher: Sequence[str]) -> Solution:
+        """What the run wrote down."""
+        found, task = self.arrays, self.task
+        return Solution(
+            t=found["t"],
+            y=found["y"],
+            field=found["field"],
+            status=found["status"],
+            stats=Stats(found["accepted"], found["rejected"], found["evaluations"]),
+            error_estimate=found["error"],
+            saved=found["saved"] if len(task.times) else None,
+            observed=found["observed"] if task.observes else None,
+            drift=found["drift"] if task.observes else None,
+            slid=found["slid"].bool(),
+            grazed=found["grazed"].bool(),
+            method=stiff.methods[0].name if stiff is not None and stiff.alone else explicit.name,
+            rtol=task.rtol,
+            finisher=tuple(finisher),
+            compiled=True,
+        )
