@@ -101,10 +101,9 @@ def slope_norm(problem: Problem, formula: Any, t: Tensor, y: Tensor) -> Tensor:
     return problem.mapped(one_trial, t, y, torch.arange(len(y), device=y.device))
 
 
-def drifts(problem: Problem, formulas: Mapping[str, Any], solution: Any) -> dict[str, Drift]:
-    """The drift of every formula, from the observed ones of a solution in the same order."""
+def drifts(problem: Problem, formulas: Mapping[str, Any], solution: Any, start: Tensor) -> dict[str, Drift]:
+    """The drift of every formula, from the observed ones of a solution in the same order; start: (trials,) times."""
     found, at = {}, 0
-    zero = torch.zeros_like(solution.t)
     exact = not bool(solution.error_estimate.any())
     for name, formula in formulas.items():
         shape = shape_of(problem, formula)
@@ -112,7 +111,7 @@ def drifts(problem: Problem, formulas: Mapping[str, Any], solution: Any) -> dict
         drift = solution.drift[:, at : at + size]
         own = torch.zeros_like(drift)
         if not exact:
-            places = ((zero, problem.initial), (solution.t, solution.y))
+            places = ((start, problem.initial), (solution.t, solution.y))
             slopes = [slope_norm(problem, formula, *where) for where in places]
             own = torch.nan_to_num(torch.maximum(*slopes)) * solution.error_estimate[:, None]
         found[name] = Drift(drift.reshape(-1, *shape), own.reshape(-1, *shape))

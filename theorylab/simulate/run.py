@@ -20,6 +20,7 @@ from theorylab.flow import Flow
 from theorylab.gradient_flow import SecondOrder
 from theorylab.readings.letters import complete_dims
 from theorylab.scheme import Scheme
+from theorylab.simulate import arguments
 from theorylab.simulate import events as happenings
 from theorylab.simulate import quantities as observed
 from theorylab.simulate.compiled import Formula
@@ -59,6 +60,7 @@ class Run:
     events      what `events` and `until` name, see `Occurrences`
     backend     "generated C", "generated CUDA", or "batched torch: " and the reason
     solution    end states, fields and errors as vectors
+    start       (trials,) start times
     """
 
     t: Tensor
@@ -75,6 +77,7 @@ class Run:
     events: Mapping[str, Occurrences]
     backend: str
     field: Field | None
+    start: Tensor
     options: Mapping[str, Any]
 
     @property
@@ -92,14 +95,15 @@ class Run:
     def limit(self, quantity: Callable[..., Any]) -> Extrapolation:
         """The limit of a quantity of (p) or (p, c) beyond the end of the runs, with an error bar.
 
-        The runs are followed a second time. Exponential tails and powers of t are continued to infinity; anything else,
-        such as the logarithms of a loss without a minimum, is reported as not trusted, with the last value.
+        The runs are followed a second time, and on to four times their length. Exponential tails and powers of t are
+        continued to infinity; anything else, such as the logarithms of a loss without a minimum, is reported as not
+        trusted, with the last value.
         """
         if self.field is None:
             raise InputError("limit() was asked of a discrete scheme; expected a run of a flow")
         if not callable(quantity):
             raise InputError(f"limit() got {type(quantity).__name__}; expected a function of (p) or (p, c)")
-        return extrapolated(self.problem, self.solution, self.field, quantity, self.options)
+        return extrapolated(self.problem, self.solution, self.field, quantity, self.start, self.options)
 
 
 @enough_memory()
@@ -211,7 +215,9 @@ def _run_flow(
         reason = "the stopping rule is no tl.converged" if custom else "no kernel was built for this field and method"
     generated = THREADED if isinstance(field, ThreadedFormula) else COMPILED
     backend = generated if solution.compiled else f"batched torch: {reason}"
-    return _made(problem, solution, formulas, times, found, backend, field, plain)
+    start = arguments.per_row("t_start", options.get("t_start", 0.0), problem.initial)
+    repeated = plain | ({"max_steps": options["max_steps"]} if "max_steps" in options else {})
+    return _made(problem, solution, formulas, times, found, backend, field, start, repeated)
 
 
 def _written(problem: Problem, formulas: Sequence[Any], events: bool) -> tuple[Field, Field | None, str]:
@@ -262,7 +268,8 @@ def _run_scheme(
         problem, steps=steps, times=kept, until=rule, observe=list(formulas.values()), seed=seed
     )
     backend = f"batched torch: {obstacle}" if obstacle else COMPILED
-    return _made(problem, solution, formulas, kept or None, {}, backend, None, {})
+    start = torch.zeros_like(solution.t)
+    return _made(problem, solution, formulas, kept or None, {}, backend, None, start, {})
 
 
 def _made(
@@ -273,6 +280,7 @@ def _made(
     found: Mapping[str, Occurrences],
     backend: str,
     field: Field | None,
+    start: Tensor,
     options: Mapping[str, Any],
 ) -> Run:
     names = problem.flow.state
@@ -280,7 +288,7 @@ def _made(
     saved: dict[str, Tensor] = {}
     if moments is None or solution.saved is None:
         states = torch.stack([problem.initial, solution.y], 1)
-        at = torch.stack([torch.zeros_like(solution.t), solution.t], 1)
+        at = torch.stack([start, solution.t], 1)
     else:
         states, at = solution.saved, moments.expand(len(solution.t), -1)
         saved = {n: v for n, v in problem.unflatten(states).items() if n in names}
@@ -295,10 +303,11 @@ def _made(
         times=moments,
         saved=saved,
         quantities={n: observed.sampled(problem, f, at, states) for n, f in formulas.items()},
-        drift=observed.drifts(problem, formulas, solution) if formulas else {},
+        drift=observed.drifts(problem, formulas, solution, start) if formulas else {},
         events=found,
         backend=backend,
         field=field,
+        start=start,
         options=options,
     )
 
