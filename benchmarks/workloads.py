@@ -18,7 +18,8 @@ RTOL, ATOL = 1e-6, 1e-9
 class Workload:
     """`rates` maps one state (D,) or a batch (B, D) to its derivative, for numpy, torch and jax alike.
 
-    convert brings its constants to the arrays of a library.
+    convert brings its constants to the arrays of a library. operations: fused multiply-adds and other arithmetic of one
+    evaluation as it stands in `rates`, 0 where they were not counted.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Workload:
     initial: Mapping[str, np.ndarray]
     t_end: float
     rates: Callable[[Any, Callable[[np.ndarray], Any]], Any]
+    operations: int = 0
 
     @property
     def states(self) -> np.ndarray:
@@ -80,7 +82,7 @@ def workload_a(trials: int, t_end: float = 1000.0, name: str = "A") -> Workload:
 
     initial = {n: 1e-3 * np.exp(0.3 * noise.standard_normal((trials, 40))) for n in ("u", "v")}
     flow = tl.GradientFlow(diagonal, loss=tl.loss.square, data=(x.T, y[None]))
-    return Workload(f"{name}, {trials}", flow, {"d": 40}, initial, t_end, rates)
+    return Workload(f"{name}, {trials}", flow, {"d": 40}, initial, t_end, rates, 2 * 12 * 40 + 4 * 40)
 
 
 def _unfit(seed: int, trials: int) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
