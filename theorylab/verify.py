@@ -157,7 +157,8 @@ def _verify(
     observations: list[Observation] = []
     if found.counterexample is None or proof.accepted:
         tell("simulating")
-        observations = [observe(t, sizes, trials=trials, seed=seed, device=device, settle=claim.settle) for t in tests]
+        options = {"seed": seed, "device": device, "settle": claim.settle, "premised": claim.premised}
+        observations = [observe(t, sizes, trials=trials, **options) for t in tests]
         evidence += [_simulation_evidence(claim, o, sizes, seed) for o in observations]
     if not proof.accepted and found.counterexample is None and any(t.where in ("run", "end") for t in tests):
         tell("searching for runs that contradict the claim")

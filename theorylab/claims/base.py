@@ -198,7 +198,8 @@ class Claim(ABC):
 
     Keyword arguments of every kind: name, title, source, quantifier ("every" or "almost every"), expect (the status
     that is expected), horizon (how long runs last), settle (options of the runs: t_end, gtol, trials, atol, ...),
-    statement (TeX), premises (stated in words), figures (functions of the seed of a run that give a tl.Figure each),
+    statement (TeX), premises (stated in words; without any, a claim about ends of runs is not supported where some blow
+    up), figures (functions of the seed of a run that give a tl.Figure each),
     note (a remark for its page in the report).
     """
 
@@ -254,6 +255,11 @@ class Claim(ABC):
     @property
     def premises(self) -> tuple[str, ...]:
         return tuple(self._meta.get("premises", ()))
+
+    @property
+    def premised(self) -> bool:
+        """Whether the statement names premises of its own, beside those that its kind implies."""
+        return bool(self._meta.get("premises"))
 
     @property
     def tex(self) -> str:

@@ -63,8 +63,13 @@ class Rank(Claim):
         return ops.singular_values(value)
 
     def _share(self, p: Any, c: Any, place: int) -> Any:
-        """The value at a place (1 is the largest) as a share of the largest; 0 where there is none."""
+        """The value at a place (1 is the largest) as a share of the largest; 0 where there is none.
+
+        Rank 0 leaves nothing to compare the largest with.
+        """
         values = self._values(observed(call(self.quantity, p, c)))
+        if self.rank == 0:
+            return values[0]
         return values[place - 1] / values[0] if place <= values.shape[0] else values[0] * 0
 
     def tests(self) -> Sequence[Test]:
@@ -72,7 +77,7 @@ class Rank(Claim):
         variable = walked(self.setting)
         common: dict[str, Any] = {"where": "end", "subject": self.subject, "horizon": self.horizon}
         if self.sense != ">=":
-            above = f"number {self.rank + 1} of the {self.sizes}, as a share of the largest"
+            above = f"number {self.rank + 1} of the {self.sizes}" + (", as a share of the largest" if self.rank else "")
 
             def rest(p: Any, c: Any) -> Any:
                 return self._share(p, c, self.rank + 1)

@@ -26,6 +26,7 @@ from theorylab.simulate.refine import FALL, ROUND_OFF, drift_falls, refine
 from theorylab.simulate.run import with_loss
 from theorylab.simulate.slopes import observe_slope
 from theorylab.simulate.solution import Solution
+from theorylab.simulate.status import Status
 from theorylab.simulate.stopping import Converged
 
 EPS = float(torch.finfo(torch.float64).eps)
@@ -60,11 +61,16 @@ def observe(
     seed: int,
     device: str | None = None,
     settle: Mapping[str, Any] | None = None,
+    premised: bool = False,
 ) -> Observation:
-    """Run one test: at random cases or states, along runs, or where runs end."""
+    """Run one test: at random cases or states, along runs, or where runs end.
+
+    premised: the statement names premises of its own, so that runs which blow up may lie outside of it.
+    """
     options = dict(settle or {})
     if test.kind == "slope":
-        return observe_slope(test, dims, trials=trials, seed=seed, device=device, options=options)
+        found = observe_slope(test, dims, trials=trials, seed=seed, device=device, options=options)
+        return found if premised else _of_every_run(found)
     if test.kind == "mean":
         return observe_mean(test, dims, seed=seed, device=device, options=options)
     if test.where == "case":
@@ -78,7 +84,22 @@ def observe(
             if found.agrees is None:
                 found = _along_runs(test, dims, count, seed, device, {**options, **other})
         return found
-    return _at_ends(test, dims, min(trials, int(options.pop("trials", RUN_TRIALS))), seed, device, options)
+    found = _at_ends(test, dims, min(trials, int(options.pop("trials", RUN_TRIALS))), seed, device, options)
+    return found if premised else _of_every_run(found)
+
+
+def _of_every_run(found: Observation) -> Observation:
+    """The observation, undecided where runs blow up: what is said of the ends of all runs takes for granted that they
+    have one.
+    """
+    lost = sum(found.statuses.get(status.label, 0) for status in Status if status.failed)
+    if not (found.agrees and lost):
+        return found
+    reason = (
+        f"{lost} of {sum(found.statuses.values())} runs blow up ({found.statuses}), and have no limit; "
+        f"a hypothesis or a premise that leaves them out would settle it; of the others: {found.reason}"
+    )
+    return replace(found, agrees=None, reason=reason)
 
 
 # --- cases and states: no integrator, only rounding ----------------------------------------------------------------
