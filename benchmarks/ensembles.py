@@ -390,9 +390,7 @@ def acceptance(results: Mapping[str, Measured], singles: Mapping[str, Measured])
         ratio = gradients.seconds[TORCH] / gradients.seconds[GRADIENTS]
         line("gradient of A alone in a loop, generated against torch by hand on 1024 rows", "at least 8", ratio, 8)
         floor = gradients.seconds[TORCH] / gradients.seconds[FLOOR]
-        lines.append(
-            f"| the same if its operations ran at the full rate of this core | | {floor:.3g} | |"
-        )
+        lines.append(f"| the same if its operations ran at the full rate of this core | | {floor:.3g} | |")
     for name, found in singles.items():
         best = found.best("scipy", "diffrax", "torchode", "torchdiffeq")
         line(f"single trajectory, {name}", "no slower than the best peer", best / found.seconds[AUTO], 1)
