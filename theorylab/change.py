@@ -69,8 +69,6 @@ class Derived(Flow):
 
     def with_(self, **changes: Any) -> Self:
         """A copy with options of the base changed."""
-        if "setting" in changes:
-            changes["setting"] = self.base.setting.merged(changes["setting"])
         base = self.base.with_(**changes)
         own = {n: v for n, v in self.setting.init.items() if n not in self.base.state}
         return replace(self, base=base, setting=base.setting.with_(init={**base.setting.init, **own}), name=base.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from theorylab.draw import Draw, normal
@@ -71,7 +71,13 @@ class Flow:
         raise InputError(f"{self.name!r} is not a gradient flow and has no objective")
 
     def with_(self, **changes: Any) -> Self:
-        """A copy with options changed."""
+        """A copy with options changed; a setting is added to this one, see `Setting.merged`."""
+        known = [f.name for f in fields(self) if f.init]
+        for name in changes:
+            if name not in known:
+                raise InputError(f"with_ got {name!r} for {self.name!r}; expected one of: {', '.join(known)}")
+        if "setting" in changes:
+            changes["setting"] = self.setting.merged(changes["setting"])
         return replace(self, **changes)
 
     def with_integral(self, **integrands: Formula) -> Self:

@@ -101,11 +101,9 @@ class FirstOrder(Flow):
     def with_(self, **changes: Any) -> Self:
         if "loss" in changes:
             changes["loss"] = as_loss(changes["loss"])
-        if "setting" in changes:
-            changes["setting"] = self.setting.merged(changes["setting"])
         if "data" in changes:
             changes["data"] = checked_data(changes["data"])
-        return replace(self, **changes)
+        return super().with_(**changes)
 
     def inputs(self, c: Case) -> tuple[Any, Any]:
         """The data (x, y) of a case; y is None for the unknown loss with arbitrary data."""

@@ -160,9 +160,16 @@ class Setting:
         return Setting(*kept, init=self.init, **self.variables)
 
     def merged(self, other: Setting) -> Setting:
-        extra = [a for a in other.assumptions if a.name not in {b.name for b in self.assumptions}]
+        """This setting and another one: of what both name, an assumption, a variable or an init, the other's counts."""
+        if not isinstance(other, Setting):
+            raise InputError(f"setting is {type(other).__name__}; expected tl.Setting(...)")
+        theirs = {a.name: a for a in other.assumptions}
+        own = [theirs.pop(a.name, a) for a in self.assumptions]
         return Setting(
-            *self.assumptions, *extra, init={**self.init, **other.init}, **{**self.variables, **other.variables}
+            *own,
+            *theirs.values(),
+            init={**self.init, **other.init},
+            **{**self.variables, **other.variables},
         )
 
     @property

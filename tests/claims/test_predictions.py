@@ -94,7 +94,7 @@ deep = tl.GradientFlow(
 SETTLE = {"t_end": 500.0, "atol": 1e-30}
 entropy = tl.Limit(deep, cubic, tl.argmin(tl.bias.hypentropy(lambda c: c.a**3, 3)), settle=SETTLE, name="depth three")
 shape = tl.Limit(
-    deep.with_(setting=tl.Setting()), cubic, tl.argmin(tl.bias.diagonal_network(lambda c: c.a, lambda c: c.b, 3)),
+    deep, cubic, tl.argmin(tl.bias.diagonal_network(lambda c: c.a, lambda c: c.b, 3)),
     settle=SETTLE, name="depth and shape",
 )  # fmt: skip
 

@@ -178,6 +178,33 @@ def test_momentum_takes_other_options() -> None:
     assert {v.draw.a for n, v in changed.initial().items() if n.startswith("velocity") and v.draw is not None} == {0.0}
 
 
+POSITIVE, LARGE = (tl.assume("a is one", lambda c, v=v: c.a - v, lambda c, v=v: {"a": c.a * 0 + v}) for v in (1, 2))
+STATED = tl.Setting(POSITIVE, a="", b="d", init={"w": 1})
+still = Flow(lambda p: {"w": p.w * 0}, state={"w": "d"}, setting=STATED)
+learning = tl.GradientFlow(linear, loss=tl.loss.square, setting=STATED)
+MADE = {
+    "flow": still,
+    "integral": still.with_integral(s=lambda p: p.w.sum()),
+    "gradient flow": learning,
+    "momentum": tl.GradientFlow(linear, momentum=1, setting=STATED),
+    "time": learning.with_speed(lambda p: 2),
+    "time of a flow": still.with_speed(lambda p: 2),
+    "chart": still.chart(lambda p: {"q": 2 * p.w}, lambda q: {"w": q.q / 2}),
+    "scheme": learning.euler(1).flow,
+}
+
+
+@pytest.mark.parametrize("flow", MADE.values(), ids=MADE)
+def test_a_setting_is_added_to_that_of_any_flow(flow: Flow) -> None:
+    changed = flow.with_(setting=tl.Setting(LARGE, b=tl.var("d", positive=True), e="", init={"w": 2}))
+    assert set(changed.setting.variables) == {"a", "b", "e"}
+    assert changed.setting.variables["b"].positive
+    assert changed.setting.init["w"] == 2
+    assert [a for a in changed.setting.assumptions if a.name == "a is one"] == [LARGE]
+    again = changed.with_(setting=tl.Setting()).setting
+    assert (again.variables, again.init) == (changed.setting.variables, changed.setting.init)
+
+
 def _at_start(flow: Flow) -> Any:
     from theorylab.derive.world import World
 
@@ -327,6 +354,12 @@ def test_input_shapes_are_found() -> None:
         (lambda: tl.GradientFlow(linear, gates="one"), "gates is str; expected a number"),
         (lambda: tl.GradientFlow(linear, setting=3), "setting is int"),  # type: ignore[arg-type]
         (lambda: tl.GradientFlow(linear, setting=tl.Setting(init={"q": 1})), "init names the unknown parameter 'q'"),
+        (lambda: tl.GradientFlow(linear).with_(setting={"q": "d"}), "setting is dict; expected tl.Setting"),
+        (
+            lambda: tl.GradientFlow(linear).with_(decay=1),
+            "with_ got 'decay' for 'linear'; expected one of: .*weight_decay",
+        ),
+        (lambda: still.with_(data=3), "with_ got 'data' for 'flow'; expected one of: .*state"),
         (lambda: tl.GradientFlow(linear, data=3), "data is int"),
         (lambda: tl.GradientFlow(linear, data=([[1, "a"]], [[1]])), "data x contains str"),
         (lambda: tl.GradientFlow(linear, data=([[1]], [[float("inf")]])), "data y contains inf"),

@@ -114,7 +114,7 @@ TRUE = {
     "hyperbolic entropy": entropy(1),
     "hyperbolic entropy of depth three": depth_three,
     "shape of the start": tl.Limit(
-        shallow.with_(setting=tl.Setting()), squares, tl.argmin(tl.bias.diagonal_network(lambda c: c.a, lambda c: c.b)),
+        shallow, squares, tl.argmin(tl.bias.diagonal_network(lambda c: c.a, lambda c: c.b)),
         settle=SETTLE,
     ).but(setting=shallow.setting.without("one scale")),
     "l1 as the scale vanishes": rich,
