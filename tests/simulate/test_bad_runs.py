@@ -53,7 +53,17 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "device": ({"device": "cuda:99"}, "device is 'cuda:99'; expected 'cpu', or 'cuda' where a GPU is visible"),
     "device without numbers": ({"device": "meta"}, "device is 'meta'; expected 'cpu'"),
     "number as device": ({"device": 99}, "device is 99; expected 'cpu'"),
-    "complex init": ({"init": {"w": np.zeros((4, 3)) * 1j}}, "init of 'w' is ndarray; expected an array of float64"),
+    "complex init": (
+        {"init": {"w": np.zeros((4, 3)) * 1j}}, "init of 'w' is ndarray of complex128; expected an array of float64"
+    ),
+    "huge end": ({"t_end": 10**400}, "expected a time, or one for each trial"),
+    "repeated times": ({"times": [1, 1]}, r"times is \[1, 1\]; expected rising finite times"),
+    "no times at all": ({"times": [1, math.nan]}, "times is .* expected rising finite times"),
+    "half a trial": ({"trials": 0.5}, "trials is 0.5; expected a positive integer"),
+    "rows of init": ({"init": {"w": np.zeros((3, 3))}}, "init gives 3 trials and trials is 4; expected"),
+    "one row of init": ({"init": {"w": np.zeros(4)}}, r"has shape \(4,\); expected \(4, 3\), one row a trial"),
+    "rule that is not called": ({"until": tl.converged}, "until is 'converged', no rule.*such as tl.converged"),
+    "name of an event": ({"events": {"until": tl.event(lambda p: p.w[0])}}, "a name other than until"),
     "memory": ({"dims": {"d": 10**10, "n": 4}}, "; expected .* fit into .* of memory|does not fit into memory"),
     "more trials than memory": ({"trials": 10**12}, "does not fit into memory|fit into .* GiB of memory"),
     "rule": ({"until": lambda t, y, f, rows: True}, "the stopping rule returned bool; expected torch.bool of shape"),
@@ -67,6 +77,24 @@ def test_bad_input_is_one_sentence(given: dict[str, Any], message: str) -> None:
     with pytest.raises(tl.InputError, match=message) as error:
         tl.simulate(flow, **{**SIZES, **given})
     assert "\n" not in str(error.value)
+
+
+def test_numbers_of_numpy_and_distributions_by_name() -> None:
+    """Integers of numpy are integers; a parameter that init does not name starts as the setting says."""
+
+    @tl.model(a="k d", b="k")
+    def product(p, x):
+        return p.b[None, :] @ (p.a @ x)
+
+    two: Any = np.int64(2)
+    sizes = {"k": np.int64(3), "d": np.int32(2), "n": 2}
+    pair = tl.GradientFlow(product, loss=tl.loss.square)
+    init = {"a": tl.init.normal(scale=1e-3), "b": np.ones((5, 3))}
+    run = tl.simulate(pair, dims=sizes, init=init, t_end=1e-3, max_steps=np.int64(9), trials=two + 3)
+    assert run.case["init.a"].shape == (5, 3, 2)
+    assert 1e-5 < run.case["init.a"].abs().max() < 1e-2
+    assert torch.equal(run.case["init.b"], torch.ones(5, 3).double())
+    assert int(tl.simulate(pair.euler(1), dims=sizes, steps=two, trials=2).t[0]) == 2
 
 
 @pytest.mark.parametrize("gtol", [-1.0, 0.0, math.nan, math.inf, "a", None, True])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 import torch
 
 import theorylab as tl
-from theorylab.simulate.run import simulate
+from theorylab.simulate import given, simulate
 
 from .networks import smooth
 from .pretend import DEVICE, Pretended, pretended_gpu
@@ -35,7 +34,7 @@ RUNS: dict[str, Callable[..., Any]] = {
 @pytest.mark.parametrize("name", RUNS)
 def test_runs_lie_on_their_device(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = RUNS[name](**CASES)
-    monkeypatch.setattr(sys.modules[simulate.__module__], "_check_device", lambda device: None)
+    monkeypatch.setattr(given, "check_device", lambda device: None)
     with pretended_gpu():
         found = RUNS[name](device=str(DEVICE), **CASES)
         assert found.backend.startswith("batched torch: ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 
 from theorylab.errors import InputError
@@ -31,7 +32,11 @@ def complete_dims(sizes: Sequence[str], given: Dims | None, fixed: Dims | None =
         if name not in sizes:
             known = ", ".join(sorted(sizes)) or "none"
             raise InputError(f"dims gives a value to the unknown size {name!r}; expected one of: {known}")
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        try:
+            given[name] = 0 if isinstance(value, bool) else operator.index(value)
+        except TypeError:
+            given[name] = 0
+        if given[name] < 1:
             raise InputError(f"dims gives {name}={value!r}; expected a positive integer")
     known = {s: n for s, n in (fixed or {}).items() if s in sizes}
     for name, value in known.items():

@@ -43,7 +43,7 @@ def _tensor(name: str, value: object, like: Tensor, expected: str) -> Tensor:
         if isinstance(value, bool | np.bool_):
             raise TypeError
         return torch.as_tensor(value, dtype=like.dtype, device=like.device)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise InputError(f"{name} is {value!r}; expected {expected}") from error
 
 
@@ -106,7 +106,7 @@ def check_numbers(rtol: float, max_steps: int, first_step: float | None) -> None
     """Ranges of the plain numbers."""
     if isinstance(rtol, bool) or not (isinstance(rtol, float | int) and _EPS <= rtol < 1):
         raise InputError(f"rtol={rtol!r} was given; expected a number from {_EPS:.1e} to below 1")
-    if isinstance(max_steps, bool) or not (isinstance(max_steps, int) and max_steps >= 1):
+    if isinstance(max_steps, bool) or not (isinstance(max_steps, int | np.integer) and max_steps >= 1):
         raise InputError(f"max_steps={max_steps!r} was given; expected a positive integer")
     if first_step is not None and not (_is_number(first_step) and math.isfinite(first_step) and first_step > 0):
         raise InputError(f"first_step={first_step!r} was given; expected a positive number")

@@ -87,7 +87,7 @@ def integrate(
         "until": until,
         "times": arguments.save_times(save, starts),
         "first_step": first_step,
-        "max_steps": min(max_steps, MOST_STEPS),
+        "max_steps": min(int(max_steps), MOST_STEPS),
     }
     explicit = chosen if isinstance(chosen, ExplicitRungeKutta) else by_name("auto", rtol=rtol)
     fused = kernel(field, observe, until, explicit, y) or thread_kernel(field, observe, until, explicit, y)

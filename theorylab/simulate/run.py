@@ -12,15 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from theorylab.change import Extended
 from theorylab.claims.base import with_setting
 from theorylab.draw import Draw
 from theorylab.errors import InputError
 from theorylab.flow import Flow
-from theorylab.gradient_flow import SecondOrder
 from theorylab.readings.letters import complete_dims
 from theorylab.scheme import Scheme
-from theorylab.simulate import arguments
+from theorylab.simulate import arguments, given
 from theorylab.simulate import events as happenings
 from theorylab.simulate import quantities as observed
 from theorylab.simulate.compiled import Formula
@@ -40,6 +38,7 @@ from theorylab.simulate.stopping import Converged
 from theorylab.simulate.typing import Field
 
 T_END = 10.0
+TRIALS = 256
 COMPILED = "generated C"
 THREADED = "generated CUDA"
 
@@ -112,7 +111,7 @@ def simulate(
     *,
     init: Draw | Mapping[str, Any] | None = None,
     dims: Mapping[str, int] | None = None,
-    trials: int = 256,
+    trials: int | None = None,
     seed: int = 0,
     t_end: Any = None,
     steps: int | None = None,
@@ -128,7 +127,8 @@ def simulate(
 ) -> Run:
     """Run an ensemble of trajectories in float64, each with its own step, status and stopping.
 
-    init: a distribution for all parameters, or float64 arrays by name with a leading trial axis. dims: sizes.
+    init: a distribution for all parameters, or by name distributions and float64 arrays with a leading trial axis.
+    trials: how many, 256 by default, or as many as the arrays of init have rows. dims: sizes.
     t_end: the end time of a flow, 10 by default; steps: how many steps of a scheme. until: `tl.converged(1e-8)`,
     `tl.event(...)`, or a list of them. events: `tl.event(...)` by name, whose times are kept. times: rising times (step
     numbers) at which parameters and quantities are kept. observe: formulas of (p) or (p, c) by name; "loss" and
@@ -145,17 +145,16 @@ def simulate(
             f"simulate got {type(flow).__name__}; expected a flow, such as tl.GradientFlow(model), or a scheme"
         )
     base = flow.flow if isinstance(flow, Scheme) else flow
-    if not isinstance(trials, int) or isinstance(trials, bool) or trials < 1:
-        raise InputError(f"trials is {trials!r}; expected a positive integer")
-    _check_device(device)
-    rule, ending = _stopping(until)
-    noted = _events(events, ending)
+    trials = None if trials is None else given.count("trials", trials)
+    given.check_device(device)
+    rule, ending = given.stopping(until)
+    noted = given.named_events(events, ending)
     sizes = complete_dims(sorted(base.sizes), dims, base.fixed_sizes)
     base, raw = _cases(with_loss(base), init, sizes, trials, seed)
     if scheme is not None:
-        given = {"t_end": t_end, "events": events, **options} | ({"until": ending[0]} if ending else {})
-        given |= {n: v for n, v in {"rtol": rtol, "atol": atol, "method": method}.items() if not _is_default(n, v)}
-        for name, value in given.items():
+        named = {"t_end": t_end, "events": events, **options} | ({"until": ending[0]} if ending else {})
+        named |= {n: v for n, v in {"rtol": rtol, "atol": atol, "method": method}.items() if not _is_default(n, v)}
+        for name, value in named.items():
             if value is not None:
                 raise InputError(
                     f"a scheme was given {name}; expected steps, times, until=tl.converged(...) and observe"
@@ -163,7 +162,7 @@ def simulate(
         return _run_scheme(replace(scheme, flow=base), sizes, raw, device, steps, times, rule, observe, seed)
     if steps is not None:
         raise InputError(f"a flow was given steps={steps!r}; expected t_end, or a scheme such as flow.euler('h')")
-    _check_options(options, t_end, rtol, times)
+    given.check_options(options, t_end, rtol, times)
     problem = Problem(base, sizes, raw, device)
     return _run_flow(problem, T_END if t_end is None else t_end, rule, ending, noted, times, observe, {
         "rtol": rtol, "atol": atol, "method": method, **options}, device)  # fmt: skip
@@ -257,8 +256,7 @@ def _run_scheme(
     observe: Any,
     seed: int,
 ) -> Run:
-    if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
-        raise InputError(f"steps is {steps!r}; expected a positive integer, the number of steps of the scheme")
+    steps = given.count("steps", steps, "a positive integer, the number of steps of the scheme")
     if scheme.flow.integrals:
         raise InputError("a scheme was made of a flow with integrals, which it does not move; expected a flow without")
     problem = Steps(scheme, sizes, raw, device)
@@ -322,126 +320,24 @@ def with_loss(flow: Flow, *, bent: bool = False) -> Flow:
     return flow.with_(loss=loss.bent if bent else loss.square) if getattr(flow, "loss", 0) is None else flow
 
 
-def _stopping(until: Any) -> tuple[Any, list[Event]]:
-    """The rule and the events that end a run."""
-    given = list(until) if isinstance(until, (list, tuple)) else [] if until is None else [until]
-    for rule in given:
-        if not callable(rule) and not isinstance(rule, Event):
-            raise InputError(
-                f"until is {type(rule).__name__}; expected a stopping rule such as tl.converged(1e-8), or tl.event(...)"
-            )
-    rules = [r for r in given if not isinstance(r, Event)]
-    if len(rules) > 1:
-        return lambda t, y, f, rows: torch.stack([r(t, y, f, rows) for r in rules]).any(0), [
-            r for r in given if isinstance(r, Event)
-        ]
-    return (rules[0] if rules else None), [r for r in given if isinstance(r, Event)]
-
-
-def _events(events: Any, ending: Sequence[Event]) -> dict[str, Event]:
-    """All events by name, those that end a run last."""
-    if events is not None and not isinstance(events, Mapping):
-        raise InputError(f"events is {type(events).__name__}; expected tl.event(...) by name")
-    for name, given in (events or {}).items():
-        if not isinstance(given, Event):
-            raise InputError(f"events has {type(given).__name__} for {name!r}; expected tl.event(...)")
-    last = {"until" if len(ending) == 1 else f"until {i + 1}": e for i, e in enumerate(ending)}
-    return {**(events or {}), **last}
-
-
 def _cases(
-    flow: Flow, init: Any, sizes: Mapping[str, int], trials: int, seed: int
+    flow: Flow, init: Any, sizes: Mapping[str, int], trials: int | None, seed: int
 ) -> tuple[Flow, dict[str, np.ndarray]]:
     """The flow and the values of its variables, with `init` taken into account."""
-    given = _given(flow, init)
-    if isinstance(init, Draw):
-        # Velocities and what schemes remember start as the flow says.
-        own = flow
-        while isinstance(own, (SecondOrder, Extended)):
-            own = own.base
-        flow = with_setting(flow, flow.setting.with_(init=dict.fromkeys(own.state, init)))
-    if given:
-        trials = len(next(iter(given.values())))
-    raw = draw_cases(flow, sizes, trials, seed, [f"init.{name}" for name in given])
-    for name, values in given.items():
+    draws, arrays = given.initial_values(flow, init)
+    if draws:
+        flow = with_setting(flow, flow.setting.with_(init=draws))
+    rows = len(next(iter(arrays.values()))) if arrays else None
+    raw = draw_cases(flow, sizes, rows or trials or TRIALS, seed, [f"init.{name}" for name in arrays])
+    for name, values in arrays.items():
         expected = raw[f"init.{name}"].shape
         if values.shape != expected:
-            raise InputError(f"init of {name!r} has shape {values.shape}; expected {expected}")
+            raise InputError(f"init of {name!r} has shape {values.shape}; expected {expected}, one row a trial")
         raw[f"init.{name}"] = values
+    if None not in (rows, trials) and rows != trials:
+        raise InputError(f"init gives {rows} trials and trials is {trials}; expected the same number")
     return flow, raw
 
 
 def _is_default(name: str, value: Any) -> bool:
     return isinstance(value, float | str) and value == inspect.signature(simulate).parameters[name].default
-
-
-def _check_device(device: Any) -> None:
-    if device is None or device == "cpu":
-        return
-    try:
-        if torch.device(device).type == "meta":
-            raise ValueError("it holds no numbers")
-        torch.zeros(1, dtype=torch.float64, device=device)
-    except (RuntimeError, AssertionError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"device is {device!r}; expected 'cpu', or 'cuda' where a GPU is visible ({reason})"
-        ) from error
-
-
-def _check_options(options: Mapping[str, Any], t_end: Any, rtol: Any, times: Any) -> None:
-    known = inspect.signature(integrate).parameters
-    for name in options:
-        if name not in known or name in ("field", "initial", "observe", "save"):
-            raise InputError(f"simulate got the unknown option {name!r}; expected max_steps, first_step or t_start")
-    if t_end is not None and not isinstance(t_end, Tensor):
-        try:
-            if isinstance(t_end, bool):
-                raise TypeError
-            ends = np.asarray(t_end, dtype=float)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"t_end is {t_end!r}; expected a time, or one for each trial") from error
-        if np.isnan(ends).any() or ((ends < 0).any() and "t_start" not in options):
-            raise InputError(f"t_end is {t_end!r}; expected a time that is not negative")
-    if not isinstance(rtol, (int, float)) or isinstance(rtol, bool) or not math.isfinite(rtol):
-        raise InputError(f"rtol is {rtol!r}; expected a positive number")
-    if times is not None:
-        try:
-            moments = np.asarray(times, dtype=float)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"times is {times!r}; expected rising finite times") from error
-        if moments.ndim != 1 or not len(moments):
-            raise InputError(f"times is {times!r}; expected at least one time in a flat list")
-
-
-def _given(flow: Flow, init: Any) -> dict[str, np.ndarray]:
-    if init is None or isinstance(init, Draw):
-        return {}
-    if not isinstance(init, Mapping):
-        raise InputError(f"init is {type(init).__name__}; expected a distribution or arrays by parameter name")
-    given: dict[str, np.ndarray] = {}
-    known = flow.initial()
-    for name, values in init.items():
-        if name not in known:
-            raise InputError(f"init names the unknown parameter {name!r}; expected one of: {', '.join(known)}")
-        try:
-            plain = np.asarray(values.detach().cpu() if isinstance(values, torch.Tensor) else values)
-            if plain.dtype.kind == "c":
-                raise TypeError
-            array = plain.astype(np.float64)
-        except (TypeError, ValueError) as error:
-            raise InputError(
-                f"init of {name!r} is {type(values).__name__}; expected an array of float64 numbers"
-            ) from error
-        if array.ndim == 0:
-            raise InputError(f"init of {name!r} is the number {array}; expected an array with a leading trial axis")
-        if not len(array):
-            raise InputError(f"init of {name!r} has shape {array.shape}; expected at least one trial")
-        if not np.isfinite(array).all():
-            raise InputError(f"init of {name!r} contains non-finite values; expected finite numbers")
-        given[name] = array
-    if len({len(v) for v in given.values()}) > 1:
-        raise InputError(
-            f"init gives {sorted({len(v) for v in given.values()})} trials; expected one leading axis of one length"
-        )
-    return given
