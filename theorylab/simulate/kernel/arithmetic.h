@@ -28,18 +28,30 @@ static inline vec v_pow(vec x, double exponent) {
 }
 static inline double s_pow(double x, double exponent) { return pow(x, exponent); }
 
+/* Of artanh(s) / s in powers of s^2, and of exp: the last coefficients first. */
+static const double ARTANH[] = {
+    1.0 / 21, 1.0 / 19, 1.0 / 17, 1.0 / 15, 1.0 / 13, 1.0 / 11, 1.0 / 9, 1.0 / 7, 1.0 / 5, 1.0 / 3, 1.0,
+};
+static const double EXP[] = {
+    1.0 / 87178291200.0, 1.0 / 6227020800.0, 1.0 / 479001600.0, 1.0 / 39916800.0, 1.0 / 3628800.0, 1.0 / 362880.0, 1.0 / 40320.0,
+    1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 1.0 / 2.0, 1.0, 1.0,
+};
+
+static inline vec polynomial(const double *coefficients, int degree, vec x) {
+    vec sum = splat(coefficients[0]);
+    for (int n = 1; n <= degree; n++) sum = v_fma(sum, x, splat(coefficients[n]));
+    return sum;
+}
+
 /* x to a power that is no large number, for positive x: 2^(exponent log2(x)), to about 1e-14. */
 static inline vec v_root(vec x, double exponent) {
     /* x = 2^whole m with m between sqrt(1/2) and sqrt(2); log(m) = 2 artanh((m - 1) / (m + 1)). */
     const ivec shifted = BITS(x) - 0x3fe6a09e667f3bcdL, whole = shifted >> 52;
-    const vec m = OF_BITS(BITS(x) - (whole << 52)), s = (m - 1.0) / (m + 1.0), square = s * s;
-    vec log = splat(1.0 / 21.0);
-    for (int n = 19; n > 0; n -= 2) log = v_fma(log, square, splat(1.0 / n));
-    const vec power = exponent * v_fma(s * log, splat(2.8853900817779268), OF_WHOLE(whole));
+    const vec m = OF_BITS(BITS(x) - (whole << 52)), s = (m - 1.0) / (m + 1.0);
+    const vec log = s * polynomial(ARTANH, 10, s * s);
+    const vec power = exponent * v_fma(log, splat(2.8853900817779268), OF_WHOLE(whole));
     const ivec nearest = WHOLE(power + choose(power < 0.0, splat(-0.5), splat(0.5)));
-    const vec rest = (power - OF_WHOLE(nearest)) * 0.69314718055994531;
-    vec exp = splat(1.0);
-    for (int n = 14; n > 0; n--) exp = v_fma(exp * rest, splat(1.0 / n), splat(1.0));
+    const vec exp = polynomial(EXP, 14, (power - OF_WHOLE(nearest)) * 0.69314718055994531);
     return OF_BITS(BITS(exp) + (nearest << 52));
 }
 
