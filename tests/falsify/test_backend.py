@@ -118,6 +118,22 @@ def test_the_regression_test_of_a_run_fails_until_the_claim_is_mended() -> None:
     pasted(verdict, claim.but(quantity=lambda p: p.w**2, name="square"))()
 
 
+@pytest.mark.parametrize("kind", ["run", "case"])
+def test_the_regression_test_shows_initial_values_as_the_statement_defines_them(kind: str) -> None:
+    setting = tl.Setting(a=tl.var(positive=True), init={"w": lambda c: c.a / 3, "v": lambda c: -c.a})
+    flow = tl.Flow(lambda p: Namespace({"w": -p.w, "v": p.v * 0}), state={"w": "", "v": ""}, setting=setting)
+    claim = {
+        "run": tl.Limit(flow, lambda p: p.v, lambda c: c.init.w * 0, name="run"),
+        "case": tl.Invariant(flow, lambda p: p.w, name="case"),
+    }[kind]
+    verdict = tl.falsify(claim, trials=64)
+    assert '"a": 1,' in text(verdict)
+    assert '"init.w": "1/3"' in text(verdict) or '"init.w": "0.3333' in text(verdict)
+    assert '"init.v": -1,' in text(verdict)
+    with pytest.raises(LawBroken):
+        pasted(verdict, claim)()
+
+
 def test_a_catalogued_control_is_found_by_its_id() -> None:
     from theorylab.targets import resolve
 

@@ -135,6 +135,8 @@ class Block:
     sign: str = "any"
     range: tuple[Fraction, Fraction] | None = None
     """What bounds the values; None where nothing does."""
+    defined: bool = False
+    """Whether the statement gives the value of an initial parameter, whatever the code says."""
 
     def holding(self, values: Collection[Fraction]) -> Block:
         """The block with these values at the end of its table, those that it may have."""
@@ -299,7 +301,8 @@ def case_blocks(subject: Setting | Flow, dims: Dims, constrained: Collection[str
     for name, (variable, draw) in letters.items():
         if draw is not None and draw.kind == "orthogonal" and name not in constrained:
             draw = None
-        found.append(block(name, resolve(variable.sizes, dims), variable.sign, draw, variable.integer))
+        made = block(name, resolve(variable.sizes, dims), variable.sign, draw, variable.integer)
+        found.append(replace(made, defined=variable.defined))
     return found
 
 

@@ -53,19 +53,19 @@ RESOLVED = """from theorylab.targets import resolve
 claim = dict(resolve("{target}"))["{id}"]"""
 
 
-def exact_text(claim: Claim, dims: Dims, code: CaseCode, position: Code) -> str:
-    """A property test whose explicit example is a case of a claim."""
-    return _text(EXACT, claim, dims, code, position)
+def exact_text(claim: Claim, dims: Dims, code: CaseCode, position: Code, case: Mapping[str, Any]) -> str:
+    """A property test whose explicit example is a case of a claim; `case` is what a reader sees of it."""
+    return _text(EXACT, claim, dims, code, position, case)
 
 
-def run_text(claim: Claim, dims: Dims, code: CaseCode, position: Code) -> str:
+def run_text(claim: Claim, dims: Dims, code: CaseCode, position: Code, case: Mapping[str, Any]) -> str:
     """A test of one run."""
-    return _text(RUN, claim, dims, code, position)
+    return _text(RUN, claim, dims, code, position, case)
 
 
-def _text(template: str, claim: Claim, dims: Dims, code: CaseCode, position: Code) -> str:
+def _text(template: str, claim: Claim, dims: Dims, code: CaseCode, position: Code, case: Mapping[str, Any]) -> str:
     point = code.exact(position)
-    letters = {b.name: _plain(nested(b.name, b.shape, point)) for b in code.blocks}
+    letters = {b.name: _plain(case[b.name] if b.defined else nested(b.name, b.shape, point)) for b in code.blocks}
     values = "".join(f'\n            "{n}": {v},' for n, v in letters.items()) + "\n        " if letters else ""
     paper, _, rest = claim.id.partition("/")
     found = "# claim = the claim under test"
@@ -81,7 +81,8 @@ def _text(template: str, claim: Claim, dims: Dims, code: CaseCode, position: Cod
 def _plain(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_plain, value))}]"
-    return str(value) if value.denominator == 1 else f'"{value}"'
+    text = str(value)
+    return text if text.lstrip("-").isdigit() else f'"{text}"'
 
 
 def exact_case(claim: Claim, *, dims: Dims, values: Mapping[str, Any]) -> ExactCase:

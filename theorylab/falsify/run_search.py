@@ -233,5 +233,5 @@ def _counterexample(runs: Runs, code: Code, checked: Rechecked) -> Counterexampl
         cause="law broken",
         recheck=f"{how}; residuals {shown}",
         value=f"{value:.12g}",
-        regression=run_text(runs.claim, runs.dims, runs.code, code),
+        regression=run_text(runs.claim, runs.dims, runs.code, code, case),
     )

@@ -211,7 +211,7 @@ def _same_at(claim: Claim, target: Target, dims: Dims) -> Judge | None:
 def _report(claim: Claim, judge: Judge, shrunk: Shrunk, tally: _Tally, remark: str = "") -> Hunt:
     witness, shown = counterexample(judge, shrunk.code, shrunk.finding)
     if not remark:  # a test of the claim draws what enforce gives
-        shown = replace(shown, regression=exact_text(claim, judge.target.dims, judge.code, shrunk.code))
+        shown = replace(shown, regression=exact_text(claim, judge.target.dims, judge.code, shrunk.code, shown.case))
     proposed = "z3 proposed one that does; " if tally.models else remark
     summary = (
         f"{tally.examined} cases examined, {tally.violations} of them violate the claim, {tally.outside} say nothing; "
