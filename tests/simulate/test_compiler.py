@@ -98,6 +98,49 @@ def test_a_library_that_others_may_write_is_built_again(cache: Path) -> None:
 
 
 @needs_compiler
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.99])
+def test_a_library_that_was_cut_short_is_built_again(cache: Path, share: float) -> None:
+    """Such a file need not fail to load: some end the process, some lack a function."""
+    compiler.build(SOURCE, ())
+    [kept] = cache.iterdir()
+    whole = kept.read_bytes()
+    kept.unlink()  # this process has it loaded
+    kept.write_bytes(whole[: int(share * len(whole))])
+    library = compiler.build(SOURCE, ())
+    assert library is not None
+    assert library.answer() == 42
+    assert [path.read_bytes() for path in cache.iterdir()] == [whole]
+
+
+@needs_compiler
+def test_a_changed_library_is_not_loaded(cache: Path) -> None:
+    compiler.build(SOURCE.replace("42", "41"), ())
+    [other] = cache.iterdir()
+    compiler.build(SOURCE, ())
+    [kept] = {*cache.iterdir()} - {other}
+    kept.unlink()
+    kept.write_bytes(other.read_bytes())
+    library = compiler.build(SOURCE, ())
+    assert library is not None
+    assert library.answer() == 42
+
+
+def test_names_that_lead_nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A quotation that is not closed is no compiler; a cache folder is absolute, as the XDG specification asks."""
+    monkeypatch.setenv("CC", "gcc 'x")
+    compiler.compiler.cache_clear()
+    usual = compiler.compiler()
+    monkeypatch.delenv("CC")
+    compiler.compiler.cache_clear()
+    assert compiler.compiler() == usual
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", "here")
+    assert compiler.cache_state().folder.is_relative_to(tmp_path / "home")
+    assert not (tmp_path / "here").exists()
+
+
+@needs_compiler
 @pytest.mark.parametrize("spoil", ["open", "link"])
 def test_a_folder_that_others_may_write_is_not_used(cache: Path, spoil: str, tmp_path: Path) -> None:
     cache.parent.mkdir(parents=True)

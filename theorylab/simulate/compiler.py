@@ -34,7 +34,10 @@ seconds_spent = 0.0
 def compiler() -> tuple[str, ...] | None:
     """The system's C compiler as setuptools would find it, or None."""
     for command in (os.environ.get("CC"), sysconfig.get_config_var("CC"), "cc", "gcc"):
-        words = shlex.split(command or "")
+        try:
+            words = shlex.split(command or "")
+        except ValueError:  # a quotation that is not closed
+            continue
         found = shutil.which(words[0]) if words else None
         if found:
             return (found, *words[1:])
@@ -58,7 +61,8 @@ class CacheState:
 
 def cache_state() -> CacheState:
     """Look at the folder of compiled code, making it where it is missing."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "theorylab" / "compiled"
+    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    base = (given if given.is_absolute() else Path.home() / ".cache") / "theorylab" / "compiled"
     try:
         base.mkdir(parents=True, exist_ok=True, mode=0o700)
         fault = _fault(base, 0o077) or _fault(base.parent, 0o022)
@@ -119,6 +123,18 @@ def is_ours(library: Path) -> bool:
     return stat.S_ISREG(state.st_mode) and state.st_uid == os.getuid() and not state.st_mode & 0o022
 
 
+def _digest(library: Path) -> str:
+    return hashlib.sha256(library.read_bytes()).hexdigest()
+
+
+def _is_whole(library: Path) -> bool:
+    """Whether a library is the file that was built, by the digest in its name; one that is not is removed."""
+    whole = library.stem.endswith(_digest(library))
+    if not whole:
+        library.unlink(missing_ok=True)
+    return whole
+
+
 class Libraries:
     """Libraries that this process has built or found, by what they were made from; a failure is tried again."""
 
@@ -138,8 +154,9 @@ class Libraries:
 def build(text: str, flags: Sequence[str]) -> ctypes.CDLL | None:
     """The shared library of a C source: found in the cache or compiled; None where that fails.
 
-    The cache's key holds source, compiler, flags and CPU features. Several processes may build the same library at the
-    same time: each compiles in a folder of its own and moves the result to its place in one operation.
+    The cache's key holds source, compiler, flags and CPU features, and the name of a library also what the file holds:
+    one that was cut short or changed is built again. Several processes may build the same library at the same time:
+    each compiles in a folder of its own and moves the result to its place in one operation.
     """
     global seconds_spent
     found = compiler()
@@ -147,18 +164,20 @@ def build(text: str, flags: Sequence[str]) -> ctypes.CDLL | None:
         return None
     options = [*FLAGS, *flags]
     parts = [text, *found, _compiler_version(), *options, cpu_features()]
-    library = cache_folder() / f"{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()}.so"
-    if not is_ours(library):
+    folder, key = cache_folder(), hashlib.sha256(chr(0).join(parts).encode()).hexdigest()
+    library = next((path for path in folder.glob(f"{key}-*.so") if is_ours(path) and _is_whole(path)), None)
+    if library is None:
         started = time.perf_counter()
         try:
-            with tempfile.TemporaryDirectory(dir=library.parent) as folder:
-                code, built = Path(folder) / "source.c", Path(folder) / "built.so"
+            with tempfile.TemporaryDirectory(dir=folder) as own:
+                code, built = Path(own) / "source.c", Path(own) / "built.so"
                 code.write_text(text)
                 command = [*found, *options, str(code), "-o", str(built), "-lm"]
                 done = subprocess.run(command, capture_output=True, timeout=TIME_LIMIT, check=False)
                 if done.returncode:
                     return None
                 built.chmod(0o700)
+                library = folder / f"{key}-{_digest(built)}.so"
                 built.replace(library)
         except (OSError, subprocess.TimeoutExpired):
             return None
