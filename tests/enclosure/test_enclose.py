@@ -119,6 +119,47 @@ def test_functions_in_the_field(name: str) -> None:
     assert float(bounds.low) - 1e-10 <= reference.y[0, -1] <= float(bounds.high) + 1e-10
 
 
+falling = tl.Flow(lambda p: {"w": -p.w}, state={"w": ""})
+DIVIDED: dict[str, tuple[tl.Flow, Callable[..., Any], int, float]] = {
+    "log": (falling, lambda p: ops.log(p.w), 2, math.log(2) - 1),
+    "inverse": (falling, lambda p: 1 / p.w, 2, math.e / 2),
+    "inverse of a negative number": (falling, lambda p: 1 / p.w, -2, -math.e / 2),
+    "square of the inverse": (falling, lambda p: p.w**-2, 2, math.e**2 / 4),
+    "ratio": (falling, lambda p: (p.w + 1) / p.w, 2, 1 + math.e / 2),
+    "velocity": (tl.Flow(lambda p: {"w": 1 / p.w}, state={"w": ""}), lambda p: p.w, 2, math.sqrt(6)),
+    "logarithmic velocity": (
+        tl.Flow(lambda p: {"w": -p.w * ops.log(p.w)}, state={"w": ""}), lambda p: p.w, 2, 2 ** math.exp(-1)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("flow", "quantity", "start", "value"), DIVIDED.values(), ids=DIVIDED)
+def test_logarithms_and_quotients_of_what_keeps_its_sign(flow: Any, quantity: Any, start: int, value: float) -> None:
+    found = tl.enclose(flow, quantity, case={"init.w": start}, t_end=1)
+    assert found.enclosed, found.reason
+    (bounds,) = found.final
+    assert float(bounds.low) - 1e-14 <= value <= float(bounds.high) + 1e-14
+    assert bounds.width <= Fraction(1, 10**6)
+    assert found.premises in (("w ≠ 0",), ("w > 0",))
+
+
+sinking = tl.Flow(lambda p: {"w": p.w * 0 - 1}, state={"w": ""})
+collapsing = tl.Flow(lambda p: {"w": -1 / p.w}, state={"w": ""})
+
+
+@pytest.mark.parametrize(
+    ("flow", "quantity"),
+    [(sinking, lambda p: 1 / p.w), (sinking, lambda p: ops.log(p.w)), (collapsing, lambda p: p.w)],
+    ids=["inverse", "log", "velocity"],
+)
+def test_a_quotient_by_what_vanishes_is_not_enclosed(flow: Any, quantity: Any) -> None:
+    """1 - t, and (1 - 2 t)^(1/2)."""
+    assert tl.enclose(flow, quantity, case={"init.w": 1}, t_end=Fraction(3, 8)).enclosed
+    found = tl.enclose(flow, quantity, case={"init.w": 1}, t_end=1)
+    assert found.reason.startswith("not enclosed")
+    assert found.certificate is None
+
+
 def test_the_limit_of_an_underdetermined_linear_model_keeps_the_start_outside_of_the_samples() -> None:
     @tl.model(w="3")
     def linear(p, x):

@@ -9,7 +9,8 @@ from typing import Any
 
 from theorylab.certificate.completed import zeros_of_parts
 from theorylab.certificate.document import seal
-from theorylab.certificate.identity import outlined, plain
+from theorylab.certificate.identity import outlined
+from theorylab.certificate.writer import plain
 from theorylab.claims.base import Claim, Conjugates, Goal
 from theorylab.derive.prove import Attempt, formula_of, part_name
 from theorylab.derive.world import Component, World

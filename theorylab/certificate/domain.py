@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from theorylab.certificate.identity import Writer
+from theorylab.certificate.writer import Writer
 from theorylab.derive.prove import Attempt
 
 ALONG = " all along"

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from theorylab.certificate.identity import Writer, plain, scope
+from theorylab.certificate.identity import scope
+from theorylab.certificate.writer import Writer, plain
 from theorylab.enclosure.problem import Problem
 from theorylab.enclosure.steps import Event, Step
 from theorylab.enclosure.tail import Tail
-from theorylab.readings.polynomial import Polynomial
+from theorylab.readings.polynomial import Polynomial, Symbol
 
 RULE = "enclosure"
 MAX_SCOPE = 150
@@ -38,6 +39,31 @@ class Switches:
     zeros: tuple[Event, ...]
 
 
+class TrajectoryWriter(Writer):
+    """A writer for one trajectory: the letters that move have no sign.
+
+    Each step shows anew that what is divided by does not vanish, so that 1/w is written as a function of w.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.world)
+        self.moving = frozenset(problem.state)
+        self.inverses: dict[Symbol, str] = {}
+
+    def power(self, s: Symbol, e: int) -> tuple[str, int]:
+        if e > 0 or s not in self.moving:
+            return super().power(s, e)
+        if s not in self.inverses:
+            argument = self.expression(Polynomial({((s, (), 1),): 1}))
+            self.inverses[s] = self.fresh("inv")
+            self.define.append({"name": self.inverses[s], "axes": [], "fn": "inv", "arg": argument})
+        return self.inverses[s], -e
+
+    def divisible(self, p: Polynomial) -> None:
+        if not p.symbols() & self.moving:
+            super().divisible(p)
+
+
 def body(
     problem: Problem,
     goals: Sequence[Bounded | Switches],
@@ -49,7 +75,7 @@ def body(
     """Rule, scope, statement and proof. The statement holds the flow and its exact case; nothing of the field."""
     world = problem.world
     assert world.flow is not None
-    writer = Writer(world)
+    writer = TrajectoryWriter(problem)
     writer.hypotheses([])
     flows = [writer.flow(world.flow, world.state, world.case, with_start=True)]
     specs = [_goal(writer, goal) for goal in goals]

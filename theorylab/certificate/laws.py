@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from theorylab.certificate.completed import zeros_of_laws
 from theorylab.certificate.document import seal
-from theorylab.certificate.identity import plain
+from theorylab.certificate.writer import plain
 from theorylab.derive.laws.brackets import PRIME
 from theorylab.derive.laws.sparse import INPUT
 from theorylab.errors import UnsupportedReading

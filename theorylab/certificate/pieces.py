@@ -10,7 +10,7 @@ from theorylab.derive.world import Component
 from theorylab.readings.polynomial import Polynomial, Symbol
 
 if TYPE_CHECKING:
-    from theorylab.certificate.identity import Writer
+    from theorylab.certificate.writer import Writer
 
 Json = Any
 

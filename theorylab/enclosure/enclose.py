@@ -10,6 +10,7 @@ from typing import Any
 
 from theorylab.certificate import document
 from theorylab.certificate import enclosure as written
+from theorylab.certificate.domain import conditions
 from theorylab.certificate.enclosure import Bounded, Switches
 from theorylab.certificate.kernel import check
 from theorylab.claims.enclosed import Enclosed
@@ -101,8 +102,9 @@ def enclose(
     the rest is linear and contracting, and the bounds are those of the limit. times: more times, up to t_end. zeros: a
     scalar formula whose zeros are located. width: how wide the bounds may be. out: a folder for the certificate.
 
-    The state may have 16 entries, which move by polynomials, relu and other piecewise linear functions, exp, log, sqrt
-    and tanh. Intervals widen along a flow: what a few hundred digits do not make up for is not enclosed, and said so.
+    The state may have 16 entries, which move by polynomials, relu and other piecewise linear functions, quotients, exp,
+    log, sqrt and tanh. Intervals widen along a flow: what a few hundred digits do not make up for is not enclosed, and
+    said so.
     Raises InputError for bad input.
     """
     if not isinstance(flow, Flow):
@@ -270,7 +272,7 @@ def _certified(
         zeros=tuple(_crossing(given, e) for e in zeros),
         steps=len(path.steps),
         scope=ruling.scope,
-        premises=ruling.domain,
+        premises=conditions(ruling.domain, sealed["statement"]),
         certificate=file,
         hash=str(sealed["seal"]),
     )
