@@ -305,3 +305,20 @@ def test_an_interrupted_run_says_so(
     assert ended.value.code == 130
     assert err.endswith("theorylab: interrupted\n")
     assert (json.loads(out)["errors"][0]["message"] if as_json else out) == ("interrupted" if as_json else "")
+
+
+@pytest.mark.parametrize(
+    "text", ["\n\nraise KeyboardInterrupt\n", "import theorylab as tl\ndef stuck(c):\n    raise KeyboardInterrupt\n{}"],
+    ids=["file", "quantity"],
+)  # fmt: skip
+def test_an_interruption_names_the_line_of_the_users_file(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As Ctrl-C does in a loop without an end."""
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(text.format("claim = tl.Identity(tl.Setting(s=''), stuck, 0, name='stuck')\n"))
+    with pytest.raises(SystemExit) as ended:
+        main(["verify", "mine.py", "--out", "run"])
+    assert ended.value.code == 130
+    assert capsys.readouterr().err.endswith("theorylab: interrupted in mine.py, line 3\n")
+    assert not Path("run/run.json").exists()

@@ -272,9 +272,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except UsageError as error:
         said = f"{error.format_message().rstrip('.')}; see theorylab --help"
         code = _usage_error(error.format_message(), debug)
-    except (KeyboardInterrupt, typer.Abort):
-        said = "interrupted"
-        print("theorylab: interrupted", file=sys.stderr)
+    except (KeyboardInterrupt, typer.Abort) as error:
+        said = f"interrupted{_within(error)}"
+        print(f"theorylab: {said}", file=sys.stderr)
         code = INTERRUPTED
     except BrokenPipeError:
         # The reader of standard output has gone; nothing is left to say to it, not even at exit.
@@ -296,6 +296,13 @@ def _usage_error(message: str, debug: bool) -> int:
         print(message, file=sys.stderr)
         return BAD_INPUT
     return _complain(f"{message.rstrip('.')}; see theorylab --help", debug)
+
+
+def _within(error: BaseException) -> str:
+    """Where in a user's file an interruption came, for instance in a loop without an end."""
+    targets = sys.modules.get("theorylab.targets")
+    place = None if targets is None else targets.blame(error)
+    return "" if place is None else f" in {place}"
 
 
 def _complain(message: str, debug: bool) -> int:
@@ -321,8 +328,8 @@ def _run(
     with _standard_output(as_json):
         try:
             outcome = _judge_all(verb, judge, names, everything, options, folder)
-        except KeyboardInterrupt:  # typer would leave without a word
-            raise typer.Abort from None
+        except KeyboardInterrupt as error:  # typer would leave without a word
+            raise typer.Abort from error
     if as_json:
         _print_json(
             {
