@@ -16,7 +16,8 @@ import torch
 import theorylab as tl
 from theorylab import ops
 from theorylab.simulate.batched import batched_field
-from theorylab.simulate.problem import Problem, draw_cases
+from theorylab.simulate.cases import draw_cases
+from theorylab.simulate.problem import Problem
 
 REPEATS = 9
 SIZES = (

@@ -16,7 +16,8 @@ from theorylab.readings.exact import Exact, entry_name
 from theorylab.readings.instantiate import instantiate
 from theorylab.readings.letters import TIME, Dims
 from theorylab.setting import Setting
-from theorylab.simulate.problem import Cases, Problem, check_enforced, draw_cases
+from theorylab.simulate.cases import Cases, check_enforced, draw_cases
+from theorylab.simulate.problem import Problem
 
 if TYPE_CHECKING:
     from theorylab.derive.world import World

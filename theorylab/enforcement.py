@@ -20,7 +20,7 @@ from theorylab.readings.letters import Dims
 from theorylab.readings.namespace import Case
 from theorylab.readings.numeric import Numeric
 from theorylab.setting import Assumption, Setting
-from theorylab.simulate.problem import Cases, _reading, as_tensor, draw_cases, variable_shapes
+from theorylab.simulate.cases import Cases, as_tensor, draw_cases, reading, variable_shapes
 
 CASES = 6
 GROUPS = 5
@@ -209,12 +209,12 @@ class _Letters:
 
     def rows(self, one: One, z: Tensor) -> Tensor:
         """A formula of one case at every row of z, (B, R)."""
-        with _reading(self.cases.gates, self.cases.device):
+        with reading(self.cases.gates, self.cases.device):
             return torch.func.vmap(lambda q: one(self._split(q)))(z)
 
     def _slopes(self, one: One, z: Tensor) -> Tensor:
         """Its Jacobians, (B, R, D)."""
-        with _reading(self.cases.gates, self.cases.device):
+        with reading(self.cases.gates, self.cases.device):
             return torch.func.vmap(torch.func.jacfwd(lambda q: one(self._split(q))))(z)
 
     def violation(self, values: Values) -> Tensor:

@@ -190,7 +190,7 @@ def register() -> None:
 
 def _code(subject: Setting | Flow, dims: Mapping[str, int]) -> Any:
     from theorylab.falsify.cases import CaseCode, case_blocks
-    from theorylab.simulate.problem import variable_shapes
+    from theorylab.simulate.cases import variable_shapes
 
     return CaseCode(tuple(case_blocks(subject, dims, variable_shapes(subject, dims))))
 
@@ -201,7 +201,7 @@ def _drawn(subject: Setting | Flow, dims: dict[str, int], code: Any, one: tuple[
 
     from theorylab.falsify.cases import arrays, written
     from theorylab.flow import Flow
-    from theorylab.simulate.problem import HELD, Cases, variable_shapes
+    from theorylab.simulate.cases import HELD, Cases, variable_shapes
 
     raw = arrays(code, code.columns(np.array([one], dtype=np.int64)), 1)
     constants = {n: v for n, v in variable_shapes(subject, dims).items() if n not in raw}

@@ -11,7 +11,7 @@ import torch
 import theorylab as tl
 from tests.catalog.certify import claims_of, rulings
 from theorylab.catalog.kubo_2019 import segments, training
-from theorylab.simulate.problem import Cases, draw_cases
+from theorylab.simulate.cases import Cases, draw_cases
 
 PROVED = {"telescoping", "both-directions", "end-point"}
 MUTANTS = {

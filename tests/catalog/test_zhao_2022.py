@@ -12,7 +12,7 @@ import theorylab as tl
 from tests.catalog.certify import claims_of, rulings
 from theorylab import ops
 from theorylab.catalog.zhao_2022 import completion, penalty, preconditioners, products
-from theorylab.simulate.problem import Cases, draw_cases
+from theorylab.simulate.cases import Cases, draw_cases
 
 PROVED = {
     "singular-values-move", "gradient", "gradient-is-orthogonal-to-w", "rank-minus-r-squared", "r-squared-minus-one",

@@ -14,7 +14,8 @@ from theorylab.claims import base
 from theorylab.claims.base import Conjugates, Conserved, Evolves, NonNegative, Zero
 from theorylab.errors import InputError
 from theorylab.flow import Flow
-from theorylab.simulate.problem import Problem, draw_cases
+from theorylab.simulate.cases import draw_cases
+from theorylab.simulate.problem import Problem
 
 DIMS = {"d": 2, "n": 3}
 TRIALS = 4

@@ -17,7 +17,8 @@ from theorylab.derive.prove import prove
 from theorylab.errors import InputError
 from theorylab.flow import Flow
 from theorylab.readings.letters import complete_dims
-from theorylab.simulate.problem import Problem, draw_cases
+from theorylab.simulate.cases import draw_cases
+from theorylab.simulate.problem import Problem
 
 DIMS = {"d": 3, "k": 4, "m": 2, "n": 5}
 TRIALS = 3

@@ -18,7 +18,7 @@ from theorylab.errors import InputError
 from theorylab.flow import Flow
 from theorylab.readings.letters import maker
 from theorylab.setting import Setting
-from theorylab.simulate.problem import Cases, check_enforced, draw_cases
+from theorylab.simulate.cases import Cases, check_enforced, draw_cases
 
 DIMS = {"M": 2, "N": 4, "d": 3}
 

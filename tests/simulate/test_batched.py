@@ -10,7 +10,8 @@ import torch
 import theorylab as tl
 from theorylab import ops
 from theorylab.simulate.batched import batched_field
-from theorylab.simulate.problem import Problem, draw_cases
+from theorylab.simulate.cases import draw_cases
+from theorylab.simulate.problem import Problem
 
 
 @tl.model(W="k d", a="k")

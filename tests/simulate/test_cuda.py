@@ -19,12 +19,13 @@ import torch
 import theorylab as tl
 from theorylab import ops
 from theorylab.simulate import compiler
+from theorylab.simulate.cases import draw_cases
 from theorylab.simulate.kernel import gpu, nvrtc
 from theorylab.simulate.kernel.nvrtc import Unavailable, machine_code
 from theorylab.simulate.kernel.source import THREAD, solve_source
 from theorylab.simulate.kernel.stiff import Formulas, stiff_source
 from theorylab.simulate.methods import ROCK4, RODAS5P, TSIT5
-from theorylab.simulate.problem import Problem, draw_cases
+from theorylab.simulate.problem import Problem
 
 from .networks import smooth
 

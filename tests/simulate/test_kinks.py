@@ -18,11 +18,12 @@ import theorylab as tl
 from theorylab import ops
 from theorylab.readings import expression as ex
 from theorylab.simulate import Solution, Status, converged, integrate
+from theorylab.simulate.cases import draw_cases
 from theorylab.simulate.compiled import Formula, compile_formula
 from theorylab.simulate.crossings import leaves
 from theorylab.simulate.kinks import SLIDES, kinks
 from theorylab.simulate.methods import METHODS, STIFF_METHODS
-from theorylab.simulate.problem import Problem, draw_cases
+from theorylab.simulate.problem import Problem
 from theorylab.simulate.program import Program
 
 from .backends import apply, needs_compiler, on

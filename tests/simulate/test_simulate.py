@@ -102,7 +102,8 @@ def test_the_back_end_that_ran_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_large_model_does_not_wait_for_its_exact_reading() -> None:
     """10^8 operations are counted, not written out."""
-    from theorylab.simulate.problem import Problem, draw_cases
+    from theorylab.simulate.cases import draw_cases
+    from theorylab.simulate.problem import Problem
 
     dims = {"d": 300, "k": 300, "m": 10, "n": 500}
     problem = Problem(flow, dims, draw_cases(flow, dims, 1, 0))

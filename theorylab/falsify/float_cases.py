@@ -28,7 +28,8 @@ from theorylab.readings import expression as ex
 from theorylab.readings.host import noting_solvers
 from theorylab.readings.letters import Dims
 from theorylab.setting import Setting
-from theorylab.simulate.problem import HELD, Cases, Problem, variable_shapes
+from theorylab.simulate.cases import HELD, Cases, variable_shapes
+from theorylab.simulate.problem import Problem
 
 CLEAR = 1e-9
 """Violations below this are left alone, as random cases leave them."""

@@ -27,10 +27,11 @@ from theorylab.flow import Flow
 from theorylab.gradient_flow import FirstOrder
 from theorylab.readings import expression as ex
 from theorylab.readings.letters import Dims
+from theorylab.simulate.cases import variable_shapes
 from theorylab.simulate.compiled import Formula
 from theorylab.simulate.integrate import integrate
 from theorylab.simulate.observe import own_times
-from theorylab.simulate.problem import Problem, variable_shapes
+from theorylab.simulate.problem import Problem
 from theorylab.simulate.run import with_loss
 from theorylab.simulate.status import Status
 from theorylab.simulate.stopping import Converged

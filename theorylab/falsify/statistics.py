@@ -21,8 +21,8 @@ from theorylab.readings import expression as ex
 from theorylab.readings.letters import Dims
 from theorylab.simulate import averages, slopes
 from theorylab.simulate.asymptotics import Trend
+from theorylab.simulate.cases import variable_shapes
 from theorylab.simulate.observation import Observation
-from theorylab.simulate.problem import variable_shapes
 from theorylab.simulate.run import with_loss
 from theorylab.verdict import Counterexample
 

@@ -12,10 +12,11 @@ from theorylab.claims.base import Average, Test
 from theorylab.errors import InputError, MissingExtra
 from theorylab.flow import Flow
 from theorylab.readings.letters import Dims
+from theorylab.simulate.cases import Cases, draw_cases
 from theorylab.simulate.integrate import integrate
 from theorylab.simulate.intervals import Interval, interval
 from theorylab.simulate.observation import Group, Observation
-from theorylab.simulate.problem import Cases, Problem, draw_cases
+from theorylab.simulate.problem import Problem
 from theorylab.simulate.run import with_loss
 from theorylab.simulate.status import Status
 from theorylab.simulate.stopping import Converged

@@ -19,9 +19,10 @@ from theorylab.flow import Flow
 from theorylab.readings.letters import Dims
 from theorylab.readings.namespace import call
 from theorylab.simulate.averages import observe_mean
+from theorylab.simulate.cases import Cases, draw_cases
 from theorylab.simulate.integrate import integrate
 from theorylab.simulate.observation import Observation
-from theorylab.simulate.problem import Cases, Problem, draw_cases
+from theorylab.simulate.problem import Problem
 from theorylab.simulate.refine import FALL, ROUND_OFF, drift_falls, refine
 from theorylab.simulate.run import with_loss
 from theorylab.simulate.slopes import observe_slope

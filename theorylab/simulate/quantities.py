@@ -15,7 +15,8 @@ from theorylab.errors import InputError
 from theorylab.flow import Flow
 from theorylab.readings.namespace import Case, Namespace, call
 from theorylab.readings.numeric import Numeric
-from theorylab.simulate.problem import Problem, as_tensor
+from theorylab.simulate.cases import as_tensor
+from theorylab.simulate.problem import Problem
 
 BUILT_IN = ("loss", "gradient_norm")
 

@@ -21,6 +21,7 @@ from theorylab.scheme import Scheme
 from theorylab.simulate import arguments, given
 from theorylab.simulate import events as happenings
 from theorylab.simulate import quantities as observed
+from theorylab.simulate.cases import draw_cases
 from theorylab.simulate.compiled import Formula
 from theorylab.simulate.cost import enough_memory
 from theorylab.simulate.events import Event, Occurrences
@@ -30,7 +31,7 @@ from theorylab.simulate.iterate import Steps, iterate, step_numbers
 from theorylab.simulate.kernel import gpu
 from theorylab.simulate.kernel.threads import ThreadedFormula
 from theorylab.simulate.kinks import kinks
-from theorylab.simulate.problem import Problem, draw_cases
+from theorylab.simulate.problem import Problem
 from theorylab.simulate.quantities import Drift
 from theorylab.simulate.solution import Solution, Stats
 from theorylab.simulate.status import Status

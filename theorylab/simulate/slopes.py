@@ -15,9 +15,10 @@ from theorylab.claims.base import Slope, Test
 from theorylab.flow import Flow
 from theorylab.readings.letters import Dims
 from theorylab.simulate.asymptotics import Outcome, Trend, exponent_outcome, trend, vanishing_outcome
+from theorylab.simulate.cases import Cases, draw_cases
 from theorylab.simulate.integrate import integrate
 from theorylab.simulate.observation import Observation
-from theorylab.simulate.problem import Cases, Problem, draw_cases
+from theorylab.simulate.problem import Problem
 from theorylab.simulate.run import with_loss
 from theorylab.simulate.status import Status
 from theorylab.simulate.stopping import Converged
