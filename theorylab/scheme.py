@@ -183,7 +183,7 @@ def _parameter(flow: Any, given: Any, name: str, draw: Draw | None = None) -> tu
     if is_number(given):
         if isinstance(given, float) and not math.isfinite(given):
             raise InputError(f"{name} is {given}; expected a finite number that is not negative")
-        exact = Fraction(repr(given)) if isinstance(given, float) else Fraction(given)
+        exact = Fraction(repr(float(given))) if isinstance(given, float) else Fraction(given)
         if exact < 0:
             raise InputError(f"{name} is {given}; expected a number that is not negative")
         return flow, lambda c: exact

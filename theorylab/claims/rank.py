@@ -47,7 +47,7 @@ class Rank(Claim):
             meta,
         )  # fmt: skip
         self.quantity, self.rank, self.sense = quantity, rank, sense
-        self.threshold = Fraction(repr(threshold))
+        self.threshold = Fraction(repr(float(threshold)))
 
     @property
     def premises(self) -> tuple[str, ...]:
