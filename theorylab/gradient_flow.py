@@ -215,7 +215,10 @@ class FirstOrder(Flow):
         return c.updated({}, **{n: v for n, v in lazy.items() if n not in c})
 
     def normalised(self) -> FirstOrder:
-        """theta' = -grad L / L, the gradient flow of log L: the same paths in the time s with ds = L dt."""
+        """theta' = -grad L / L, the gradient flow of log L: the same paths in the time s with ds = L dt.
+
+        In generated code the exponential loss may fall to e^(-1e7) and further, the logistic loss to 1e-300.
+        """
         if self.loss is None or not is_number(self.weight_decay) or self.weight_decay:
             raise InputError(
                 "a normalised flow needs a given loss and no weight decay, such as loss=tl.loss.exponential"

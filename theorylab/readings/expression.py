@@ -221,7 +221,10 @@ def slope(function: str, argument: Expression, node: Expression) -> Expression:
     raise InputError(f"the function {function!r} has no declared derivative")
 
 
-def _partials(node: Expression) -> list[tuple[Expression, Expression]]:
+Partials = Callable[[Expression], list[tuple[Expression, Expression]]]
+
+
+def partials(node: Expression) -> list[tuple[Expression, Expression]]:
     """(child, d node / d child) for each child of a node; powers of exp(a) go by a, as exp(a)^-2 is soon too large."""
     match node.op:
         case "add":
@@ -240,14 +243,19 @@ def _partials(node: Expression) -> list[tuple[Expression, Expression]]:
     return []
 
 
-def directional(roots: Sequence[Expression], direction: Mapping[str, Expression]) -> list[Expression]:
-    """The derivatives of the roots along a direction given for each variable (forward mode)."""
+def directional(
+    roots: Sequence[Expression], direction: Mapping[str, Expression], rule: Partials = partials
+) -> list[Expression]:
+    """The derivatives of the roots along a direction given for each variable (forward mode).
+
+    rule: gives for a node (expression below it, derivative by that), which is summed over by the chain rule.
+    """
     tangent: dict[int, Expression] = {}
     for node in topological(roots):
         if node.op == "var":
             tangent[id(node)] = direction.get(node.args[0], ZERO)
         else:
-            parts = [(partial, tangent[id(child)]) for child, partial in _partials(node)]
+            parts = [(partial, tangent[id(child)]) for child, partial in rule(node)]
             tangent[id(node)] = add(*(mul(partial, t) for partial, t in parts if t is not ZERO))
     return [tangent[id(root)] for root in roots]
 
@@ -262,7 +270,7 @@ def gradient(root: Expression, names: Sequence[str]) -> list[Expression]:
         if node.op == "var":
             collected[node.args[0]] = weight
         elif weight is not ZERO:
-            for child, partial in _partials(node):
+            for child, partial in partials(node):
                 adjoint.setdefault(id(child), []).append(mul(weight, partial))
     return [collected.get(name, ZERO) for name in names]
 

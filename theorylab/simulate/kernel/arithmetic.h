@@ -16,6 +16,7 @@ static inline vec smaller(vec a, vec b) { return choose((a < b) | (a != a), a, b
 LANE_BY_LANE(v_sqrt, sqrt)
 LANE_BY_LANE(v_exp, exp)
 LANE_BY_LANE(v_log, log)
+LANE_BY_LANE(v_log1p, log1p)
 LANE_BY_LANE(v_tanh, tanh)
 LANE_BY_LANE(v_sin, sin)
 LANE_BY_LANE(v_cos, cos)

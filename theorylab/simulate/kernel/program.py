@@ -117,7 +117,7 @@ class _Writer:
                 return [x for term in terms(node, self.held) for x in term.factors]
             case "mul":
                 return list(product(node, self.held).factors)
-        return list(ex.children(node))
+        return [_beyond_one(node) or ex.children(node)[0]]
 
     def _value(self, node: ex.Expression) -> Term:
         match node.op:
@@ -129,7 +129,8 @@ class _Writer:
                 return self._named(total)
             case "mul":
                 return self._named(self._times(product(node, self.held)))
-        part = self.terms[id(ex.children(node)[0])]
+        beyond = _beyond_one(node)
+        part = self.terms[id(beyond or ex.children(node)[0])]
         kind = "v" if part.varies else "s"
         if node.op == "pow":
             return self._named(Term(_power(part.text, node.args[1], kind), part.varies))
@@ -137,7 +138,7 @@ class _Writer:
         if called in ("step", "sign"):
             text = f"{kind}_{called}({part.text}{f', {self.gate!r}' if called == 'step' else ''})"
         else:
-            text = f"{'v_' if part.varies else ''}{_CALLS[called]}({part.text})"
+            text = f"{'v_' if part.varies else ''}{'log1p' if beyond else _CALLS[called]}({part.text})"
         return self._named(Term(text, part.varies))
 
     def _block(self, rows: Sequence[ex.Expression]) -> None:
@@ -204,6 +205,15 @@ class _Writer:
         place = f"v{len(self.lines)}"
         self.lines.append(f"    const {'vec' if term.varies else 'double'} {place} = {term.text};")
         return Term(place, term.varies)
+
+
+def _beyond_one(node: ex.Expression) -> ex.Expression | None:
+    """x of log(1 + x) where x is an exponential: 1 + x is 1 long before the logarithm is 0."""
+    argument = node.args[1] if node.op == "fn" and node.args[0] == "log" else None
+    if argument is None or argument.op != "add" or len(argument.args) != 2 or ex.ONE not in argument.args:
+        return None
+    (other,) = (x for x in argument.args if x is not ex.ONE)
+    return other if other.op == "fn" and other.args[0] == "exp" else None
 
 
 def _power(base: str, exponent: int, kind: str) -> str:
