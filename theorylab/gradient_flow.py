@@ -360,8 +360,17 @@ class SecondOrder(Flow):
         """The coefficient of the velocity."""
         return _option(self.momentum, self.parameters(p), c)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the field is minus the gradient of the loss and nothing else: never with a velocity."""
+        return False
+
     def field(self, p: Namespace, c: Case) -> Namespace:
-        force = self.base.field(self.parameters(p), c)
+        return self.velocity_from(self.base.gradient(self.parameters(p), c), p, c)
+
+    def velocity_from(self, g: Mapping[str, Any], p: Namespace, c: Case) -> Namespace:
+        """The field at p, where the gradient of the loss by the parameters is g."""
+        force = self.base.velocity_from(self.parameters(g), self.parameters(p), c)
         velocities = {n: p[f"velocity_{n}"] for n in self.base.state}
         friction = self.friction(p, c)
         return Namespace({**velocities, **{f"velocity_{n}": force[n] - friction * v for n, v in velocities.items()}})

@@ -18,6 +18,7 @@ from theorylab.simulate.typing import Field
 
 BACKENDS = ("torch", "fused")
 backends = pytest.mark.parametrize("backend", BACKENDS)
+both_engines = pytest.mark.parametrize("engine", ["C", "torch"], indirect=True)
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C compiler: fused kernels are not tested here")
 
 # formula(t, coordinates, constants by name) -> rates; the numbers are `Scalar`s or columns of tensors.

@@ -28,9 +28,17 @@ FLOWS = {
     "metric": tl.GradientFlow(net, loss=tl.loss.square, metric=lambda p: {"W": p.W**2 + 1, "a": 2}),
     "gate": tl.GradientFlow(net, loss=tl.loss.square, setting=tl.Setting(init={"W": 0}), gates=1),
     "normalised": tl.GradientFlow(net, loss=tl.loss.exponential).normalised(),
+    "momentum": tl.GradientFlow(net, loss=tl.loss.square, momentum=1),
+    "all": tl.GradientFlow(
+        net,
+        loss=tl.loss.logistic,
+        setting=h,
+        momentum=lambda p, c: c.h * (p.a**2).sum(),
+        rates={"W": lambda p, c: (p.a**2).sum()},
+        weight_decay=lambda c: c.h,
+    ),
 }
 OTHERS = {
-    "momentum": tl.GradientFlow(net, loss=tl.loss.square, momentum=1),
     "integral": FLOWS["plain"].with_integral(s=lambda p: p.a),
     "speed": FLOWS["plain"].with_speed(lambda p: 2),
 }

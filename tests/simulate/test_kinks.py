@@ -26,27 +26,15 @@ from theorylab.simulate.methods import METHODS, STIFF_METHODS
 from theorylab.simulate.problem import Problem
 from theorylab.simulate.program import Program
 
-from .backends import apply, needs_compiler, on
+from .backends import apply, both_engines, needs_compiler, on
 from .zoo import RATIONAL_LIMIT, tensor
 
 pytestmark = needs_compiler
-both = pytest.mark.parametrize("engine", ["C", "torch"], indirect=True)
-# Methods for stiff problems locate kinks in generated C alone.
+both = both_engines
 located = pytest.mark.parametrize(
-    ("method", "engine"),
-    [*product(METHODS, ["C", "torch"]), *product(STIFF_METHODS, ["C"])],
-    indirect=["engine"],
+    ("method", "engine"), list(product([*METHODS, *STIFF_METHODS], ["C", "torch"])), indirect=["engine"]
 )
-integration = import_module("theorylab.simulate.integrate")
 compilation = import_module("theorylab.simulate.compiled")
-
-
-@pytest.fixture
-def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The loop in generated C, or in batched torch on the same compiled formulas."""
-    if request.param == "torch":
-        monkeypatch.setattr(integration, "kernel", lambda *_: None)
-    return request.param
 
 
 @tl.model(w="d")

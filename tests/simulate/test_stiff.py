@@ -1,4 +1,4 @@
-"""Methods for stiff problems in generated C, and switching to them: exact solutions, orders, bits."""
+"""Methods for stiff problems, and switching to them: exact solutions, orders, bits."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from theorylab.readings import expression as ex
 from theorylab.simulate import Solution, Status, converged, integrate, stiffness
 from theorylab.simulate.compiled import Formula
 from theorylab.simulate.kernel import solve
-from theorylab.simulate.kernel.stiff import Formulas, Stiff, stiff_source
+from theorylab.simulate.kernel.stiff import Formulas, stiff_source
 from theorylab.simulate.methods import ROCK4, RODAS5P, STIFF_METHODS, TSIT5
 from theorylab.simulate.program import Program
 from theorylab.simulate.stiffness import derivatives
-from theorylab.simulate.switching import stiff_methods
+from theorylab.simulate.switching import Stiff, stiff_methods
 
-from .backends import apply, needs_compiler, on
+from .backends import apply, both_engines, needs_compiler, on
 from .test_fused import assert_same_bits
 from .test_order import slopes
 from .zoo import ZOO, Problem, decay, driven, oscillator, tensor
@@ -146,7 +146,8 @@ def test_stiff_decay_takes_few_evaluations(method: str) -> None:
     assert run.stats.evaluations[0] < plain.stats.evaluations[0] / 10
 
 
-def test_auto_changes_the_method_of_each_trajectory() -> None:
+@both_engines
+def test_auto_changes_the_method_of_each_trajectory(engine: str) -> None:
     """Rows that differ only in their stiffness; then one that is stiff for a while only."""
 
     def formula(t: Any, y: Any, c: Any) -> list[Any]:
@@ -174,7 +175,8 @@ def test_auto_changes_the_method_of_each_trajectory() -> None:
     assert torch.allclose(faded.y[0], plain.y[0], atol=1e-4)
 
 
-def test_two_factors_from_a_small_start() -> None:
+@both_engines
+def test_two_factors_from_a_small_start(engine: str) -> None:
     problem = factors(tensor([1e-3, 1e-2, 0.1, 0.4]), 1.0)
     exact = problem.exact(tensor([problem.t_end]))[:, 0]
     for method in ("auto", "rock4", "rodas5p"):
@@ -182,8 +184,9 @@ def test_two_factors_from_a_small_start() -> None:
         assert (run.y - exact).abs().max() < 1e-5, method
 
 
-@methods
-def test_convergence_is_reached_at_the_stability_limit(method: str) -> None:
+@both_engines
+@pytest.mark.parametrize("method", ["auto", *STIFF_METHODS])
+def test_convergence_is_reached_at_the_stability_limit(method: str, engine: str) -> None:
     """The gradient norm falls to the limit although the error allows stiff components that are larger."""
     problem = stiff_decay(tensor([1.0, 30.0, 1e3, 2e4]))
     run = integrate(
@@ -305,23 +308,24 @@ def test_a_large_jacobian_comes_from_products(symmetric: bool, monkeypatch: pyte
 
 def test_which_methods_auto_turns_to() -> None:
     small = stiff_decay(tensor([1.0, 2.0])).on("fused").program  # type: ignore[attr-defined]
-    chosen = stiff_methods(small, TSIT5, 1e-6)
+    chosen = stiff_methods(len(small.state), small.nodes, TSIT5, 1e-6)
     assert chosen is not None
     assert chosen.methods == (RODAS5P,)
     names = [f"y{i}" for i in range(200)]
     letters = [ex.var(n) for n in names]
     total = ex.add(*letters)
     large = Program.of([ex.mul(x, total) for x in letters], names, 0.0)
-    loose = stiff_methods(large, TSIT5, 1e-6)
+    loose = stiff_methods(len(large.state), large.nodes, TSIT5, 1e-6)
     assert loose is not None
     assert loose.methods == (ROCK4,)
-    assert stiff_methods(large, TSIT5, 1e-9) is None
+    assert stiff_methods(len(large.state), large.nodes, TSIT5, 1e-9) is None
     kinked = Program.of([ex.mul(ex.call("step", letters[0]), letters[0])], names[:1], 0.0)
-    assert stiff_methods(kinked, TSIT5, 1e-6) == Stiff((RODAS5P,))
+    assert stiff_methods(len(kinked.state), kinked.nodes, TSIT5, 1e-6) == Stiff((RODAS5P,))
 
 
+@both_engines
 @pytest.mark.parametrize("rtol", [1e-6, 1e-9])
-def test_a_stiff_field_with_kinks(rtol: float) -> None:
+def test_a_stiff_field_with_kinks(rtol: float, engine: str) -> None:
     """x' = 2 + sign(x - 1): speed 1, then 3; v' = r (step(x - 1) - v) follows a step; u' = r (cos t - u) is stiff."""
 
     def formula(t: Any, y: Any, c: Any) -> list[Any]:
@@ -332,11 +336,11 @@ def test_a_stiff_field_with_kinks(rtol: float) -> None:
     field, start = on("fused", formula, 3, {"rate": rate}), tensor([[0.0, 0.5, 1.0]] * 4)
     times = [0.9, 1.25, 4.0]
     run = integrate(field, start, t_end=5.0, rtol=rtol, atol=1e-3 * rtol, save=times, max_steps=10**6)
-    plain = integrate(field, start[:2], t_end=5.0, rtol=1e-6, atol=1e-9, method="tsit5", max_steps=10**6)
+    plain = integrate(field, start[:2], t_end=0.5, rtol=1e-6, atol=1e-9, method="tsit5", max_steps=10**6)
     assert run.statuses == (Status.T_END,) * 4
     assert set(run.finisher[1:]) == {"rodas5p"}
     assert run.finisher[0] in ("tsit5", "dop853")
-    assert (run.stats.evaluations[1:] < plain.stats.evaluations[1] / 10).all()
+    assert (run.stats.evaluations[1:] < plain.stats.evaluations[1]).all()
     assert run.saved is not None
     for i, t in enumerate(times):
         x = t if t < 1 else 1 + 3 * (t - 1)
@@ -365,7 +369,8 @@ def test_a_stiff_neuron() -> None:
     assert torch.allclose(run.params["w"], exact.params["w"], atol=1e-6)
 
 
-def test_what_slides_stays_with_the_explicit_method() -> None:
+@both_engines
+def test_what_slides_stays_with_the_explicit_method(engine: str) -> None:
     """x' = t y_1 - sign(x) slides from t = 2 - sqrt 2 to t = 2, while another coordinate is stiff."""
 
     def formula(t: Any, y: Any, c: Any) -> list[Any]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from theorylab.gradient_flow import FirstOrder
+from theorylab.gradient_flow import FirstOrder, SecondOrder
 from theorylab.readings.namespace import Namespace
 from theorylab.readings.numeric import GateTape, Numeric, tape
 
@@ -21,17 +22,21 @@ if TYPE_CHECKING:
     from theorylab.simulate.problem import Problem
 
 
-class BatchedField:
-    """The field of a plain gradient flow of a given loss as a callable of (t, y, rows)."""
+# Entries of the columns of Jacobians that are found in one pass.
+AT_ONCE = 1 << 22
 
-    def __init__(self, problem: Problem, flow: FirstOrder) -> None:
+
+class BatchedField:
+    """The field of a gradient flow of a given loss, perhaps with momentum, as a callable of (t, y, rows)."""
+
+    def __init__(self, problem: Problem, flow: FirstOrder | SecondOrder) -> None:
         self.problem, self.flow = problem, flow
 
     def __call__(self, t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
         with torch.enable_grad():
             start = y.detach().requires_grad_(True)
             (slope,) = torch.autograd.grad(self._total(t, start, rows), start, materialize_grads=True)
-        return -slope if self.flow.is_plain else self.problem.mapped(self._moved, t, (y, slope), rows)
+        return self._velocity(t, y, slope, rows)
 
     def taken_down(self, t: Tensor, y: Tensor, rows: Tensor, gates: Tensor | None) -> tuple[Tensor, Tensor]:
         """Arguments and values of the gates of the loss, (b, G) each, in the order of the evaluation.
@@ -47,26 +52,42 @@ class BatchedField:
             start = y.detach().requires_grad_(True)
             total = self.problem.mapped(self._frozen_loss, t, (start, gates), rows).sum()
             (slope,) = torch.autograd.grad(total, start, materialize_grads=True)
-        return -slope if self.flow.is_plain else self.problem.mapped(self._moved, t, (y, slope), rows)
+        return self._velocity(t, y, slope, rows)
 
     def product(self, t: Tensor, y: Tensor, rows: Tensor, v: Tensor) -> Tensor:
-        """The Jacobian of the field times v, (b, D), gates frozen: a second backward pass where that is all of it."""
-        if not self.flow.is_plain:
-            return torch.func.jvp(lambda x: self.problem.field(t, x, rows), (y,), (v,))[1]  # type: ignore[return-value]
+        """The Jacobian of the field times v, (b, D), gates frozen: a second backward pass gives that of the slope."""
+        return self._images(t, y, rows, v[None])[0]
+
+    def jacobian(self, t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
+        """The Jacobian of the field, (b, D, D), gates frozen; some columns at once."""
+        unit = torch.eye(y.shape[1], dtype=y.dtype, device=y.device)[:, None, :].expand(-1, len(y), -1)
+        images = [self._images(t, y, rows, some) for some in unit.split(max(1, AT_ONCE // y.numel()))]
+        return torch.cat(images).permute(1, 2, 0)
+
+    def _images(self, t: Tensor, y: Tensor, rows: Tensor, v: Tensor) -> Tensor:
+        """The Jacobian times each of v, (n, b, D)."""
         with torch.enable_grad():
             start = y.detach().requires_grad_(True)
             (slope,) = torch.autograd.grad(
                 self._total(t, start, rows), start, create_graph=True, materialize_grads=True
             )
-            if not slope.requires_grad:
-                return torch.zeros_like(y)
-            (bend,) = torch.autograd.grad(slope, start, v, materialize_grads=True)
-        return -bend
+            bends = torch.zeros_like(v)
+            if slope.requires_grad:
+                (bends,) = torch.autograd.grad(slope, start, v, is_grads_batched=True, materialize_grads=True)
+        if self.flow.is_plain:
+            return -bends
+        along = partial(self._velocity, t, rows=rows)
+        at = (y, slope.detach())
+        return torch.func.vmap(lambda *moves: torch.func.jvp(along, at, moves)[1])(v, bends)
 
     def change(self, t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
         """The derivative of the field by time, (b, D)."""
         one = torch.ones_like(t)
         return torch.func.jvp(lambda x: self.problem.field(x, y, rows), (t,), (one,))[1]  # type: ignore[return-value]
+
+    def _velocity(self, t: Tensor, y: Tensor, slope: Tensor, rows: Tensor) -> Tensor:
+        """The field where the gradient of the loss is `slope`, (b, D)."""
+        return -slope if self.flow.is_plain else self.problem.mapped(self._moved, t, (y, slope), rows)
 
     def _total(self, t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
         return self.problem.mapped(self._loss, t, y, rows).sum()
@@ -95,9 +116,12 @@ class BatchedField:
 
 
 def batched_field(problem: Problem) -> BatchedField | None:
-    """The field in one backward pass; None where the flow is no plain gradient flow of a given loss."""
+    """The field in one backward pass; None where the flow is no gradient flow of a given loss, or moves more."""
     flow = problem.flow
-    if type(flow) is not FirstOrder or flow.loss is None or flow.integrals:
+    if not isinstance(flow, FirstOrder | SecondOrder):
+        return None
+    first = flow.base if isinstance(flow, SecondOrder) else flow
+    if type(first) is not FirstOrder or first.loss is None or flow.integrals:
         return None
     return BatchedField(problem, flow)
 

@@ -9,23 +9,22 @@ are decided anew (`sliding.py`).
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from theorylab.simulate import arguments, control, sliding
+from theorylab.simulate import control, sliding
+from theorylab.simulate.adaptive_run import ExplicitRun, Terms
 from theorylab.simulate.crossings import leaves
 from theorylab.simulate.gates import Gates
-from theorylab.simulate.integrate import AdaptiveRun
 from theorylab.simulate.kinks import GRAZE
+from theorylab.simulate.methods import ExplicitRungeKutta
 from theorylab.simulate.runge_kutta import Attempt
-from theorylab.simulate.solution import Solution
 from theorylab.simulate.status import Status
-from theorylab.simulate.trajectories import Active
+from theorylab.simulate.switching import RUNNING, STIFF
+from theorylab.simulate.trajectories import Active, Record
 from theorylab.simulate.typing import Field
 
-_RUNNING = -1
 # Of a step: what is left to a kink is covered by the Taylor polynomial.
 NEAR = 1e-7
 # Fractions of sliding gates.
@@ -84,19 +83,16 @@ class _End:
     w: Tensor
 
 
-class KinkRun(AdaptiveRun):
+class KinkRun(ExplicitRun):
     """A run of an explicit method along a field whose gates are known."""
 
     active: Located
 
-    def __init__(self, field: Field, gates: Gates, y: Tensor, *spans: Tensor, **options: Any) -> None:
-        count = len(y)
+    def __init__(self, field: Field, gates: Gates, record: Record, terms: Terms, method: ExplicitRungeKutta) -> None:
+        super().__init__(field, record, terms, method)
         self.gates = gates
-        self.slid, self.grazed = (torch.zeros(count, dtype=torch.bool, device=y.device) for _ in range(2))
-        super().__init__(field, y, *spans, **options)
         self.stepper.field = self._field
-        self.position = torch.zeros(count, dtype=torch.int64, device=y.device)
-        self._begin()
+        self.position = torch.zeros_like(record.trials.rows)
 
     # --- the field ---------------------------------------------------------------------------------------------------
 
@@ -116,7 +112,7 @@ class KinkRun(AdaptiveRun):
             now[index], f[index] = sliding.slide(
                 self.gates, t[index], state[index], rows[index], now[index], still[index]
             )
-            self.active.extra[at[index]] += 1 + still[index].sum(1)
+            self.active.evaluations[at[index]] += 1 + still[index].sum(1)
             self._note(at[index], now[index], still[index])
         self.now, self.stage = now, self.stage + 1
         return f
@@ -133,8 +129,9 @@ class KinkRun(AdaptiveRun):
 
     # --- steps -------------------------------------------------------------------------------------------------------
 
-    def _begin(self) -> None:
-        """Set the gates at the start; those on a kink are decided."""
+    def begin(self) -> None:
+        """Set the gates of the trials taken up; those on a kink are decided."""
+        super().begin()
         plain = self.active
         t, y, rows = plain.t, plain.y, plain.rows
         gate = self.gates.opened(t, y, rows)
@@ -154,10 +151,9 @@ class KinkRun(AdaptiveRun):
         met = zero.any(1)
         if bool(met.any()):
             self._decide(met, torch.zeros_like(met))
-            self.stop(torch.where(self.active.unresolved, Status.UNRESOLVED_SLIDE, _RUNNING))
+            self.stop(torch.where(self.active.unresolved, Status.UNRESOLVED_SLIDE, RUNNING))
 
     def step(self) -> None:
-        """One attempt for every active row; rows that are done stop."""
         active = self.active
         self.position[active.rows] = torch.arange(len(active), device=active.rows.device)
         room = active.t_end - active.t
@@ -168,9 +164,7 @@ class KinkRun(AdaptiveRun):
         self.stage = 1
         self.over, self.inner = torch.full_like(h, -1.0), torch.zeros_like(h)
         self.beyond = torch.zeros_like(active.rows)
-        attempt = self.stepper.attempt(active.t, active.y, active.f, h, active.rows)
-        self.attempts += 1
-        self.evaluations += self.method.last
+        attempt = self._attempt(h)
 
         scaled = control.scaled_error(attempt, active.y, self.rtol, self.atol)
         if self.until is not None:
@@ -183,13 +177,14 @@ class KinkRun(AdaptiveRun):
         end = _End(arrived, attempt, next_gate, z, w)
         early, cut, met = self._shorten(good, h, end)
         accept = good & ~early
+        radius, stiff = self._stiffness(attempt, h, accept, (active.side != 0).all(1))
         if len(self.times):
             self._save(attempt, h, torch.where(accept, arrived, active.t))
         factor = control.step_factor(scaled, active.scaled, good, active.rejected, self.order)
         moved, rest, reached = self._land(accept, h, end)
         # Other gates may vanish there as well.
         arrived, met, z = arrived + rest, met | reached, z + rest[:, None] * w
-        self._advance(replace(attempt, y=moved), h, arrived, accept, scaled)
+        self._advance(replace(attempt, y=moved), arrived, accept, scaled, radius)
         active.rejected = ~good
         active.h = control.next_step(active.h, h, torch.where(finite, factor, control.SHRINK), accept)
         again = early & active.landing
@@ -207,12 +202,7 @@ class KinkRun(AdaptiveRun):
         if bool(met.any()):
             self._arrive(met)
         self._observe()
-        failure = torch.where(finite, Status.STEP_TOO_SMALL, Status.NON_FINITE)
-        code = torch.where(active.h < control.smallest_step(active.t), failure, _RUNNING)
-        code = torch.where(accept & final, Status.T_END, code)
-        if self.until is not None:
-            stops = arguments.stops(self.until, active.t, active.y, active.f, active.rows)
-            code = torch.where((accept | met) & stops, Status.CONVERGED, code)
+        code = self._ended(torch.where(stiff, STIFF, RUNNING), finite, accept, final, accept | met)
         self.stop(torch.where(active.unresolved, Status.UNRESOLVED_SLIDE, code))
 
     def _shorten(self, good: Tensor, h: Tensor, end: _End) -> tuple[Tensor, Tensor, Tensor]:
@@ -271,7 +261,7 @@ class KinkRun(AdaptiveRun):
         some = (end.t[at], end.attempt.y[at], active.rows[at])
         now, f = sliding.slide(self.gates, *some, now, still)
         w = self.gates.moves(*some, now, f)[1]
-        active.extra.index_add_(0, at, 1 + still.sum(1))
+        active.evaluations.index_add_(0, at, 1 + still.sum(1))
         speed = home * (w[each, g] - end.w[at, g])
         apart = torch.linalg.vector_norm(f - end.attempt.f[at], dim=1)
         allowed = torch.linalg.vector_norm(some[1].abs() * self.rtol + self.atol, dim=1)
@@ -338,17 +328,13 @@ class KinkRun(AdaptiveRun):
         active.grazed = active.grazed.index_put((at,), active.grazed[at] | several)
         active.unresolved = active.unresolved.index_put((at,), active.unresolved[at] | lost)
         active.slid = active.slid.index_put((at,), active.slid[at] | (side == 0).any(1))
-        active.extra[at] += zero.sum(1) + 2
+        active.evaluations[at] += zero.sum(1) + 2
 
-    def stop(self, code: Tensor) -> None:
-        """Record and drop the rows with a status; `code` is (b,), _RUNNING for the others."""
-        if isinstance(self.active, Located):
-            gone = self.active.select((code != _RUNNING).nonzero()[:, 0])
-            self.slid[gone.rows], self.grazed[gone.rows] = gone.slid, gone.grazed
-        super().stop(code)
-
-    def solution(self) -> Solution:
-        return replace(super().solution(), slid=self.slid, grazed=self.grazed)
+    def leave(self, gone: Active, code: Tensor) -> None:
+        super().leave(gone, code)
+        if isinstance(gone, Located):
+            self.record.slid[gone.rows] |= gone.slid
+            self.record.grazed[gone.rows] |= gone.grazed
 
 
 def _excess(gate: Tensor) -> Tensor:

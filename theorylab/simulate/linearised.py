@@ -18,6 +18,10 @@ from theorylab.simulate.stiffness import derivatives, direction_name
 from theorylab.simulate.typing import Field
 
 
+class NoDerivative(InputError):
+    """A method needs derivatives that the field does not have."""
+
+
 class Linearised:
     """The derivatives of field(t, y, rows) at states (b, D)."""
 
@@ -35,7 +39,7 @@ class Linearised:
             if found.clock is not None:
                 self._clock = compile_formula(found.clock, program.state, held, program.gate)
             if self._tangent is None or (found.clock is not None and self._clock is None):
-                raise InputError(
+                raise NoDerivative(
                     "the field is too large for its derivatives to be compiled; expected a method that needs none"
                 )
 
@@ -49,6 +53,8 @@ class Linearised:
 
     def jacobian(self, t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
         """J, (b, D, D), one product a column."""
+        if isinstance(self.field, BatchedField):
+            return self.field.jacobian(t, y, rows)
         unit = torch.eye(y.shape[1], dtype=y.dtype, device=y.device)
         return torch.stack([self.product(t, y, rows, e.expand_as(y)) for e in unit], dim=2)
 
@@ -66,6 +72,6 @@ def _forward(function: Callable[[Tensor], Tensor], at: Tensor, along: Tensor) ->
         return torch.func.jvp(function, (at,), (along,))[1]  # type: ignore[return-value]
     except (RuntimeError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(
+        raise NoDerivative(
             f"the field has no forward derivative ({reason}); expected a method that needs none"
         ) from error

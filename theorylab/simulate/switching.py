@@ -1,14 +1,25 @@
-"""Which methods for stiff problems "auto" may turn to, from the size of the field and the tolerance.
+"""How an explicit method and methods for stiff problems share the trials of an ensemble, in all back-ends.
 
-Costs are counted in scalar operations, with the evaluation of the field as the unit.
+Which methods "auto" may turn to depends on the size of the field and the tolerance. Costs are counted in scalar
+operations, with the evaluation of the field as the unit.
 """
 
 from __future__ import annotations
 
+import math
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
 from theorylab.simulate import control
-from theorylab.simulate.kernel.stiff import Stiff
-from theorylab.simulate.methods import ROCK4, RODAS5P, ExplicitRungeKutta
-from theorylab.simulate.program import Program
+from theorylab.simulate.methods import ROCK4, RODAS5P, ExplicitRungeKutta, Rosenbrock, Stabilised
+
+# Codes of trials that go on, as in solve.c and stiff.h.
+RUNNING, STIFF, EASED, STIFFER = -1, -2, -3, -4
+# A kink this near, in steps below which the explicit method takes over again, is left to it.
+REACH = 10.0
 
 # The order 4 of the stabilised method pays down to this tolerance.
 LOOSE = 1e-7
@@ -24,18 +35,84 @@ FEWEST = 20.0
 PHASE = 100
 
 
-def rosenbrock_cost(program: Program) -> float:
+@dataclass(frozen=True)
+class Stiff:
+    """Methods for stiff problems that share the trials of an ensemble with an explicit one.
+
+    methods    the one that takes over from the explicit method, and perhaps one that takes over from it
+    alone      all trials start with the first of `methods`; the explicit one does no more than take them across kinks
+    stages     number of stages from which a stabilised method gives way to the second
+    patience   stiff steps before the explicit method gives way
+    """
+
+    methods: tuple[Stabilised | Rosenbrock, ...]
+    alone: bool = False
+    stages: float = math.inf
+    patience: int = control.STIFF_STEPS
+
+    def limit(self, explicit: ExplicitRungeKutta) -> float:
+        """Step times spectral radius beyond which steps of the explicit method count as stiff."""
+        return sys.float_info.min if self.alone else control.STIFF_LIMIT * explicit.interval
+
+    def alternate(
+        self,
+        explicit: ExplicitRungeKutta,
+        status: np.ndarray,
+        solve_explicit: Callable[[bool], None],
+        solve_stiff: Callable[[Stabilised | Rosenbrock, Mapping[str, float]], bool],
+    ) -> np.ndarray:
+        """Solve prepared trials in turns; returns the name of the method that finished each.
+
+        status: (trials,) codes, read and set between turns. `solve_explicit(switching)` and `solve_stiff(method,
+        limits)` run the trials that are RUNNING; the second returns False where there is no code for the method, and
+        `limits` are numbers of its job. Each turn takes a trial some steps further, so the turns end.
+        """
+        finisher = np.full(len(status), explicit.name, dtype=object)
+        if self.alone:
+            status[status == RUNNING] = STIFF
+        calm = control.EASY_LIMIT * explicit.interval
+        limits = {"easy": 0.0 if self.alone else calm, "near": REACH * calm}
+        while (status < 0).any():
+            going = status == RUNNING
+            if going.any():
+                solve_explicit(True)
+                finisher[going] = explicit.name
+            for method, code in zip(self.methods, (STIFF, STIFFER), strict=False):
+                mine = status == code
+                if not mine.any():
+                    continue
+                status[mine] = RUNNING
+                if not solve_stiff(method, {**limits, "hard": self._hard(method)}):
+                    status[status < 0] = RUNNING
+                    solve_explicit(False)
+                    finisher[mine] = explicit.name
+                    return finisher
+                finisher[mine] = method.name
+                status[status == EASED] = RUNNING
+        return finisher
+
+    def _hard(self, method: Stabilised | Rosenbrock) -> float:
+        """Step times spectral radius from which the second method takes over."""
+        if len(self.methods) == 1 or isinstance(method, Rosenbrock):
+            return math.inf
+        # The largest interval is an upper limit of the steps themselves, which keep a distance to it.
+        within = [m.interval for m in method.members if m.stages <= self.stages]
+        return 0.9 * max(within, default=0.0) / control.RADIUS_SAFETY
+
+
+def rosenbrock_cost(size: int, operations: float) -> float:
     """Operations of one Rosenbrock step in evaluations of the field: Jacobian, factors, solutions and stages."""
-    size, nodes = len(program.state), max(1, program.nodes)
-    return RODAS5P.stages + 1.2 * size + (size**3 / 3 + 2 * RODAS5P.stages * size**2) / nodes
+    return RODAS5P.stages + 1.2 * size + (size**3 / 3 + 2 * RODAS5P.stages * size**2) / max(1, operations)
 
 
-def stiff_methods(program: Program, explicit: ExplicitRungeKutta, rtol: float) -> Stiff | None:
+def stiff_methods(size: int, operations: float, explicit: ExplicitRungeKutta, rtol: float) -> Stiff | None:
     """The methods that take over where the explicit one is held back by stability; None where it keeps all trials.
+
+    size, operations: coordinates of a state, and scalar operations of one evaluation of the field.
 
     Kinks are located by the explicit method: the others stop short of them, and trials that slide stay with it.
     """
-    cost, factored = rosenbrock_cost(program), len(program.state) <= MAX_FACTORED
+    cost, factored = rosenbrock_cost(size, operations), size <= MAX_FACTORED
     if factored and cost < CHEAP:
         return Stiff((RODAS5P,))
     if rtol < LOOSE:

@@ -12,10 +12,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from theorylab.simulate.kernel.stiff import Stiff, StiffJob
+from theorylab.simulate.kernel.stiff import StiffJob
 from theorylab.simulate.methods import ExplicitRungeKutta
 from theorylab.simulate.solution import Solution, Stats
 from theorylab.simulate.stopping import Converged
+from theorylab.simulate.switching import Stiff
 
 _GIVEN = ("initial", "own", "shared", "starts", "ends", "atol", "times")
 _RESULTS = ("t", "y", "field", "step", "error", "saved", "observed", "drift")

@@ -3,7 +3,7 @@
  * Every lane holds a trajectory of its own with its own time, step and status; one that has stopped writes its row and
  * takes the next trial from a queue that all threads share. Arithmetic never crosses lanes, and a branch taken for the
  * sake of one lane changes no other, so that a row depends neither on its lane nor on its company. The order of events
- * in a step is that of the class _Run in integrate.py; the formulas are those of control.py. Kinks are met in kinks.c and slides.c.
+ * in a step is that of the class ExplicitRun in adaptive_run.py; the formulas are those of control.py. Kinks are met in kinks.c and slides.c.
  */
 
 /* Codes of trials that go on: with this method, or with one for stiff problems. */

@@ -1,8 +1,8 @@
 """Ensembles of small models solved whole in generated C: the adaptive loop together with the field.
 
-It does what the class AdaptiveRun of integrate.py does, for eight trajectories side by side in each thread, and serves
-the same arguments where field and observed quantities are compiled formulas. A row's result depends neither on its
-company nor on the number of threads, bit for bit.
+It does what the class ExplicitRun of adaptive_run.py does, for eight trajectories side by side in each thread, and
+serves the same arguments where field and observed quantities are compiled formulas. A row's result depends neither on
+its company nor on the number of threads, bit for bit.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from theorylab.simulate.compiled import Formula
 from theorylab.simulate.compiler import Libraries, build
 from theorylab.simulate.kernel.ensemble import Ensemble, Job, Task
 from theorylab.simulate.kernel.source import LANES, OPTIONS, solve_source
-from theorylab.simulate.kernel.stiff import Formulas, Stiff
+from theorylab.simulate.kernel.stiff import Formulas
 from theorylab.simulate.kernel.stiff import library as stiff_library
 from theorylab.simulate.methods import ExplicitRungeKutta, Rosenbrock, Stabilised
 from theorylab.simulate.program import Program
 from theorylab.simulate.solution import Solution
 from theorylab.simulate.stopping import Converged
+from theorylab.simulate.switching import Stiff
 
 # Straight-line code of more sub-expressions takes too long to compile; torch integrates it.
 MAX_NODES = 12_000

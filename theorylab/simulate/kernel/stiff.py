@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import math
-import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -21,17 +18,11 @@ from theorylab.simulate.compiler import Libraries, build
 from theorylab.simulate.kernel import source
 from theorylab.simulate.kernel.program import Term, function
 from theorylab.simulate.kinks import GRAZE, gate_name, kinks, rate_name
-from theorylab.simulate.methods import ExplicitRungeKutta
 from theorylab.simulate.methods.rosenbrock import Rosenbrock
 from theorylab.simulate.methods.stabilised import Stabilised
 from theorylab.simulate.program import Program
 from theorylab.simulate.status import Status
 from theorylab.simulate.stiffness import Derivatives, derivatives, direction_name
-
-# Codes of trials that go on, as in solve.c and stiff.h.
-RUNNING, STIFF, EASED, STIFFER = -1, -2, -3, -4
-# A kink this near, in steps below which the explicit method takes over again, is left to it.
-REACH = 10.0
 
 _DOUBLES = ("own", "shared", "ends", "atol", "times", "observed", "t", "y", "field", "step", "error", "saved", "drift")
 _COUNTS = ("status", "accepted", "rejected", "evaluations")
@@ -160,68 +151,3 @@ def _rosenbrock(method: Rosenbrock, found: Derivatives) -> list[str]:
         source.table("MATRIX", method.a),
         source.table("COUPLING", method.c),
     ]
-
-
-@dataclass(frozen=True)
-class Stiff:
-    """Methods for stiff problems that share the trials of an ensemble with an explicit one.
-
-    methods    the one that takes over from the explicit method, and perhaps one that takes over from it
-    alone      all trials start with the first of `methods`; the explicit one does no more than take them across kinks
-    stages     number of stages from which a stabilised method gives way to the second
-    patience   stiff steps before the explicit method gives way
-    """
-
-    methods: tuple[Stabilised | Rosenbrock, ...]
-    alone: bool = False
-    stages: float = math.inf
-    patience: int = control.STIFF_STEPS
-
-    def limit(self, explicit: ExplicitRungeKutta) -> float:
-        """Step times spectral radius beyond which steps of the explicit method count as stiff."""
-        return sys.float_info.min if self.alone else control.STIFF_LIMIT * explicit.interval
-
-    def alternate(
-        self,
-        explicit: ExplicitRungeKutta,
-        status: np.ndarray,
-        solve_explicit: Callable[[bool], None],
-        solve_stiff: Callable[[Stabilised | Rosenbrock, Mapping[str, float]], bool],
-    ) -> np.ndarray:
-        """Solve prepared trials in turns; returns the name of the method that finished each.
-
-        status: (trials,) codes, read and set between turns. `solve_explicit(switching)` and `solve_stiff(method,
-        limits)` run the trials that are RUNNING; the second returns False where there is no code for the method, and
-        `limits` are numbers of its job. Each turn takes a trial some steps further, so the turns end.
-        """
-        finisher = np.full(len(status), explicit.name, dtype=object)
-        if self.alone:
-            status[status == RUNNING] = STIFF
-        calm = control.EASY_LIMIT * explicit.interval
-        limits = {"easy": 0.0 if self.alone else calm, "near": REACH * calm}
-        while (status < 0).any():
-            going = status == RUNNING
-            if going.any():
-                solve_explicit(True)
-                finisher[going] = explicit.name
-            for method, code in zip(self.methods, (STIFF, STIFFER), strict=False):
-                mine = status == code
-                if not mine.any():
-                    continue
-                status[mine] = RUNNING
-                if not solve_stiff(method, {**limits, "hard": self._hard(method)}):
-                    status[status < 0] = RUNNING
-                    solve_explicit(False)
-                    finisher[mine] = explicit.name
-                    return finisher
-                finisher[mine] = method.name
-                status[status == EASED] = RUNNING
-        return finisher
-
-    def _hard(self, method: Stabilised | Rosenbrock) -> float:
-        """Step times spectral radius from which the second method takes over."""
-        if len(self.methods) == 1 or isinstance(method, Rosenbrock):
-            return math.inf
-        # The largest interval is an upper limit of the steps themselves, which keep a distance to it.
-        within = [m.interval for m in method.members if m.stages <= self.stages]
-        return 0.9 * max(within, default=0.0) / control.RADIUS_SAFETY

@@ -19,11 +19,12 @@ from theorylab.simulate.kernel.ensemble import Ensemble, Task
 from theorylab.simulate.kernel.nvrtc import Unavailable
 from theorylab.simulate.kernel.solve import split
 from theorylab.simulate.kernel.source import MOST_BYTES, THREAD, solve_source
-from theorylab.simulate.kernel.stiff import Stiff, stiff_source
+from theorylab.simulate.kernel.stiff import stiff_source
 from theorylab.simulate.methods import ExplicitRungeKutta, Rosenbrock, Stabilised
 from theorylab.simulate.program import Program
 from theorylab.simulate.solution import Solution
 from theorylab.simulate.stopping import Converged
+from theorylab.simulate.switching import Stiff
 from theorylab.simulate.typing import Field
 
 # Compilers for GPUs take longer over straight-line code than those for processors.
