@@ -172,13 +172,8 @@ class ExplicitRun(AdaptiveRun):
         finite = torch.isfinite(scaled) & torch.isfinite(attempt.f).all(1)
         accept = finite & (scaled <= 1)
         arrived = torch.where(final, active.t_end, active.t + h)
-        code = torch.full_like(active.rows, RUNNING)
         radius, stiff = self._stiffness(attempt, h, accept)
-        stiff = stiff.nonzero()[:, 0]
-        if len(stiff):
-            # At a kink the steps look stiff too.
-            jumps = self._jumps(attempt, stiff)
-            code[stiff[~jumps]], active.stiff[stiff[jumps]] = STIFF, 0
+        code = torch.where(stiff, STIFF, RUNNING)
         if chatter.is_watched(self.attempts):
             active.rough = active.rough + chatter.is_rough(attempt)
         if self.attempts % chatter.WINDOW == 0:
@@ -238,15 +233,13 @@ class ExplicitRun(AdaptiveRun):
         active = self.active
         reach = (active.t - active.mark) * ((self.terms.max_steps - active.attempts) / chatter.WINDOW)
         suspects = ((active.rough > chatter.WATCHED // 2) & (active.t + reach < active.t_end)).nonzero()[:, 0]
-        return suspects[self._jumps(attempt, suspects)] if len(suspects) else suspects
-
-    def _jumps(self, attempt: Attempt, index: Tensor) -> Tensor:
-        """Whether the field jumps in the attempts of the rows `index`."""
-        self.active.evaluations[index] += chatter.EVALUATIONS
-        some = self.active.select(index)
-        a = torch.as_tensor(self.method.a, device=some.y.device)[: self.method.last + 1, : self.method.last + 1]
-        k = attempt.stages[:, index]
-        return chatter.field_jumps(self.stepper.field, a, k, some.t, some.y, some.f, some.rows)
+        if not len(suspects):
+            return suspects
+        active.evaluations[suspects] += chatter.EVALUATIONS
+        some = active.select(suspects)
+        a = torch.as_tensor(self.method.a, device=active.y.device)[: self.method.last + 1, : self.method.last + 1]
+        k = attempt.stages[:, suspects]
+        return suspects[chatter.field_jumps(self.stepper.field, a, k, some.t, some.y, some.f, some.rows)]
 
     def _save(self, attempt: Attempt, h: Tensor, arrived: Tensor) -> None:
         """Keep the states at the save times that the rows pass on their way from t to `arrived`."""

@@ -2,7 +2,7 @@
 
 After every step the quantity is known at both ends and, from the cubic Hermite interpolant, at points between, so that
 a passage and its return inside one step are seen too. A passage is then located by integrating from the start of the
-step once more, up to the time at which the quantity vanishes. Fields with gates, whose kinks are only followed in
+step once more, up to the time at which the quantity vanishes. Compiled fields with gates, whose runs are left whole to
 generated C, are looked at on a fixed grid of times instead of after every step. A passage in a step that RETRACED
 attempts do not repeat is given the end of the step as its time.
 """

@@ -49,10 +49,10 @@ def integrate(
     t_end       end time, a number or (B,); may be inf with `until`
     rtol, atol  the error of a step is at most atol + rtol |y| in the root mean square over the coordinates; atol may be
                 (D,), and 1e-30 asks for relative accuracy alone
-    method      a name or a method, or "auto": an explicit method for the tolerance, and in generated C, for trials that
-                turn out stiff, as long as they are, ROCK4 or Rodas5P; `finisher` of the solution names the last one of
-                each. Kinks and slides are left to the explicit method, beside "rock4" and "rodas5p" as well. In batched
-                torch "auto" is the explicit method, and "rock4" and "rodas5p" step over kinks
+    method      a name or a method, or "auto": an explicit method for the tolerance and, for trials that turn out stiff,
+                as long as they are, ROCK4 or Rodas5P; `finisher` of the solution names the last one of each. Kinks and
+                slides are left to the explicit method, beside "rock4" and "rodas5p" as well. A field without forward
+                derivatives keeps the explicit method
     until       stopping rule, for instance `converged(1e-8)`, asked at the start and after every accepted step
     save        rising times, shared by all rows, at which dense output is kept
     observe     observe(t, y, rows) -> (b, q): its largest change from the start is kept, at no cost in storage
@@ -63,10 +63,11 @@ def integrate(
     Raises InputError for wrong shapes, types and ranges. A row that goes wrong gets a status and never raises.
 
     Where field and observe are compiled formulas and until is `converged`, the whole run is generated C; its steps are
-    those of the batched torch path up to round-off, as long as the field has no kinks. Of compiled formulas, and of
-    gradients in torch, the gates are known: an explicit method locates kinks and slides along them (`kinks.py`,
-    `kink_run.py`), and the solution says which trajectories did. Where they are not known, as for a field that is just
-    a function, kinks are stepped over, and a trajectory that would have to slide ends as `chattering`.
+    those of an explicit method in batched torch up to round-off, as long as the field has no kinks. Of compiled
+    formulas, and of gradient flows in torch, with momentum or without, the gates are known: an explicit method locates
+    kinks and slides along them (`kinks.py`, `kink_run.py`), and the solution says which trajectories did. Where they
+    are not known, as for a field that is just a function, kinks are stepped over, and a trajectory that would have to
+    slide ends as `chattering`.
     """
     arguments.check_numbers(rtol, max_steps, first_step)
     y = arguments.states(initial, device)

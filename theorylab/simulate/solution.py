@@ -35,7 +35,7 @@ class Solution:
     drift           (B, q) largest |observed - observed at the start| over the accepted steps; None without `observe`
     method          name of the method that ran
     rtol            tolerance of the run
-    finisher        name of the method that finished each trajectory; empty where `method` finished all
+    finisher        name of the method that finished each trajectory; empty where `method` could not but finish all
     compiled        whether generated C ran the whole ensemble
     slid            (B,) bool: the trajectory slid along a kink for a while; None where kinks are not located
     grazed          (B,) bool: it turned so close to a kink that the run does not tell the side, and from beyond would
