@@ -29,7 +29,7 @@ def test_a_limit_that_is_true_to_nine_digits_is_not_supported(off: Fraction, agr
 
 
 def test_residuals_that_fall_unevenly_are_no_obstacle() -> None:
-    """u v tends to y - lam: from 1e-8 to 1e-10 the worst of these falls 24 times."""
+    """u v tends to y - lam: from 1e-8 to 1e-10 the worst residual falls less than 25 times for some of these seeds."""
 
     @tl.model(u="", v="")
     def product(p, x):
@@ -44,9 +44,9 @@ def test_residuals_that_fall_unevenly_are_no_obstacle() -> None:
         product, loss=tl.loss.square, weight_decay=lambda c: c.lam, data=lambda c: (c.one, c.y), setting=setting
     )
     (test,) = tl.Limit(flow, lambda p: p.u * p.v, lambda c: c.y.sum() - c.lam).tests()
-    found = observe(test, {}, trials=8, seed=0)
-    assert found.agrees
-    assert len(found.worst) == 4
+    found = [observe(test, {}, trials=8, seed=seed) for seed in range(4)]
+    assert all(o.agrees for o in found)
+    assert {len(o.worst) for o in found} == {3, 4}
 
 
 def regression(t_end: float) -> tuple[Tensor, Extrapolation]:

@@ -46,6 +46,9 @@ STEADY = 0.05
 SAFETY = 3.0
 # The error that absolute tolerances leave in the state, in units of them.
 OWN = 10.0
+# Following a part of a run takes at most so many times the steps of the longest run: a run that does not get on, say
+# where kinks meet, is lost.
+STEPS, FEW_STEPS, MOST_STEPS = 4, 1_000, 100_000
 
 
 @dataclass(frozen=True)
@@ -83,9 +86,11 @@ def extrapolated(
     fractions = sorted({fraction for tail in TAILS.values() for fraction in (*tail.early, *tail.ahead)})
     y, t = problem.initial, start
     states, times, lost = [], [], ~solution.finished
+    attempts = solution.stats.steps + solution.stats.rejected
+    max_steps = min(FEW_STEPS + STEPS * int(attempts.max()), MOST_STEPS)
     for fraction in fractions:
-        end = torch.maximum(t, start + fraction * (solution.t - start))
-        part = integrate(field, y, t_start=t, t_end=end, **options)
+        end = torch.where(lost, t, torch.maximum(t, start + fraction * (solution.t - start)))
+        part = integrate(field, y, t_start=t, t_end=end, **{"max_steps": max_steps, **options})
         y, t, lost = part.y, end, lost | ~part.finished
         states.append(y)
         times.append(t)
