@@ -252,13 +252,14 @@ class Problem(Cases):
 
     def world(self) -> Any:
         from theorylab.derive.world import World
+        from theorylab.simulate.linear_models import by_unit_vectors
 
         opened = {
             n: Variable(" ".join(map(str, t.shape[1:]))) for n, t in self.values.items() if not n.startswith("init.")
         }
         free = {n: v for n, v in opened.items() if n in self.setting.variables}
         start = dict.fromkeys(self.flow.state, normal())
-        return World(replace(self.flow, setting=Setting(init=start, **free)), self.dims)
+        return World(by_unit_vectors(replace(self.flow, setting=Setting(init=start, **free)), self.dims), self.dims)
 
     def size_of(self, formula: Any, t: Tensor | None = None, y: Tensor | None = None) -> Tensor:
         """The size of the terms of a formula at y, or at the start: |q| + sum of |p dq/dp| over p, (trials, q)."""
