@@ -31,6 +31,18 @@ void sums(long n, const double *x, double *vectors, double *numbers) {
         EACH_LANE vectors[i + lane] = sum[lane], numbers[i + lane] = s_fma(a[lane], b[lane], c[lane]);
     }
 }
+#define CALLED(name, vectors, numbers)                                    \\
+    void name(long n, const double *x, double *lanes, double *one) {      \\
+        for (long i = 0; i < n; i += LANES) {                             \\
+            vec a;                                                        \\
+            EACH_LANE a[lane] = x[i + lane];                              \\
+            a = vectors(a);                                               \\
+            EACH_LANE lanes[i + lane] = a[lane];                          \\
+            EACH_LANE one[i + lane] = numbers(x[i + lane]);               \\
+        }                                                                 \\
+    }
+CALLED(exps, v_exp, s_exp)
+CALLED(tanhs, v_tanh, s_tanh)
 """
 
 
@@ -39,7 +51,8 @@ def library() -> ctypes.CDLL:
     found = build("\n".join([opening(PROCESSOR), ENTRIES]), OPTIONS)
     assert found is not None
     found.roots.argtypes = [ctypes.c_long, ctypes.c_double, ctypes.c_void_p, ctypes.c_void_p]
-    found.sums.argtypes = [ctypes.c_long, *[ctypes.c_void_p] * 3]
+    for entry in (found.sums, found.exps, found.tanhs):
+        entry.argtypes = [ctypes.c_long, *[ctypes.c_void_p] * 3]
     return found
 
 
@@ -68,3 +81,35 @@ def test_vectors_and_numbers_round_alike() -> None:
     library().sums(800, x.ctypes.data, vectors.ctypes.data, numbers.ctypes.data)
     assert (vectors.view(np.int64) == numbers.view(np.int64)).all()
     assert np.abs(vectors - (a * b + x[2])).max() < 1e-15
+
+
+@pytest.mark.parametrize("name", ["exp", "tanh"])
+def test_functions_to_two_units_in_the_last_place(name: str) -> None:
+    noise = np.random.default_rng(1)
+    sizes = np.logspace(-300, 2.85, 4000)
+    ends = [
+        709.78,
+        709.79,
+        710.0,
+        1e4,
+        1e300,
+        np.inf,
+        708.4,
+        745.1,
+        746.0,
+        0.0,
+        19.0,
+        20.0,
+        21.0,
+        0.35,
+        0.34657359,
+        0.0,
+    ]
+    x = np.concatenate([sizes, -sizes, noise.uniform(-3, 3, 4000), ends, np.negative(ends), [np.nan] * LANES])
+    vectors, numbers = np.empty((2, len(x)))
+    getattr(library(), f"{name}s")(len(x), *(array.ctypes.data for array in (x, vectors, numbers)))
+    with np.errstate(over="ignore"):
+        expected = getattr(np, name)(x)
+    np.testing.assert_allclose(vectors, expected, rtol=5e-16, atol=1e-323)
+    assert (vectors.view(np.int64) == numbers.view(np.int64))[~np.isnan(x)].all()
+    assert np.isnan(numbers[np.isnan(x)]).all()

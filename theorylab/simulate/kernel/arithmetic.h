@@ -14,10 +14,8 @@ static inline vec smaller(vec a, vec b) { return choose((a < b) | (a != a), a, b
         return y;                                                                                                     \
     }
 LANE_BY_LANE(v_sqrt, sqrt)
-LANE_BY_LANE(v_exp, exp)
 LANE_BY_LANE(v_log, log)
 LANE_BY_LANE(v_log1p, log1p)
-LANE_BY_LANE(v_tanh, tanh)
 LANE_BY_LANE(v_sin, sin)
 LANE_BY_LANE(v_cos, cos)
 LANE_BY_LANE(v_asinh, asinh)
@@ -54,6 +52,41 @@ static inline vec v_root(vec x, double exponent) {
     const ivec nearest = WHOLE(power + choose(power < 0.0, splat(-0.5), splat(0.5)));
     const vec exp = polynomial(EXP, 14, (power - OF_WHOLE(nearest)) * 0.69314718055994531);
     return OF_BITS(BITS(exp) + (nearest << 52));
+}
+
+/* exp(r) - 1 and n for x = n log(2) + r with |r| <= log(2) / 2. Added to 1.5 2^52 a number is rounded to a whole one, whose
+ * bits count up from those of that; the first part of log(2) ends in zeros, so that n times it is exact. */
+static inline vec reduced(vec x, ivec *n) {
+    const double large = 6755399441055744.0;
+    const vec shifted = v_fma(x, splat(1.4426950408889634), splat(large)), whole = shifted - large;
+    const vec near = v_fma(whole, splat(-6.93147180369123816490e-01), x);
+    const vec r = v_fma(whole, splat(-1.90821492927058770002e-10), near);
+    *n = BITS(shifted) - BITS(splat(large));
+    return r * polynomial(EXP, 13, r);
+}
+static inline vec power_of_two(ivec n) { return OF_BITS((n + 1023L) << 52); }
+
+/* exp and tanh to 2 units in the last place; calls of libm, lane by lane, would take most of the time of a field. */
+static __attribute__((noinline)) vec v_exp(vec x) {
+    ivec n;
+    const vec rest = reduced(smaller(larger(x, splat(-746.0)), splat(710.0)), &n) + 1.0;
+    const ivec half = n >> 1;
+    return rest * power_of_two(half) * power_of_two(n - half);
+}
+static __attribute__((noinline)) vec v_tanh(vec x) {
+    ivec n;
+    const vec size = smaller(absolute(x), splat(20.0)), rest = reduced(size + size, &n), scale = power_of_two(n);
+    /* (e^2|x| - 1) / (e^2|x| + 1) */
+    const vec grown = v_fma(scale, rest, scale - 1.0), result = grown / (grown + 2.0);
+    return choose(x < 0.0, -result, result);
+}
+static inline double s_exp(double x) {
+    const vec lanes = v_exp(splat(x));
+    return lanes[0];
+}
+static inline double s_tanh(double x) {
+    const vec lanes = v_tanh(splat(x));
+    return lanes[0];
 }
 
 /* The step function with the value `gate` at 0, and the sign. Among many fused operations GCC takes minutes over them

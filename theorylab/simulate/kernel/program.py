@@ -9,7 +9,9 @@ from typing import NamedTuple
 from theorylab.readings import expression as ex
 from theorylab.simulate.kernel.sums import LONGEST_POWER, Product, is_fused, matrix_blocks, product, terms
 
-_CALLS = {"sqrt": "sqrt", "exp": "exp", "log": "log", "tanh": "tanh", "sin": "sin", "cos": "cos", "arcsinh": "asinh"}
+# Named in arithmetic.h for numbers too; of the others numbers take the functions of C.
+_OWN = ("step", "sign", "exp", "tanh")
+_CALLS = {"sqrt": "sqrt", "log": "log", "sin": "sin", "cos": "cos", "arcsinh": "asinh"}
 
 
 class Term(NamedTuple):
@@ -135,7 +137,7 @@ class _Writer:
         if node.op == "pow":
             return self._named(Term(_power(part.text, node.args[1], kind), part.varies))
         called = node.args[0]
-        if called in ("step", "sign"):
+        if called in _OWN:
             text = f"{kind}_{called}({part.text}{f', {self.gate!r}' if called == 'step' else ''})"
         else:
             text = f"{'v_' if part.varies else ''}{'log1p' if beyond else _CALLS[called]}({part.text})"
