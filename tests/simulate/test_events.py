@@ -106,6 +106,37 @@ def test_events_of_a_field_with_gates() -> None:
     assert torch.allclose(ended.t, torch.full((2,), math.log(2) / 49, dtype=torch.float64), atol=1e-9)
 
 
+def test_a_quantity_that_only_falls_passes_once() -> None:
+    """The loss of ReLU networks whose runs slide along kinks: between two looks its interpolant may rise."""
+
+    @tl.model(W1="k d", W2="m k")
+    def two_layer(p, x):
+        return p.W2 @ ops.relu(p.W1 @ x)
+
+    flow = tl.GradientFlow(two_layer, loss=tl.loss.square)
+    run = tl.simulate(
+        flow, dims={"d": 3, "k": 4, "m": 2, "n": 5}, trials=16, t_end=100.0, until=tl.converged(1e-8), observe=["loss"],
+        events={"one": tl.event(lambda p, c: flow.objective(p, c) - 1)},
+    )  # fmt: skip
+    loss, found = run.quantities["loss"], run.events["one"]
+    passes = (loss[:, 0] > 1) & (loss[:, 1] < 1)
+    assert passes.sum() > 8
+    assert torch.equal(found.count, passes.long())
+    p = {n: v[passes, 0] for n, v in found.params.items()}
+    outputs = p["W2"] @ torch.relu(p["W1"] @ run.case["x"][passes])
+    at = ((outputs - run.case["y"][passes]) ** 2).sum((1, 2)) / 2
+    assert torch.allclose(at, torch.ones_like(at), atol=1e-7)
+
+
+@pytest.mark.parametrize("first_step", [2.0, 1.0, 4 / 3])
+def test_a_passage_where_the_run_is_looked_at_is_one(first_step: float) -> None:
+    """s = t - 1 passes through 0 in the middle of a step, at its end, and at a quarter of the next."""
+    line = tl.Flow(lambda p: {"s": 1 + 0 * p.s}, state={"s": ""}, setting=tl.Setting(init={"s": -1}))
+    run = tl.simulate(line, t_end=3.0, trials=1, first_step=first_step, events={"e": tl.event(lambda p: p.s)})
+    assert run.events["e"].count.tolist() == [1]
+    assert run.events["e"].times.tolist() == [[pytest.approx(1.0, abs=1e-12)]]
+
+
 def power(p: Any, c: Any) -> dict[str, Any]:
     return {"x": -(p.x**3)}
 

@@ -4,13 +4,14 @@ After every step the quantity is known at both ends and, from the cubic Hermite 
 a passage and its return inside one step are seen too. A passage is then located by integrating from the start of the
 step once more, up to the time at which the quantity vanishes. Compiled fields with gates, whose runs are left whole to
 generated C, are looked at on a fixed grid of times instead of after every step. A passage in a step that RETRACED
-attempts do not repeat is given the end of the step as its time.
+attempts do not repeat is given the end of the step as its time; a passage of the interpolant that the run does not make
+is none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -31,6 +32,8 @@ KEPT = 64
 RETRACED = 1000
 EVEN = 256
 EARLY = 81
+ALIKE = 1e-6
+"""Passages of one direction that are closer than this share of their step are one."""
 _EPS = torch.finfo(torch.float64).eps
 
 
@@ -71,12 +74,16 @@ class Occurrences:
 
 @dataclass
 class _Bracket:
-    """Parts of steps in which an event happens, one row each."""
+    """Parts of steps in which an event happens, one row each: from `low` to `high` in the step from (t, y) to `end`.
+
+    changes: whether the quantity has another sign at the end of the step than at its start.
+    """
 
     rows: Tensor
-    event: int
     t: Tensor
     y: Tensor
+    end: Tensor
+    changes: Tensor
     low: Tensor
     high: Tensor
     rising: Tensor
@@ -93,7 +100,8 @@ class Watch:
         self.t = like.new_full((count,), torch.nan)
         self.y, self.f = torch.zeros_like(like), torch.zeros_like(like)
         self.value = like.new_zeros(count, len(events))
-        self.found: list[_Bracket] = []
+        self.found: list[list[_Bracket]] = [[] for _ in events]
+        self.stops = True
         self.quantities = [problem.compiled(e.quantity) for e in events]
 
     def __call__(self, t: Tensor, y: Tensor, f: Tensor, rows: Tensor) -> Tensor:
@@ -122,13 +130,13 @@ class Watch:
         start, base, slope = self.t[rows], self.y[rows], self.f[rows]
         h = t - start
         stops = torch.zeros(len(rows), dtype=torch.bool, device=t.device)
-        old = self.value[rows]
+        old = first = self.value[rows]
+        last = self._values(t, y, rows)
         low = start
         for k in range(1, INSIDE + 1):
             theta = k / INSIDE
             high = t if k == INSIDE else start + theta * h
-            at = y if k == INSIDE else _hermite(base, slope, y, f, h, theta)
-            now = self._values(high, at, rows)
+            now = last if k == INSIDE else self._values(high, _hermite(base, slope, y, f, h, theta), rows)
             for number, wanted in enumerate(self.events):
                 passes = (old[:, number] * now[:, number] < 0) | ((now[:, number] == 0) & (old[:, number] != 0))
                 rising = old[:, number] < 0
@@ -136,9 +144,9 @@ class Watch:
                     passes &= rising == (wanted.direction > 0)
                 index = passes.nonzero()[:, 0]
                 if len(index):
-                    self.found.append(
-                        _Bracket(rows[index], number, start[index], base[index], low[index], high[index], rising[index])
-                    )
+                    changes = (first[index, number] * last[index, number] < 0) | (last[index, number] == 0)
+                    steps = (rows[index], start[index], base[index], t[index], changes)
+                    self.found[number].append(_Bracket(*steps, low[index], high[index], rising[index]))
                     if number in self.ending:
                         stops[index] = True
             # A value of 0 keeps the sign that came before, so that leaving it is not a second passage.
@@ -152,67 +160,90 @@ class Watch:
         found: list[tuple[Tensor, ...]] = []
         like = self.problem.initial
         for number, quantity in enumerate(self.quantities):
-            own = [b for b in self.found if b.event == number]
+            own = self.found[number]
             if not own:
                 empty = torch.zeros(0, dtype=torch.int64, device=like.device)
                 found.append((empty, like.new_zeros(0), like.new_zeros(0, like.shape[1])))
                 continue
-            rows, t, y, low, high, rising = (
-                torch.cat([getattr(b, name) for b in own]) for name in ("rows", "t", "y", "low", "high", "rising")
-            )
-            arrive = _Arrival(field, rows, t, y, rtol, atol, method)
-            found.append((rows, *_locate(arrive, quantity, rows, low, high, rising)))
+            steps = _Bracket(*(torch.cat([getattr(b, item.name) for b in own]) for item in fields(_Bracket)))
+            when, states, passes = _locate(_Arrival(field, steps, rtol, atol, method), quantity, steps)
+            if number in self.ending and self.stops:  # the run has ended there
+                passes = torch.ones_like(passes)
+            index = passes.nonzero()[:, 0]
+            index = index[_first_of_alike(steps, index, when)]
+            found.append((steps.rows[index], when[index], states[index]))
         return found
 
 
+def _first_of_alike(steps: _Bracket, index: Tensor, when: Tensor) -> Tensor:
+    """(k,) bool: which of the passages `index` were not found from an earlier bracket too."""
+    seen: dict[tuple[int, bool], list[float]] = {}
+    first = torch.ones_like(index, dtype=torch.bool)
+    for n, i in enumerate(index.tolist()):
+        known = seen.setdefault((int(steps.rows[i]), bool(steps.rising[i])), [])
+        room = ALIKE * float(steps.end[i] - steps.t[i])
+        first[n] = all(abs(float(when[i]) - other) > room for other in known)
+        known.append(float(when[i]))
+    return first
+
+
 class _Arrival:
-    """The states at given times of trajectories from (t, y)."""
+    """The states at given times of trajectories from the starts of steps."""
 
-    def __init__(self, field: Field, rows: Tensor, t: Tensor, y: Tensor, rtol: float, atol: Any, method: Any) -> None:
-        self.rows, self.t, self.y = rows, t, y
+    def __init__(self, field: Field, steps: _Bracket, rtol: float, atol: Any, method: Any) -> None:
+        self.field, self.steps = field, steps
         self.options: dict[str, Any] = {"rtol": rtol, "atol": atol, "method": method, "max_steps": RETRACED}
-        self.field: Field = field.of(rows) if isinstance(field, Formula) else lambda t, y, i: field(t, y, rows[i])
 
-    def __call__(self, when: Tensor) -> Tensor:
-        run = integrate(self.field, self.y, t_start=self.t, t_end=when, **self.options)
+    def __call__(self, when: Tensor, index: Tensor) -> Tensor:
+        """The states at `when`, (k,), of the rows `index`; NaN where a trajectory does not get there."""
+        field, rows = self.field, self.steps.rows[index]
+        own: Field = field.of(rows) if isinstance(field, Formula) else lambda t, y, i: field(t, y, rows[i])
+        run = integrate(own, self.steps.y[index], t_start=self.steps.t[index], t_end=when, **self.options)
         return torch.where(run.finished[:, None], run.y, torch.nan)
 
 
-def _locate(
-    arrive: _Arrival, quantity: Field, rows: Tensor, low: Tensor, high: Tensor, rising: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Times and states at which the quantity vanishes, by the Illinois method: a bracket, always halved or better."""
-    sign = torch.where(rising, 1.0, -1.0)
+def _locate(arrive: _Arrival, quantity: Field, steps: _Bracket) -> tuple[Tensor, Tensor, Tensor]:
+    """Times and states at which the quantity vanishes, and whether it does.
 
-    def signed(when: Tensor) -> tuple[Tensor, Tensor]:
-        y = arrive(when)
-        return quantity(when, y, rows)[:, 0] * sign, y
+    By the Illinois method: a bracket, always halved or better.
+    """
+    sign = torch.where(steps.rising, 1.0, -1.0)
 
-    a, b = low.clone(), high.clone()
-    (at_a, _), (at_b, y) = signed(a), signed(b)
+    def signed(when: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        y = arrive(when, index)
+        return quantity(when, y, steps.rows[index])[:, 0] * sign[index], y
+
+    every = torch.arange(len(steps.rows), device=steps.t.device)
+    a, b = steps.low.clone(), steps.high.clone()
+    (at_a, _), (at_b, y) = signed(a, every), signed(b, every)
     # The interpolant placed the bracket: where the run itself disagrees, the whole step is the bracket.
-    wrong = ~((at_a < 0) & (at_b >= 0))
-    a = torch.where(wrong, arrive.t, a)
-    at_a = torch.where(wrong, signed(a)[0], at_a)
-    side = torch.zeros_like(rows)
-    when, done = b.clone(), (at_b == 0) | torch.isnan(at_b)
+    wrong = (~((at_a < 0) & (at_b >= 0))).nonzero()[:, 0]
+    if len(wrong):
+        a[wrong], b[wrong] = steps.t[wrong], steps.end[wrong]
+        at_a[wrong] = signed(a[wrong], wrong)[0]
+        at_b[wrong], y[wrong] = signed(b[wrong], wrong)
+    unknown = torch.isnan(at_a) | torch.isnan(at_b)
+    passes = ((at_a < 0) & (at_b >= 0)) | (unknown & steps.changes)
+    side = torch.zeros_like(steps.rows)
+    when, done = b.clone(), (at_b == 0) | unknown | ~passes
     for n in range(ITERATIONS):
-        middle = b - at_b * (b - a) / (at_b - at_a)
-        inside = torch.isfinite(middle) & (middle > a) & (middle < b) & (n % 4 < 3)
-        middle = torch.where(inside, middle, a + (b - a) / 2)
-        when = torch.where(done, when, middle)
-        value, state = signed(when)
-        y = torch.where(done[:, None], y, state)
-        done |= (value == 0) | (b - a <= 8 * _EPS * b.abs()) | torch.isnan(value)
-        if bool(done.all()):
+        index = (~done).nonzero()[:, 0]
+        if not len(index):
             break
+        low, high, below, above = a[index], b[index], at_a[index], at_b[index]
+        middle = high - above * (high - low) / (above - below)
+        inside = torch.isfinite(middle) & (middle > low) & (middle < high) & (n % 4 < 3)
+        middle = torch.where(inside, middle, low + (high - low) / 2)
+        value, state = signed(middle, index)
+        when[index], y[index] = middle, state
+        done[index] = (value == 0) | (high - low <= 8 * _EPS * high.abs()) | torch.isnan(value)
         left = value < 0
-        at_b = torch.where(left, torch.where(side == -1, at_b / 2, at_b), value)
-        at_a = torch.where(left, value, torch.where(side == 1, at_a / 2, at_a))
-        a, b = torch.where(left, when, a), torch.where(left, b, when)
-        side = torch.where(left, -1, 1)
+        at_b[index] = torch.where(left, torch.where(side[index] == -1, above / 2, above), value)
+        at_a[index] = torch.where(left, value, torch.where(side[index] == 1, below / 2, below))
+        a[index], b[index] = torch.where(left, middle, low), torch.where(left, high, middle)
+        side[index] = torch.where(left, -1, 1)
     lost = torch.isnan(y).any(1)
-    return torch.where(lost, high, when), torch.where(lost[:, None], arrive.y, y)
+    return torch.where(lost, steps.end, when), torch.where(lost[:, None], steps.y, y), passes
 
 
 def grid(t_end: float, times: Sequence[float]) -> list[float]:
@@ -225,6 +256,7 @@ def grid(t_end: float, times: Sequence[float]) -> list[float]:
 def follow(watch: Watch, field: Field, moments: Sequence[float], solution: Solution) -> None:
     """Show the states of a solution at the times `moments`, which it has saved, to a watch, and its end."""
     assert solution.saved is not None
+    watch.stops = False
     for i, moment in enumerate(moments):
         y = solution.saved[:, i]
         rows = (torch.isfinite(y).all(1) & (solution.t >= moment)).nonzero()[:, 0]
