@@ -346,6 +346,7 @@ def folded(p: Any, x: Any) -> Any:
 NETS = {
     "relu": (two_layers, {"d": 2, "k": 3, "n": 5}, {"loss": tl.loss.square}),
     "decay": (two_layers, {"d": 2, "k": 3, "n": 5}, {"loss": tl.loss.square, "weight_decay": tl.Fraction(1, 50)}),
+    "momentum": (two_layers, {"d": 2, "k": 3, "n": 5}, {"loss": tl.loss.square, "momentum": tl.Fraction(1, 2)}),
     "abs": (folded, {"d": 2, "k": 2, "n": 4}, {"loss": tl.loss.square}),
     "three layers": (three_layers, {"d": 2, "k": 2, "m": 2, "n": 4}, {"loss": tl.loss.square}),
 }
