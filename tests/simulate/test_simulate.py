@@ -98,6 +98,9 @@ def test_the_back_end_that_ran_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     monkeypatch.setattr(compiled, "MAX_NODES", 10)
     assert "more than the 10 that are compiled" in reason(7)
+    monkeypatch.undo()
+    monkeypatch.setattr(import_module("theorylab.simulate.kernel.solve"), "MAX_NODES", 10)
+    assert "more than the 10 that a whole run is compiled of" in reason(8)
 
 
 def test_a_large_model_does_not_wait_for_its_exact_reading() -> None:

@@ -55,7 +55,9 @@ class Event:
 def event(quantity: Callable[..., Any], direction: int = 0) -> Event:
     """The event that a scalar quantity(p) or quantity(p, c) passes through zero, c.t being the time.
 
-    direction: 1 if only rising, -1 if only falling. In `until=` it ends a run; in `events=` its times are kept.
+    direction: 1 if only rising, -1 if only falling. In `until=` it ends a run; in `events=` its times are kept. A
+    quantity that is 0 at the start does not pass there; several passages are seen in one step of the run, but not
+    those of a formula of the time that swings many times within one.
     """
     return Event(quantity, direction)
 

@@ -28,7 +28,7 @@ from theorylab.simulate.events import Event, Occurrences
 from theorylab.simulate.extrapolate import Extrapolation, extrapolated
 from theorylab.simulate.integrate import integrate
 from theorylab.simulate.iterate import Steps, iterate, step_numbers
-from theorylab.simulate.kernel import gpu
+from theorylab.simulate.kernel import gpu, solve
 from theorylab.simulate.kernel.threads import ThreadedFormula
 from theorylab.simulate.kinks import kinks
 from theorylab.simulate.problem import Problem
@@ -212,7 +212,7 @@ def _run_flow(
     reason = getattr(field, "fault", "") or reason
     if not solution.compiled and not reason:
         custom = until is not None and type(until) is not Converged
-        reason = "the stopping rule is no tl.converged" if custom else "no kernel was built for this field and method"
+        reason = "the stopping rule is no tl.converged" if custom else solve.obstacle([field, watched])
     generated = THREADED if isinstance(field, ThreadedFormula) else COMPILED
     backend = generated if solution.compiled else f"batched torch: {reason}"
     start = arguments.per_row("t_start", options.get("t_start", 0.0), problem.initial)

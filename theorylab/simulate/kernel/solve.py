@@ -112,6 +112,14 @@ def kernel(field: Any, observe: Any, until: Any, method: ExplicitRungeKutta, y: 
     return made
 
 
+def obstacle(formulas: Sequence[Any]) -> str:
+    """Why there is no kernel for some compiled formulas."""
+    nodes = sum(f.program.nodes for f in formulas if isinstance(f, Formula))
+    if nodes > MAX_NODES:
+        return f"the formulas have {nodes} sub-expressions, more than the {MAX_NODES} that a whole run is compiled of"
+    return "no kernel was built for this field and method"
+
+
 class _Compiled(Protocol):
     program: Program
     constants: np.ndarray
