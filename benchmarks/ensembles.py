@@ -310,7 +310,7 @@ def one_thread(vector_field: Formula, initial: torch.Tensor, t_end: float) -> fl
         return None
     zero = torch.zeros(len(initial), dtype=torch.float64)
     task = Task(
-        initial, zero, torch.full_like(zero, t_end), rtol=RTOL, atol=torch.tensor(ATOL).double(), until=None,
+        initial, zero, torch.full_like(zero, t_end), rtol=RTOL, atol=torch.full_like(initial[0], ATOL), until=None,
         times=zero[:0], observes=False, first_step=None, max_steps=2_000_000,
     )  # fmt: skip
     seconds, _ = timed(lambda: found.solve(task, threads=1), 5, time.thread_time)

@@ -70,15 +70,15 @@ def time_span(t_start: float | Tensor, t_end: float | Tensor, y: Tensor) -> tupl
 
 
 def absolute_tolerance(atol: float | Tensor, y: Tensor) -> Tensor:
-    """() or (D,)."""
+    """(D,)."""
     if is_number(atol) and 0 < atol < math.inf:
-        return y.new_full((), atol)
+        return y.new_full(y.shape[1:], atol)
     tensor = _tensor("atol", atol, y, "a positive number, or one for each coordinate")
     if tensor.shape not in ((), (y.shape[1],)):
         raise InputError(f"atol has shape {tuple(tensor.shape)}; expected a number or shape ({y.shape[1]},)")
     if not bool(((tensor > 0) & torch.isfinite(tensor)).all()):
         raise InputError(f"atol={atol!r} was given; expected positive numbers (1e-30 for relative accuracy alone)")
-    return tensor
+    return tensor.expand(y.shape[1])
 
 
 def save_times(save: Sequence[float] | Tensor | None, starts: Tensor) -> Tensor:

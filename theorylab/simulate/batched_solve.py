@@ -106,4 +106,4 @@ def _alternate(stiff: Stiff, run: ExplicitRun, made: Callable[[Stabilised | Rose
 
     finisher = stiff.alternate(run.method, status.numpy(), explicit, other)
     codes.copy_(status)
-    return tuple(finisher.tolist())
+    return finisher

@@ -60,36 +60,38 @@ class Stiff:
         status: np.ndarray,
         solve_explicit: Callable[[bool], None],
         solve_stiff: Callable[[Stabilised | Rosenbrock, Mapping[str, float]], bool],
-    ) -> np.ndarray:
+    ) -> tuple[str, ...]:
         """Solve prepared trials in turns; returns the name of the method that finished each.
 
         status: (trials,) codes, read and set between turns. `solve_explicit(switching)` and `solve_stiff(method,
         limits)` run the trials that are RUNNING; the second returns False where there is no code for the method, and
         `limits` are numbers of its job. Each turn takes a trial some steps further, so the turns end.
         """
-        finisher = np.full(len(status), explicit.name, dtype=object)
+        names = (explicit.name, *(method.name for method in self.methods))
+        last = np.zeros(len(status), dtype=np.int8)
         if self.alone:
             status[status == RUNNING] = STIFF
         calm = control.EASY_LIMIT * explicit.interval
         limits = {"easy": 0.0 if self.alone else calm, "near": REACH * calm}
-        while (status < 0).any():
+        while True:
             going = status == RUNNING
             if going.any():
                 solve_explicit(True)
-                finisher[going] = explicit.name
-            for method, code in zip(self.methods, (STIFF, STIFFER), strict=False):
+                last[going] = 0
+            if status.min() >= 0:
+                return tuple(names[number] for number in last.tolist())
+            for number, (method, code) in enumerate(zip(self.methods, (STIFF, STIFFER), strict=False), 1):
                 mine = status == code
                 if not mine.any():
                     continue
                 status[mine] = RUNNING
+                last[mine] = number
                 if not solve_stiff(method, {**limits, "hard": self._hard(method)}):
                     status[status < 0] = RUNNING
+                    last[mine] = 0
                     solve_explicit(False)
-                    finisher[mine] = explicit.name
-                    return finisher
-                finisher[mine] = method.name
+                    break
                 status[status == EASED] = RUNNING
-        return finisher
 
     def _hard(self, method: Stabilised | Rosenbrock) -> float:
         """Step times spectral radius from which the second method takes over."""

@@ -6,7 +6,7 @@ A processor and a GPU serve the same tasks with the same arrays; solve.py and th
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -27,7 +27,7 @@ class Task(NamedTuple):
     """The checked arguments of `integrate` for B trajectories in D dimensions.
 
     y, starts, ends  (B, D), (B,) and (B,)
-    atol             () or (D,)
+    atol             (D,)
     times            (S,) at which states are saved; S may be 0
     observes         whether the kernel has observed quantities
     The others are as there.
@@ -61,19 +61,19 @@ class Ensemble:
     def __init__(self, task: Task, own: Tensor, shared: Tensor, quantities: int) -> None:
         """own, shared: case constants, (B, .) of each trial and (.) of all; quantities: how many are observed."""
         self.task = task
-        y, times = task.y, task.times
-        (count, dim), saves = y.shape, len(times)
-        given = (y, own, shared, task.starts, task.ends, task.atol.expand(dim), times)
+        (count, dim), saves = task.y.shape, len(task.times)
+        given = (task.y, own, shared, task.starts, task.ends, task.atol, task.times)
         self.arrays = {name: tensor.contiguous() for name, tensor in zip(_GIVEN, given, strict=True)}
-        for names, shape, kind in (
-            (("t", "step", "error"), (), torch.float64),
-            (("y", "field"), (dim,), torch.float64),
-            (("observed", "drift"), (quantities,), torch.float64),
-            (_COUNTS, (), torch.int64),
-        ):
-            block = torch.zeros((len(names), count, *shape), dtype=kind, device=y.device)
-            self.arrays |= zip(names, block.unbind(), strict=True)
-        self.arrays["saved"] = y.new_full((count, saves, dim), torch.nan)
+        # One block for all of a shape: allocations of their own would cost as much as a short run.
+        shapes = [(("t", "step", "error"), ()), (("y", "field"), (dim,))]
+        if task.observes:
+            shapes.append((("observed", "drift"), (quantities,)))
+        for names, shape in shapes:
+            self.arrays |= zip(names, task.y.new_zeros((len(names), count, *shape)).unbind(), strict=True)
+        counts = torch.zeros((len(_COUNTS), count), dtype=torch.int64, device=task.y.device)
+        self.arrays |= zip(_COUNTS, counts.unbind(), strict=True)
+        if saves:
+            self.arrays["saved"] = task.y.new_full((count, saves, dim), torch.nan)
         self._addresses = {name: array.data_ptr() for name, array in self.arrays.items()}
         self._numbers = {
             "count": count,
@@ -86,9 +86,9 @@ class Ensemble:
 
     def stiff_job(self, limits: Mapping[str, float]) -> StiffJob:
         """The job of a method for stiff problems on the same arrays."""
-        return StiffJob(**limits, **self._numbers, **{name: self._addresses[name] for name in StiffJob.ARRAYS})
+        return StiffJob(**limits, **self._numbers, **{name: self._addresses.get(name) for name in StiffJob.ARRAYS})
 
-    def solution(self, explicit: ExplicitRungeKutta, stiff: Stiff | None, finisher: Sequence[str]) -> Solution:
+    def solution(self, explicit: ExplicitRungeKutta, stiff: Stiff | None, finisher: tuple[str, ...]) -> Solution:
         """What the run wrote down."""
         found, task = self.arrays, self.task
         return Solution(
@@ -98,13 +98,13 @@ class Ensemble:
             status=found["status"],
             stats=Stats(found["accepted"], found["rejected"], found["evaluations"]),
             error_estimate=found["error"],
-            saved=found["saved"] if len(task.times) else None,
-            observed=found["observed"] if task.observes else None,
-            drift=found["drift"] if task.observes else None,
+            saved=found.get("saved"),
+            observed=found.get("observed"),
+            drift=found.get("drift"),
             slid=found["slid"].bool(),
             grazed=found["grazed"].bool(),
             method=stiff.methods[0].name if stiff is not None and stiff.alone else explicit.name,
             rtol=task.rtol,
-            finisher=tuple(finisher),
+            finisher=finisher,
             compiled=True,
         )

@@ -72,12 +72,12 @@ class Kernel:
                 run(lambda: found.solve(ctypes.byref(turn)), number)
             return found is not None
 
-        finisher: Sequence[str] = ()
+        finisher: tuple[str, ...] = ()
         if stiff is None:
             explicit(False)
         else:
             job.patience = stiff.patience
-            finisher = stiff.alternate(self.method, ensemble.arrays["status"].numpy(), explicit, other).tolist()
+            finisher = stiff.alternate(self.method, ensemble.arrays["status"].numpy(), explicit, other)
         return ensemble.solution(self.method, stiff, finisher)
 
 

@@ -6,7 +6,7 @@ The counterpart of solve.py for another machine: the same templates, the same jo
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -101,7 +101,7 @@ class ThreadKernel:
             raise
         return ensemble.solution(self.method, stiff, finisher)
 
-    def _alternate(self, stiff: Stiff, ensemble: Ensemble) -> Sequence[str]:
+    def _alternate(self, stiff: Stiff, ensemble: Ensemble) -> tuple[str, ...]:
         """Solve prepared trials by turns; between them their codes are on the CPU."""
         job, codes = ensemble.job, ensemble.arrays["status"]
         job.patience = stiff.patience
@@ -125,7 +125,7 @@ class ThreadKernel:
             status.copy_(codes)
             return True
 
-        finisher = stiff.alternate(self.method, status.numpy(), explicit, other).tolist()
+        finisher = stiff.alternate(self.method, status.numpy(), explicit, other)
         codes.copy_(status)
         return finisher
 
