@@ -13,6 +13,7 @@ import theorylab as tl
 from theorylab.readings import expression as ex
 from theorylab.simulate import stiffness
 from theorylab.simulate.program import Program
+from theorylab.simulate.shares import with_shares
 from theorylab.simulate.stiffness import derivatives
 
 from .backends import needs_compiler
@@ -71,6 +72,30 @@ def test_logistic_loss_down_to_the_smallest_numbers() -> None:
     # L' = -2 sigma(-m)^2 gives log L = log(2 log(1 + e^(-m))): by hand at m = 1
     at = tl.simulate(LOGISTIC, init={"w": np.ones((1, 2))}, t_end=1e-9).solution.field[0, 0]
     assert float(at) == pytest.approx(1 / (1 + math.e) / (2 * math.log1p(math.exp(-1))), rel=1e-6)
+
+
+@needs_compiler
+def test_logistic_loss_at_margins_of_any_size() -> None:
+    """m' = 1 / (1 + e^m): from -2000 a margin grows at speed 1; from 0, m + e^m = t + 1."""
+    flow = tl.GradientFlow(linear, loss=tl.loss.logistic, data=PLANE)
+    run = tl.simulate(flow, init={"w": np.array([[-2000.0, 0.0], [900.0, -800.0]])}, t_end=500.0)
+    assert [s.label for s in run.status] == ["t_end"] * 2
+    w = run.params["w"]
+    assert torch.allclose(w[:, 0], torch.tensor([-1500.0, 900.0]).double(), rtol=1e-9)
+    assert float(w[0, 1] + torch.exp(w[0, 1])) == pytest.approx(501, rel=1e-7)
+    assert float(w[1, 1]) == pytest.approx(-300, rel=1e-8)
+
+
+def test_formulas_without_shares_are_left_alone() -> None:
+    x, y = (ex.call("exp", ex.var(name)) for name in "xy")
+    of_three = ex.mul(x, ex.power(ex.add(x, y, ex.ONE), -1))
+    of_another = ex.mul(ex.power(x, 2), ex.power(ex.add(y, ex.ONE), -1))
+    assert with_shares([of_three, of_another]) == [of_three, of_another]
+    share = ex.mul(ex.const(5), x, ex.power(ex.add(ex.mul(ex.const(3), x), y), -1))
+    [written] = with_shares([share])
+    assert written is not share
+    values = {"x": 0.7, "y": -1.3}
+    assert np.allclose(stiffness._values([written], values), stiffness._values([share], values), rtol=1e-15)
 
 
 def test_shares_of_exponentials_are_derivatives() -> None:

@@ -8,6 +8,7 @@ from functools import cached_property, lru_cache
 
 from theorylab.readings import expression as ex
 from theorylab.readings.letters import TIME
+from theorylab.simulate.shares import with_shares
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,4 +38,5 @@ class Program:
 
 @lru_cache(maxsize=64)
 def _program(roots: tuple[ex.Expression, ...], state: tuple[str, ...], gate: float) -> Program:
-    return Program(roots, state, tuple(sorted(ex.variables(roots) - set(state) - {TIME})), gate)
+    written = tuple(with_shares(roots))
+    return Program(written, state, tuple(sorted(ex.variables(written) - set(state) - {TIME})), gate)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from theorylab.readings import expression as ex
 from theorylab.readings.letters import TIME
 from theorylab.simulate.program import Program
+from theorylab.simulate.shares import difference, exponentials
 
 # A Jacobian of more sub-expressions is not written out; its columns come from products with unit vectors.
 MAX_WRITTEN = 6_000
@@ -72,49 +72,14 @@ def _partials(node: ex.Expression) -> list[tuple[ex.Expression, ex.Expression]]:
     1 / sum_j (c_j / c_i) e^(a_j - a_i): where exponents are far apart it becomes 0, and e^(a_i) times another power of
     the sum would become infinity times 0.
     """
-    parts = _exponentials(node.args[0]) if node.op == "pow" and node.args[1] < 0 else []
+    parts = exponentials(node.args[0]) if node.op == "pow" and node.args[1] < 0 else []
     if not parts:
         return ex.partials(node)
     found = []
     for c, a in parts:
-        rest = [ex.mul(ex.const(other / c), ex.call("exp", _difference(b, a))) for other, b in parts]
+        rest = [ex.mul(ex.const(other / c), ex.call("exp", difference(b, a))) for other, b in parts]
         found.append((a, ex.mul(ex.const(node.args[1]), node, ex.power(ex.add(*rest), -1))))
     return [(a, partial) for a, partial in found if a.op != "const"]
-
-
-def _exponentials(node: ex.Expression) -> list[tuple[Fraction, ex.Expression]]:
-    """(c, a) for each term c e^a of a sum of such terms with c > 0, of which numbers are some; else nothing."""
-    found = []
-    for term in node.args if node.op == "add" else ():
-        c, part = Fraction(1), term
-        if term.op == "mul" and len(term.args) == 2 and term.args[0].op == "const":
-            c, part = term.args[0].args[0], term.args[1]
-        if part.op == "const":
-            c, exponent = part.args[0], ex.ZERO
-        elif part.op == "fn" and part.args[0] == "exp":
-            exponent = part.args[1]
-        else:
-            return []
-        if c <= 0:
-            return []
-        found.append((c, exponent))
-    return found
-
-
-def _difference(b: ex.Expression, a: ex.Expression) -> ex.Expression:
-    """b - a, without the terms that both have."""
-    plus, minus = ([*x.args] if x.op == "add" else [x] for x in (b, a))
-    for term in list(plus):
-        if term in minus:
-            plus.remove(term)
-            minus.remove(term)
-    turned = [ex.mul(ex.const(-1), term) for term in minus]
-    # The order in which differences are written, so that equal ones are one node.
-    return ex.add(*sorted([*plus, *turned], key=_is_turned))
-
-
-def _is_turned(term: ex.Expression) -> bool:
-    return term.op == "mul" and term.args[0].op == "const" and term.args[0].args[0] < 0
 
 
 def _is_symmetric(program: Program, tangent: Sequence[ex.Expression]) -> bool:
