@@ -54,11 +54,18 @@ def large() -> tuple[Any, Any]:
 
 
 def test_a_large_linear_field_goes_on_with_the_stabilised_method() -> None:
-    """Saved states, drift of |y|^2 / 2 and counts as the exact solution and the calls say."""
+    """Saved states, drifts and counts as the exact solution and the calls say.
+
+    |y|^2 / 2 falls all the way; t exp(-500 t) is largest at t = 1/500, long before the first turn ends.
+    """
     problem, (field, calls) = large()
     times = [0.0, 1e-3, 0.05, 0.3, 1.0]
     options: dict[str, Any] = {"t_end": 1.0, "rtol": 1e-6, "atol": 1e-9, "save": times}
-    run = integrate(field, problem.initial, observe=lambda t, y, rows: (y**2).sum(1, keepdim=True) / 2, **options)
+
+    def watch(t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
+        return torch.stack([(y**2).sum(1) / 2, t * torch.exp(-500 * t)], 1)
+
+    run = integrate(field, problem.initial, observe=watch, **options)
     assert run.statuses == (Status.T_END,) * 2
     assert (run.method, run.finisher) == ("tsit5", ("rock4",) * 2)
     exact = problem.exact(tensor(times))
@@ -69,6 +76,7 @@ def test_a_large_linear_field_goes_on_with_the_stabilised_method() -> None:
     energy = (exact**2).sum(2) / 2
     assert run.drift is not None
     assert torch.allclose(run.drift[:, 0], energy[:, 0] - energy[:, -1], rtol=1e-6)
+    assert torch.allclose(run.drift[:, 1], tensor(math.exp(-1) / 500).expand(2), rtol=0.02)
     # Each product with the Jacobian is a call with tangents.
     assert run.stats.evaluations.sum() == sum(calls)
     # Steps of Tsit5 cannot be longer than its stability interval over the largest rate.
