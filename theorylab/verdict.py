@@ -150,6 +150,17 @@ class Verdict:
     def replace(self, **changes: Any) -> Verdict:
         return replace(self, **changes)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from theorylab.report.notebook import verdict_html
+
+        return verdict_html(self)
+
+    def _repr_latex_(self) -> str:
+        from theorylab.report.notebook import verdict_latex
+
+        return verdict_latex(self)
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types only; `from_json` is the inverse."""
         return asdict(self)

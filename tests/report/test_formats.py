@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from theorylab.report import build, latex, markdown, mathematics, pdf, report, wording
-from theorylab.report.notebook import verdict_html, verdict_latex
 from theorylab.store import Run, save
 from theorylab.verdict import Evidence, Step, Verdict
 
@@ -230,14 +229,14 @@ def test_latex_compiles(written: Path) -> None:
 
 def test_a_verdict_shows_itself_in_a_notebook(verdicts: list[Verdict]) -> None:
     for verdict in verdicts:
-        fragment = verdict_html(verdict)
+        fragment = verdict._repr_html_()
         for words in (verdict.id, verdict.status, verdict.title, 'role="math"'):
             assert words in fragment
         ids = set(re.findall(r' id="([^"]*)"', fragment))
         assert set(re.findall(r'href="#([^"]*)"', fragment)) <= ids
-        assert verdict.status in verdict_latex(verdict)
+        assert verdict.status in verdict._repr_latex_()
     attacked = Verdict("<script>", "refuted", None, "<b>", title="<i>", reason="<u>", statement_tex="<s>")
-    assert not set(re.findall(r"<(\w+)", verdict_html(attacked))) & {"script", "b", "i", "u", "s"}
+    assert not set(re.findall(r"<(\w+)", attacked._repr_html_())) & {"script", "b", "i", "u", "s"}
 
 
 @pytest.mark.parametrize(
