@@ -25,6 +25,7 @@ from theorylab.simulate.kinks import SLIDES, kinks
 from theorylab.simulate.methods import METHODS, STIFF_METHODS
 from theorylab.simulate.problem import Problem
 from theorylab.simulate.program import Program
+from theorylab.simulate.sliding import decide
 
 from .backends import apply, both_engines, needs_compiler, on
 from .zoo import RATIONAL_LIMIT, tensor
@@ -227,6 +228,40 @@ def test_coupled_kinks(engine: str) -> None:
     assert run.saved is not None
     assert torch.allclose(run.y[0, :2], tensor([0.0, 0.0]), atol=1e-9)
     assert torch.allclose(run.y[0, 2] - run.saved[0, 0, 2], tensor(10 * 2 / 3), rtol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [0.1, 1e-6, 1e-12])
+def test_fractions_near_a_place_of_rest(scale: float) -> None:
+    """At any scale: e - g + k / 2 = 0 and -e / 4 + g / 2 - k = 0 at g = 7 e / 6, k = e / 3."""
+    matrix, rates = np.array([[-1.0, 0.5], [0.5, -1.0]]), scale * np.array([1.0, -0.25])
+    found = decide(matrix, rates, np.zeros(2), np.array([-1, -1]), np.zeros(2, dtype=bool))
+    assert found is not None
+    assert found[0].tolist() == [0, 0]
+    assert np.allclose(found[1], scale * np.array([7 / 6, 1 / 3]), rtol=1e-12, atol=0)
+
+
+@both
+@pytest.mark.parametrize("scale", [0.1, 1e-5])
+def test_slides_with_small_fractions(scale: float, engine: str) -> None:
+    """The same fractions along a run from both kinks, seen through y' = (g + 2 k) / e."""
+
+    def rates(t: Any, y: Any, c: Any) -> list[Any]:
+        g, k, e = apply("step", y[0]), apply("step", y[1]), c["scale"]
+        half = Fraction(1, 2)
+        return [e - g + half * k, half * g - k - e * Fraction(1, 4), (g + 2 * k) * c["whole"]]
+
+    field = on("fused", rates, 3, {"scale": tensor([scale]), "whole": tensor([1 / scale])})
+    run = solved(field, [[0.0, 0.0, 0.0]], t_end=2.0, rtol=1e-8)
+    assert run.statuses == (Status.T_END,)
+    assert torch.allclose(run.y, tensor([[0.0, 0.0, 2 * (7 / 6 + 2 / 3)]]), atol=1e-9)
+    assert not grazed(run).any()
+
+
+def test_neurons_that_interpolate() -> None:
+    """As many weights as samples: rates fall to round-off beside kinks whose jumps do not, and no run ends there."""
+    flow = tl.GradientFlow(neuron, loss=tl.loss.square)
+    run = tl.simulate(flow, dims={"d": 10, "n": 10}, trials=300, t_end=50.0, rtol=1e-8, atol=1e-11, method="tsit5")
+    assert run.solution.counts() == {"t_end": 300}
 
 
 def test_several_gates_at_once() -> None:

@@ -33,8 +33,12 @@ SETTLED = 1e-7
 TOUCH = 1e-3
 # Tolerances that two ways may lie apart and be one.
 FARTHEST = 100.0
-# Of the time: events that follow each other this soon, ENOUGH of them in a row, have no end.
-HASTE, ENOUGH = 1e-6, 100
+# Of what a stage shows of a turn: how much further it may go. And what remains after a step of the doubt in stages.
+TURN, FADES = 4.0, 0.95
+# Tolerances that a held gate may be from its kink at the end of a step.
+AWAY = 4.0
+# Of the time: events that follow each other this soon, sliding.ENOUGH of them in a row, have no end.
+HASTE = 1e-6
 
 
 @dataclass
@@ -42,12 +46,15 @@ class Located(Active):
     """What is known of the gates of each trajectory besides.
 
     gate, z, w  (b, G) values, arguments and rates of the gates at the start of the step
-    side        (b, G) 1 where a gate is open, -1 where it is closed, 0 where the trajectory slides on its kink
+    side        (b, G) 1 where a gate is open, -1 where it is closed, 0 where the trajectory slides on its kink or the
+                gate is held
+    held        (b, G) what the gate does moves its argument by less than the tolerance: its value stays
     size        (b, G) the largest |z| so far
     target      the gate whose kink the attempt is shortened to
     landing     whether it is; `waited`, whether for more than one attempt
     resume      size of the step after the kink
     probing     the attempt ends at an inner stage at which a fraction had left [0, 1]
+    doubt       how much further it was there than this step said, which had `seen` it, the longer ago the less
     hasty       how many events in a row came soon after the one before, at the time `last`
     """
 
@@ -55,17 +62,24 @@ class Located(Active):
     z: Tensor
     w: Tensor
     side: Tensor
+    held: Tensor
     size: Tensor
     target: Tensor
     landing: Tensor
     waited: Tensor
     resume: Tensor
     probing: Tensor
+    seen: Tensor
+    doubt: Tensor
     hasty: Tensor
     last: Tensor
     slid: Tensor
     grazed: Tensor
     unresolved: Tensor
+
+    @property
+    def sliding(self) -> Tensor:
+        return (self.side == 0) & ~self.held
 
     def of(self, values: Tensor) -> Tensor:
         """The entries of (b, G) that belong to the targets, (b,)."""
@@ -100,7 +114,8 @@ class KinkRun(ExplicitRun):
         """The field with gates held; those that a trajectory slides on take their fractions."""
         active = self.active
         at = self.position[rows]
-        now, still = active.gate[at], active.side[at] == 0
+        now, still = active.gate[at], active.sliding[at]
+        self.jumps = torch.zeros_like(now)
         slides = still.any(1)
         index, others = slides.nonzero()[:, 0], (~slides).nonzero()[:, 0]
         if not len(index):
@@ -109,7 +124,7 @@ class KinkRun(ExplicitRun):
             f = torch.empty_like(state)
             if len(others):
                 f[others] = self.gates.frozen(t[others], state[others], rows[others], now[others])
-            now[index], f[index] = sliding.slide(
+            now[index], f[index], self.jumps[index] = sliding.slide(
                 self.gates, t[index], state[index], rows[index], now[index], still[index]
             )
             self.active.evaluations[at[index]] += 1 + still[index].sum(1)
@@ -147,10 +162,11 @@ class KinkRun(ExplicitRun):
             **plainly, **{name: torch.zeros_like(plain.rejected) for name in flags},
             **{name: torch.zeros_like(rows) for name in counts}, gate=gate, z=z, w=w, size=z.abs(), resume=plain.h,
             side=torch.where(start >= 0, 1.0, -torch.ones_like(z)), last=torch.full_like(t, -1.0),
+            held=torch.zeros_like(zero), seen=torch.zeros_like(t), doubt=torch.zeros_like(t),
         )  # fmt: skip
         met = zero.any(1)
         if bool(met.any()):
-            self._decide(met, torch.zeros_like(met))
+            self._decide(met, torch.zeros_like(zero))
             self.stop(torch.where(self.active.unresolved, Status.UNRESOLVED_SLIDE, RUNNING))
 
     def step(self) -> None:
@@ -199,8 +215,10 @@ class KinkRun(ExplicitRun):
         active.h = torch.where(accept & active.landing, active.resume, active.h)
         active.landing = active.landing & ~accept
         active.waited = active.waited & active.landing
+        active.doubt *= FADES
+        self._hold(accept, met)
         if bool(met.any()):
-            self._arrive(met)
+            self._arrive(met, z)
         self._observe()
         code = self._ended(torch.where(stiff, STIFF, RUNNING), finite, accept, final, accept | met)
         self.stop(torch.where(active.unresolved, Status.UNRESOLVED_SLIDE, code))
@@ -213,7 +231,10 @@ class KinkRun(ExplicitRun):
         low = torch.minimum(3 * u0 + a, 3 * u1 - b)
         dips = (a < 0) & (b > 0)
         # A fraction is known to the tolerance: beyond its bound by less, as near a place of rest, it ends no slide.
-        slides, outside = side == 0, _excess(gate) > self.rtol
+        small = self.rtol * active.size
+        self.idle = sliding.negligible(self.jumps, torch.zeros_like(z), small, active.h[:, None]) & active.sliding
+        away = active.held & (z.abs() > AWAY * small) & good[:, None]
+        slides, outside = side == 0, (_excess(gate) > self.rtol) & ~self.idle
         aimed = torch.zeros_like(slides)
         aimed[torch.arange(len(h), device=h.device), active.target] = active.landing
         near = aimed & (u1.abs() <= torch.maximum(NEAR * b.abs(), sliding.TINY * active.size))
@@ -230,11 +251,17 @@ class KinkRun(ExplicitRun):
         turns = slides & outside & good[:, None] & ~(aimed & ((gate - bound).abs() <= SETTLED))
         fraction = ((bound - active.gate) / (gate - active.gate)).clamp(0, 1)
         share = torch.where(turns, fraction, share)
+        # Too far beside its kink for a whole step: a held gate is given up where the step starts.
+        share = torch.where(away, 0.0, share)
         cut, target = share.min(1)
         # A fraction that turns inside the step, perhaps beyond its bound: first up to there.
         beyond = self.beyond[:, None]
         ends = torch.maximum(_excess(active.gate.gather(1, beyond)), _excess(gate.gather(1, beyond)))[:, 0]
-        probe = good & (self.over > -TOUCH) & (self.inner < cut) & (self.over > ends) & ~active.landing
+        turn = self.over - ends
+        known = torch.minimum(self.over + TOUCH, self.over + TURN * turn + graze)
+        probe = good & (turn > 1e-3 * self.rtol) & (known > active.doubt) & (self.inner < cut) & ~active.landing
+        probe &= ~self.idle.gather(1, beyond)[:, 0]
+        active.seen = torch.where(probe, self.over, active.seen)
         cut, target = torch.where(probe, self.inner, cut), torch.where(probe, self.beyond, target)
         early = cut < 2
         active.target = torch.where(early, target, active.target)
@@ -255,11 +282,11 @@ class KinkRun(ExplicitRun):
         at, g, home, depth = at[open_question], g[open_question], home[open_question], depth[open_question]
         if not len(at):
             return
-        now, still = end.gate[at], active.side[at] == 0
+        now, still = end.gate[at], active.sliding[at]
         each = torch.arange(len(at), device=at.device)
         now[each, g], still[each, g] = (home < 0).to(now.dtype), False
         some = (end.t[at], end.attempt.y[at], active.rows[at])
-        now, f = sliding.slide(self.gates, *some, now, still)
+        now, f, _ = sliding.slide(self.gates, *some, now, still)
         w = self.gates.moves(*some, now, f)[1]
         active.evaluations.index_add_(0, at, 1 + still.sum(1))
         speed = home * (w[each, g] - end.w[at, g])
@@ -280,6 +307,7 @@ class KinkRun(ExplicitRun):
         slides = active.of(active.side) == 0
         inside = torch.minimum(now, 1 - now)
         probing = lands & slides & active.probing
+        active.doubt = torch.where(probing, torch.maximum(active.doubt, active.seen + inside), active.doubt)
         whole = (now > 0.5).to(now.dtype)
         turned = (probing & (inside <= GRAZE * self.rtol)).nonzero()[:, 0]
         self._touch(turned, active.target[turned], 2 * whole[turned] - 1, torch.zeros_like(h[turned]), end)
@@ -296,38 +324,63 @@ class KinkRun(ExplicitRun):
         moved = rest[:, None] * (attempt.f + 0.5 * rest[:, None] * bend)
         return attempt.y + moved, rest, here
 
-    def _arrive(self, met: Tensor) -> None:
-        """Decide the gates of rows that stand on the kink of their target."""
+    def _hold(self, accept: Tensor, met: Tensor) -> None:
+        """Hold the gates of accepted rows that are idle; those that have strayed from their kinks take their sides."""
+        active = self.active
+        target = torch.zeros_like(self.idle).scatter_(1, active.target[:, None], met[:, None])
+        holds = self.idle & accept[:, None] & ~target
+        active.held = active.held | holds
+        active.gate = torch.where(holds, active.gate.clamp(0, 1), active.gate)
+        stray = active.held & accept[:, None] & (active.z.abs() > self.rtol * active.size)
+        at = stray.any(1).nonzero()[:, 0]
+        if not len(at):
+            return
+        active.held = active.held & ~stray
+        active.side = torch.where(stray, torch.sign(active.z), active.side)
+        active.gate = torch.where(stray, (active.z > 0).to(active.z.dtype), active.gate)
+        some = (active.t[at], active.y[at], active.rows[at])
+        gate, f, _ = sliding.slide(self.gates, *some, active.gate[at], active.sliding[at])
+        active.gate[at], active.f[at] = gate, f
+        active.w[at] = self.gates.moves(*some, gate, f)[1]
+        active.evaluations[at] += 1 + active.sliding[at].sum(1)
+
+    def _arrive(self, met: Tensor, ahead: Tensor) -> None:
+        """Decide the gates of rows that stand on the kink of their target; `ahead`, (b, G): the arguments after it."""
         active = self.active
         at = met.nonzero()[:, 0]
         target = active.target[at]
         soon = active.t[at] - active.last[at] <= HASTE * active.t[at].abs()
         active.hasty[at] = torch.where(soon, active.hasty[at] + 1, 0)
-        active.unresolved = active.unresolved | (met & (active.hasty > ENOUGH))
+        active.unresolved = active.unresolved | (met & (active.hasty > sliding.ENOUGH))
         active.last[at] = active.t[at]
-        slides = active.side[at, target] == 0
+        slides, held = active.side[at, target] == 0, active.held[at, target]
         # It crosses unless the rate behind the kink sends it back; one that slid leaves the kink with a whole gate.
-        whole = (active.gate[at, target] > 0.5).to(active.gate.dtype)
+        whole = torch.where(held, ahead[at, target] > 0, active.gate[at, target] > 0.5).to(active.gate.dtype)
         active.z[at, target] = torch.where(slides, active.z[at, target], 0.0)
         active.side[at, target] = torch.where(slides, 2 * whole - 1, -active.side[at, target])
         active.gate[at, target] = torch.where(slides, whole, active.gate[at, target])
-        self._decide(met, met.index_put((at,), slides))
+        active.held[at, target] = False
+        released = torch.zeros_like(active.held)
+        released[at, target] = slides & ~held
+        self._decide(met, released)
 
     def _decide(self, met: Tensor, released: Tensor) -> None:
-        """Decide the gates of the rows `met`; in the rows `released`, the fraction of one has reached its bound."""
+        """Decide the gates of the rows `met`; the fractions of the gates `released`, (b, G), are at their bounds."""
         active = self.active
         at = met.nonzero()[:, 0]
-        t, y, rows, side = active.t[at], active.y[at], active.rows[at], active.side[at]
-        gate, _ = sliding.slide(self.gates, t, y, rows, active.gate[at], side == 0)
-        zero = (side == 0) | (active.z[at].abs() <= sliding.TINY * active.size[at])
+        t, y, rows, side, held = active.t[at], active.y[at], active.rows[at], active.side[at], active.held[at]
+        gate = sliding.slide(self.gates, t, y, rows, active.gate[at], active.sliding[at])[0]
+        zero = ~held & ((side == 0) | (active.z[at].abs() <= sliding.TINY * active.size[at]))
         # Those that stand still, such as the gates of a sample of zeros, may be left out.
         still = (active.z[at] == 0) & (active.w[at] == 0) & (side != 0)
         zero &= ~(still & (zero.sum(1) > sliding.SLIDES)[:, None])
-        gate, side, f, w, lost, several = sliding.resolve(self.gates, t, y, rows, gate, side, zero, released[at])
-        active.gate[at], active.side[at], active.f[at], active.w[at] = gate, side, f, w
-        active.grazed = active.grazed.index_put((at,), active.grazed[at] | several)
-        active.unresolved = active.unresolved.index_put((at,), active.unresolved[at] | lost)
-        active.slid = active.slid.index_put((at,), active.slid[at] | (side == 0).any(1))
+        small, h = self.rtol * active.size[at], active.h[at, None]
+        found = sliding.resolve(self.gates, t, y, rows, gate, side, zero, released[at], held, small, h)
+        active.gate[at], active.side[at], active.held[at] = found.gate, found.side, found.held
+        active.f[at], active.w[at] = found.f, found.w
+        active.grazed = active.grazed.index_put((at,), active.grazed[at] | found.several)
+        active.unresolved = active.unresolved.index_put((at,), active.unresolved[at] | found.lost)
+        active.slid = active.slid.index_put((at,), active.slid[at] | active.sliding[at].any(1))
         active.evaluations[at] += zero.sum(1) + 2
 
     def leave(self, gone: Active, code: Tensor) -> None:

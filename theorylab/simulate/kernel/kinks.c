@@ -1,4 +1,4 @@
-/* Events inside a step: crossings of kinks, and fractions that reach 0 or 1. What happens there is in slides.c.
+/* Events inside a step: crossings of kinks, and fractions that reach 0 or 1. What happens there is in slides.c and held.c.
  *
  * Between events every gate is frozen, so that the field is smooth. An accepted step over which a gate's argument leaves
  * its side is taken again up to the crossing, which is a root of the cubic through both ends, corrected on dense output;
@@ -189,12 +189,19 @@ static ivec shorten(struct lanes *s, const struct job *job, ivec accept, vec h, 
     /* A fraction is known to the tolerance: beyond its bound by less, as near a place of rest, it ends no slide. */
     const double slack = job->rtol;
     ivec flagged = {0};
+    if (any(k->sliding)) memset(k->idle, 0, sizeof k->idle);
+    EACH_LANE for (int n = 0; n < k->slides[lane].count; n++) {
+        const int g = k->slides[lane].gate[n];
+        k->idle[g][lane] = -negligible(s, job, lane, g, 0.0, k->matrix[lane][n][n]);
+    }
     for (int g = 0; g < GATES; g++) {
         const vec side = k->side[g], u0 = side * k->z[g], u1 = side * k->z_next[g];
         const vec a = side * k->w[g] * h, b = side * k->w_next[g] * h, low = smaller(3.0 * u0 + a, 3.0 * u1 - b);
         const ivec dips = (a < 0.0) & (b > 0.0) & (low < 3.0 * graze * k->size[g]);
         flagged |= (u1 < 0.0) | (low < 0.0) | dips | ((side == 0.0) & ((k->now[g] < -slack) | (k->now[g] > 1.0 + slack)));
     }
+    if (any(k->holds))
+        for (int g = 0; g < GATES; g++) flagged |= k->held[g] & (absolute(k->z_next[g]) > AWAY * job->rtol * k->size[g]);
     flagged |= over > -TOUCH;
     flagged &= accept & s->busy;
     if (!any(flagged)) return early;
@@ -207,9 +214,14 @@ static ivec shorten(struct lanes *s, const struct job *job, ivec accept, vec h, 
         for (int g = 0; g < GATES; g++) {
             const double side = k->side[g][lane];
             double share = 2.0;
-            if (side == 0.0) {
+            if (k->held[g][lane]) {
+                /* Too far beside its kink for a whole step: it is given up where the step starts. */
+                if (fabs(k->z_next[g][lane]) <= AWAY * job->rtol * k->size[g][lane]) continue;
+                share = 0.0;
+                exact[lane] = 0;
+            } else if (side == 0.0) {
                 const double old = k->gate[g][lane], now = k->now[g][lane], bound = now > 0.5;
-                if (now >= -slack && now <= 1.0 + slack) continue;
+                if (k->idle[g][lane] || (now >= -slack && now <= 1.0 + slack)) continue;
                 if (g == target && fabs(now - bound) <= SETTLED) continue;
                 share = fmin(fmax((bound - old) / (now - old), 0.0), 1.0);
             } else {
@@ -227,10 +239,13 @@ static ivec shorten(struct lanes *s, const struct job *job, ivec accept, vec h, 
             if (share < (*cut)[lane]) (*cut)[lane] = share, first = g;
         }
         if (over[lane] > -TOUCH && NODES[k->inner[lane]] < (*cut)[lane]) {
-            /* A fraction that turns inside the step, perhaps beyond its bound: first up to there. */
+            /* A fraction that turns inside the step, perhaps beyond its bound, since between stages it may go further: first
+             * up to there. */
             const int g = k->beyond[lane];
             const double ends = fmax(fmax(-k->gate[g][lane], k->gate[g][lane] - 1.0), fmax(-k->now[g][lane], k->now[g][lane] - 1.0));
-            if (over[lane] > ends && !k->landing[lane]) (*cut)[lane] = NODES[k->inner[lane]], first = g, exact[lane] = 0;
+            const double turn = over[lane] - ends, most = over[lane] + TURN * turn;
+            if (turn > 1e-3 * slack && fmin(over[lane] + TOUCH, most + GRAZE * slack) > k->doubt[lane] && !k->landing[lane] && !k->idle[g][lane])
+                (*cut)[lane] = NODES[k->inner[lane]], first = g, exact[lane] = 0, k->seen[lane] = over[lane];
         }
         if (first >= 0 && (*cut)[lane] < 2.0) {
             early[lane] = -1;
@@ -281,7 +296,7 @@ static ivec slides(const struct lanes *s) {
     ivec found = k->sliding | k->landing;
     for (int g = 0; g < GATES; g++) {
         const ivec still = (k->z[g] == 0.0) & (k->w[g] == 0.0);
-        found |= ichoose(still, k->gate[g] != GATE_AT_ZERO, absolute(k->z[g]) <= BESIDE * k->size[g]);
+        found |= (k->side[g] == 0.0) | ichoose(still, k->gate[g] != GATE_AT_ZERO, absolute(k->z[g]) <= BESIDE * k->size[g]);
     }
     return found;
 }
@@ -305,6 +320,7 @@ static void land(struct lanes *s, const struct job *job, ivec accept, vec h, vec
             const double speed = (k->next[g][lane] - k->gate[g][lane]) / h[lane];
             const double inside = fmin(k->next[g][lane], 1.0 - k->next[g][lane]);
             if (k->probing[lane]) {
+                k->doubt[lane] = fmax(k->doubt[lane], k->seen[lane] + inside);
                 turned[lane] = -(inside <= GRAZE * job->rtol && !k->grazed[lane]);
                 home[lane] = k->next[g][lane] > 0.5 ? 1.0 : -1.0;
                 continue;
@@ -325,8 +341,20 @@ static void land(struct lanes *s, const struct job *job, ivec accept, vec h, vec
     }
     *arrived += rest;
     if (!any(rest != 0.0)) return;
+    /* On the kink but for round-off: beside it the gate would move more than its own argument. */
+    for (int round = 0; round < LANDINGS; round++) {
+        arguments(*arrived, ahead, s->own, job->shared, k->next, k->probe);
+        vec more = splat(0.0);
+        EACH_LANE if (rest[lane] != 0.0) {
+            const int g = k->target[lane];
+            const double left = -k->probe[g][lane] / k->w_next[g][lane];
+            if (fabs(left) <= 0.1 * fabs(rest[lane]) && (*arrived)[lane] + left <= s->end[lane]) more[lane] = left;
+        }
+        if (round + 1 == LANDINGS || !any(more != 0.0)) break;
+        for (int d = 0; d < DIM; d++) ahead[d] += more * s->slope[d];
+        *arrived += more;
+    }
     /* Other gates may vanish there as well. */
-    arguments(*arrived, ahead, s->own, job->shared, k->next, k->probe);
     for (int g = 0; g < GATES; g++) k->z_next[g] = choose(rest != 0.0, k->probe[g], k->z_next[g]);
 }
 
@@ -345,7 +373,11 @@ static ivec arrive(struct lanes *s, const struct job *job, ivec accept) {
     k->landing &= ~accept;
     k->waited &= k->landing;
     k->here = isplat(0);
-    if (!any(landed)) return landed;
+    if (any(accept & k->sliding)) hold_idle(s, accept, landed);
+    if (any(accept & k->sliding)) settle(s, job, accept & s->busy & ~landed);
+    k->doubt *= FADES;
+    const ivec strayed = stray(s, job, accept & s->busy);
+    if (!any(landed)) return strayed;
     EACH_LANE if (landed[lane]) {
         const int g = k->target[lane];
         k->hasty[lane] = s->t[lane] - k->last[lane] <= HASTE * fabs(s->t[lane]) ? k->hasty[lane] + 1 : 0;
@@ -357,8 +389,14 @@ static ivec arrive(struct lanes *s, const struct job *job, ivec accept) {
             k->side[g][lane] = -k->side[g][lane];
             continue;
         }
-        /* It leaves the kink: the fractions of the others are solved for without it. */
         released[lane] = -1;
+        if (k->held[g][lane]) {
+            k->held[g][lane] = 0;
+            k->side[g][lane] = k->z_next[g][lane] > 0.0 ? 1.0 : -1.0;
+            k->gate[g][lane] = k->z_next[g][lane] > 0.0;
+            continue;
+        }
+        /* It leaves the kink: the fractions of the others are solved for without it. */
         k->gate[g][lane] = k->gate[g][lane] > 0.5;
         k->side[g][lane] = 2.0 * k->gate[g][lane] - 1.0;
         struct together *slides = &k->slides[lane];
@@ -382,5 +420,5 @@ static ivec arrive(struct lanes *s, const struct job *job, ivec accept) {
         }
     }
     resolve(s, job, landed, released);
-    return landed;
+    return landed | strayed;
 }

@@ -5,14 +5,20 @@
 #define SETTLED 1e-7    /* fractions of sliding gates */
 #define BESIDE 1e-6     /* of a gate's size: next to its kink */
 #define ROUNDS 30
+#define LANDINGS 2
+#define LANDINGS 3
 #define PASSES 4
 #define CROSSINGS 8
 #define NEWTON 10
 #define HASTE 1e-6      /* of the time: events that follow each other this soon, ENOUGH of them in a row, have no end */
-#define ENOUGH 100
+#define ENOUGH 100      /* also steps: what moves an argument by less than the tolerance in so many does not count */
 #define APART 1e-6      /* of what a gate or a rate is made of: two solutions */
 #define FARTHEST 100.0  /* tolerances that two ways may lie apart and be one */
 #define TOUCH 1e-3      /* of a fraction: how well an inner stage tells it */
+#define AWAY 4.0        /* tolerances that a held gate may be from its kink at the end of a step */
+#define FADES 0.95      /* what remains after a step of the doubt in inner stages */
+#define TURN 4.0        /* of what a stage shows of a turn: how much further it may go */
+#define COUPLED 1e-7    /* of what a jump moves in a step: how far beside their kinks gates act on their own arguments alone */
 
 static void reset_gates(struct lanes *s, int lane) {
     struct kinks *k = &s->kinks;
@@ -20,8 +26,10 @@ static void reset_gates(struct lanes *s, int lane) {
     k->landing[lane] = k->waited[lane] = k->here[lane] = k->slid[lane] = k->grazed[lane] = k->sliding[lane] = 0;
     k->unresolved[lane] = k->joint[lane] = k->probing[lane] = k->hasty[lane] = 0;
     k->over[lane] = k->last[lane] = -1.0;
+    k->doubt[lane] = k->seen[lane] = 0.0;
     k->slides[lane].count = k->slides[lane].colours = k->zeros[lane].count = k->zeros[lane].colours = 0;
-    for (int g = 0; g < GATES; g++) k->side[g][lane] = 1.0;
+    k->holds[lane] = 0;
+    for (int g = 0; g < GATES; g++) k->side[g][lane] = 1.0, k->held[g][lane] = 0;
 }
 
 static void open_gates(struct lanes *s, const struct job *job, ivec at) {
@@ -111,6 +119,24 @@ static void columns(struct lanes *s, const struct job *job, vec t, const vec *st
     }
 }
 
+/* Whether a gate, by which the rate of its argument changes by `jump`, moves that by less than the tolerance within
+ * ENOUGH steps, and the argument stays as near in a step whatever the gate. */
+static int negligible(const struct lanes *s, const struct job *job, int lane, int g, double rate, double jump) {
+    const double small = job->rtol * s->kinks.size[g][lane];
+    return jump != 0.0 && fabs(jump) * ENOUGH * s->h[lane] <= small && fabs(rate) * s->h[lane] <= small;
+}
+
+/* Whether a lane slides so far beside a kink, against the jump there, that the gate moves more than its own argument. */
+static int beside(const struct lanes *s, const struct job *job, int lane, const struct together *list) {
+    const struct kinks *k = &s->kinks;
+    for (int i = 0; i < list->count; i++) {
+        const int g = list->gate[i];
+        const double jump = k->matrix[lane][i][i];
+        if (fabs(k->z[g][lane]) > COUPLED * fabs(jump) * s->h[lane] && !negligible(s, job, lane, g, 0.0, jump)) return 1;
+    }
+    return 0;
+}
+
 /* The field with frozen gates; gates that a trajectory slides on take the fractions that keep their arguments. */
 static void flow(struct lanes *s, const struct job *job, vec t, const vec *state, vec *slope) {
     struct kinks *k = &s->kinks;
@@ -121,7 +147,8 @@ static void flow(struct lanes *s, const struct job *job, vec t, const vec *state
     }
     frozen(t, state, s->own, job->shared, k->now, slope);
     if (!any(k->sliding)) return;
-    /* Gates of several layers multiply each other, so that one step of Newton's method is not enough. */
+    /* Gates of several layers multiply each other, and so do those beside their kinks: then one step of Newton's method
+     * is not enough. */
     vec most = splat(0.0);
     ivec open = k->sliding;
     for (int n = 0; n < NEWTON && any(open); n++) {
@@ -141,7 +168,7 @@ static void flow(struct lanes *s, const struct job *job, vec t, const vec *state
                 x[i] = -k->base[list->gate[i]][lane];
                 for (int j = 0; j < list->count; j++) most[lane] = fmax(most[lane], fabs(k->matrix[lane][i][j]));
             }
-            if (DEPTH == 1 || list->count == 1) open[lane] = 0;
+            if ((DEPTH == 1 || list->count == 1) && !beside(s, job, lane, list)) open[lane] = 0;
             memcpy(a, k->matrix[lane], list->count * sizeof a[0]);
             eliminate(list->count, a, x);
             for (int i = 0; i < list->count; i++) k->now[list->gate[i]][lane] += x[i];
@@ -155,17 +182,12 @@ static void flow(struct lanes *s, const struct job *job, vec t, const vec *state
 enum { CLOSED = -1, SLIDING = 0, OPEN = 1 };
 
 /* The complementarity problem of kinks.py for one lane by principal pivots, least index first (K. G. Murty,
- * Linear Algebra and its Applications 7 (1973)); a gate that repels does not slide. Returns 0 without a solution. */
-static int decide(const struct lanes *s, int lane, const struct together *list, int *side, double *value) {
+ * Linear Algebra and its Applications 7 (1973)); a gate that repels does not slide. The fraction of the gate `released` has
+ * reached its bound, if it is none of -1. Returns 0 without a solution. */
+static int decide(const struct lanes *s, int lane, const struct together *list, int released, int *side, double *value) {
     const struct kinks *k = &s->kinks;
     const int count = list->count;
     const double (*a)[SLIDES] = k->matrix[lane];
-    double allowed[SLIDES];
-    for (int i = 0; i < count; i++) {
-        allowed[i] = fabs(k->base[list->gate[i]][lane]);
-        for (int j = 0; j < count; j++) allowed[i] += fabs(a[i][j]);
-        allowed[i] *= 1e-6;
-    }
     for (int pivots = 0; pivots < 20 + 10 * count; pivots++) {
         double step[SLIDES], small[SLIDES][SLIDES], x[SLIDES];
         int inner[SLIDES], inners = 0, wrong = -1;
@@ -181,11 +203,18 @@ static int decide(const struct lanes *s, int lane, const struct together *list, 
         }
         eliminate(inners, small, x);
         for (int n = 0; n < inners; n++) step[inner[n]] = x[n];
+        double most = 0.0;
+        for (int i = 0; i < count; i++) most = fmax(most, fabs(step[i]));
         for (int i = 0; i < count && wrong < 0; i++) {
-            double rate = k->base[list->gate[i]][lane];
-            for (int j = 0; j < count; j++) rate += a[i][j] * step[j];
-            value[i] = k->now[list->gate[i]][lane] + step[i];
-            if (side[i] == SLIDING ? value[i] < -1e-12 || value[i] > 1.0 + 1e-12 : side[i] * rate < -allowed[i]) wrong = i;
+            const double old = k->now[list->gate[i]][lane];
+            double rate = k->base[list->gate[i]][lane], size = fabs(rate), jumps = 0.0;
+            for (int j = 0; j < count; j++) rate += a[i][j] * step[j], size += fabs(a[i][j] * step[j]), jumps += fabs(a[i][j]);
+            /* Near a place of rest rates are small, however large the jumps. Where a fraction reaches its bound, the rate of
+             * the whole gate is 0 but for the error of the fraction. */
+            const double allowed = list->gate[i] == released ? 1e-6 * (size + jumps) : 1e-9 * size + 1e-13 * jumps;
+            value[i] = old + step[i];
+            const double slack = TINY * (most + old);
+            if (side[i] == SLIDING ? value[i] < -slack || value[i] > 1.0 + slack : side[i] * rate < -allowed) wrong = i;
         }
         if (wrong < 0) return 1;
         if (side[wrong] == SLIDING) side[wrong] = value[wrong] < 0.0 ? CLOSED : OPEN;
@@ -196,7 +225,7 @@ static int decide(const struct lanes *s, int lane, const struct together *list, 
 
 /* Whether the search ends elsewhere from other sides, so that round-off chose among the solutions: with other rates or,
  * where a gate leaves its kink, with other values of gates that move any argument, since with those it may have stayed. */
-static int ambiguous(const struct lanes *s, int lane, const struct together *list, const int *side, const double *value, int leaves) {
+static int ambiguous(const struct lanes *s, int lane, const struct together *list, int released, const int *side, const double *value, int leaves) {
     const struct kinks *k = &s->kinks;
     const double (*a)[SLIDES] = k->matrix[lane];
     const int count = list->count;
@@ -212,7 +241,7 @@ static int ambiguous(const struct lanes *s, int lane, const struct together *lis
         int other[SLIDES];
         double found[SLIDES], change[SLIDES];
         for (int n = 0; n < count; n++) other[n] = start == 0 ? OPEN : start == 1 ? CLOSED : side[n] == OPEN ? CLOSED : OPEN;
-        if (!decide(s, lane, list, other, found)) continue;
+        if (!decide(s, lane, list, released, other, found)) continue;
         for (int n = 0; n < count; n++) {
             const double one = side[n] == SLIDING ? value[n] : side[n] == OPEN, two = other[n] == SLIDING ? found[n] : other[n] == OPEN;
             change[n] = two - one;
@@ -282,7 +311,7 @@ static void resolve(struct lanes *s, const struct job *job, ivec at, ivec releas
             /* Those that stand still, such as the gates of a sample of zeros, come last, and may be left out. */
             for (int still = 0; at[lane] && still < 2; still++)
                 for (int g = 0; g < GATES; g++) {
-                    if (k->side[g][lane] != 0.0 && !(fabs(k->z[g][lane]) <= TINY * k->size[g][lane])) continue;
+                    if (k->held[g][lane] || (k->side[g][lane] != 0.0 && !(fabs(k->z[g][lane]) <= TINY * k->size[g][lane]))) continue;
                     if ((k->side[g][lane] != 0.0 && k->z[g][lane] == 0.0 && k->w[g][lane] == 0.0) != still) continue;
                     if (list->count < SLIDES) list->gate[list->count++] = g;
                     else if (!still) k->unresolved[lane] = -1;
@@ -294,14 +323,25 @@ static void resolve(struct lanes *s, const struct job *job, ivec at, ivec releas
             if (!any(at)) return;
             EACH_LANE if (!at[lane]) k->zeros[lane].count = k->zeros[lane].colours = 0;
         }
+        ivec together = {0};
+        EACH_LANE if (at[lane] && k->zeros[lane].count > 1) together[lane] = -1;
+        if (pass == 0 && any(together)) {
+            /* The rates are those before the last bit of the way to the kink. */
+            frozen(s->t, s->y, s->own, job->shared, k->now, s->slope);
+            rates(s->t, s->y, s->own, job->shared, k->now, s->slope, k->tilted);
+            for (int g = 0; g < GATES; g++) k->base[g] = choose(together, k->tilted[g], k->base[g]);
+            s->extra -= together;
+        }
         columns(s, job, s->t, s->y, k->zeros);
         EACH_LANE if (at[lane]) {
             const struct together *list = &k->zeros[lane];
+            if (hold(s, job, lane)) simple[lane] = 0;
             int side[SLIDES];
             double value[SLIDES];
             for (int n = 0; n < list->count; n++) side[n] = (int)k->side[list->gate[n]][lane];
-            if (!decide(s, lane, list, side, value)) k->unresolved[lane] = -1;
-            else if (list->count > 1 && ambiguous(s, lane, list, side, value, pass == 0 && released[lane])) k->grazed[lane] = -1;
+            const int out = released[lane] ? (int)k->target[lane] : -1;
+            if (!decide(s, lane, list, out, side, value)) k->unresolved[lane] = -1;
+            else if (list->count > 1 && ambiguous(s, lane, list, out, side, value, pass == 0 && released[lane])) k->grazed[lane] = -1;
             struct together *slides = &k->slides[lane];
             slides->count = 0;
             for (int n = 0; n < list->count; n++) {

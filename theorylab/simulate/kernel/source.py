@@ -71,7 +71,7 @@ def solve_source(
     return "\n".join(
         [
             opening(target), defines(sizes), _numbers(method), *functions, _sums(method), fixed("kinks.h"),
-            fixed("solve.c"), *([fixed("slides.c"), fixed("kinks.c")] if gates else []),
+            fixed("solve.c"), *([fixed("slides.c"), fixed("held.c"), fixed("kinks.c")] if gates else []),
         ]
     )  # fmt: skip
 
