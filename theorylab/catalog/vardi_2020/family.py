@@ -234,10 +234,11 @@ every_lp = tl.Inequality(
 
 # --- one exact data set -----------------------------------------------------------------------------------------------
 
+EXACT_X, EXACT_Y = [[6, -3, 2], [-6, -4, 12], [6, 18, 9]], [[13314, 17514, 0]]
 any_data = tl.GradientFlow(in_space, loss=tl.loss.square, setting=at_zero, gates=1)
 witness = tl.Fails(
     tl.Limit(any_data, weights, tl.argmin(tl.bias.l2)),
-    at={"x": [[6, -3, 2], [-6, -4, 12], [6, 18, 9]], "y": [[13314, 17514, 0]]},
+    at={"x": EXACT_X, "y": EXACT_Y},
     name="exact-witness",
     title="An exact data set on which the flow from 0 does not end at the zero-loss point of least l2 norm",
     statement=r"x = \begin{pmatrix} 6 & -3 & 2 \\ -6 & -4 & 12 \\ 6 & 18 & 9 \end{pmatrix},\; y = (13314, 17514, 0): "
@@ -250,7 +251,7 @@ witness_limit = tl.Limit(
         in_space,
         loss=tl.loss.square,
         setting=at_zero,
-        data=([[6, -3, 2], [-6, -4, 12], [6, 18, 9]], [[13314, 17514, 0]]),
+        data=(EXACT_X, EXACT_Y),
         gates=1,
     ),
     weights,
