@@ -10,8 +10,9 @@ from fractions import Fraction
 from typing import Any
 
 from theorylab.errors import InputError, ShapeError, UnsupportedReading
-from theorylab.readings.array import Array, Axis, is_number, number
+from theorylab.readings.array import Array, Axis, Size, is_number, number
 from theorylab.readings.calculus import directional, gradient, is_numeric, reading
+from theorylab.readings.einsum import contracted, parsed
 from theorylab.readings.namespace import Namespace
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "derivative",
     "diag",
     "dot",
+    "einsum",
     "exp",
     "expm",
     "eye",
@@ -165,6 +167,19 @@ def outer(a: Array, b: Array) -> Array:
     return _array(a)[..., :, None] * _array(b)[..., None, :]
 
 
+def einsum(subscripts: str, *arrays: Array) -> Array:
+    """Sums of products by index letters, as in numpy: einsum("ij,jk->ik", a, b) is a @ b, "ii->i" a diagonal.
+
+    Raises InputError for other subscripts (there is no ellipsis), ShapeError where sizes do not fit.
+    """
+    terms, kept = parsed(subscripts, given := [_array(a) for a in arrays])
+    if is_numeric(*given):
+        from theorylab.readings import numeric
+
+        return numeric.einsum(f"{','.join(terms)}->{kept}", given)
+    return contracted(terms, kept, given, _identity)
+
+
 def maximum(a: Any, b: Any) -> Array:
     return relu(a - b) + b
 
@@ -232,11 +247,16 @@ def eye(like: Array) -> Array:
     size, other = like.shape
     if size != other:
         raise InputError(f"eye needs a square matrix, got shape {like.shape}")
+    identity = _identity(size)
+    return like * 0 + identity if isinstance(size, int) else identity
+
+
+def _identity(size: Size) -> Array:
     if not isinstance(size, int):
         from theorylab.readings.indexed import eye as indexed_eye
 
         return indexed_eye(size)
-    return like * 0 + array([[int(i == j) for j in range(size)] for i in range(size)])
+    return array([[int(i == j) for j in range(size)] for i in range(size)])
 
 
 def diag(x: Array) -> Array:

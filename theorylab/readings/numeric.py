@@ -177,6 +177,11 @@ def null_component(x: Numeric, v: Numeric) -> Numeric:
     return Numeric(v.data - (v.data @ kept) @ kept.mT)
 
 
+def einsum(subscripts: str, arrays: Sequence[Array]) -> Numeric:
+    """Sums of products; subscripts with "->"."""
+    return Numeric(torch.einsum(subscripts, *(x.into(Numeric).data for x in arrays)))
+
+
 def singular_values(x: Numeric) -> Numeric:
     """nan where x is not finite: the decomposition would refuse a whole batch for one such matrix."""
     finite = torch.isfinite(x.data).all()
