@@ -20,7 +20,8 @@ from theorylab.simulate.compiler import Libraries, build, compiler
 from theorylab.simulate.kernel.source import rows_source
 from theorylab.simulate.program import Program
 
-MAX_NODES = 20_000
+# Straight-line code of more sub-expressions takes too long to compile; torch integrates it.
+MAX_NODES = 12_000
 _libraries = Libraries()
 
 

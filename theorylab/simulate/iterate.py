@@ -18,6 +18,7 @@ from theorylab.readings.exact import entry_name
 from theorylab.readings.letters import Dims
 from theorylab.readings.numeric import Numeric
 from theorylab.scheme import Scheme
+from theorylab.simulate.compiled import MAX_NODES
 from theorylab.simulate.kernel.iterate import StepKernel, step_kernel
 from theorylab.simulate.problem import AGREEMENT, Problem
 from theorylab.simulate.random import stream
@@ -29,7 +30,6 @@ from theorylab.simulate.typing import Until
 _RUNNING = -1
 CHUNK = 1 << 22
 """Random numbers that are held at a time."""
-MAX_NODES = 12_000
 MOST = 4 * MAX_NODES
 """Scalar operations beyond which a step has too many sub-expressions, and the exact reading is not tried."""
 

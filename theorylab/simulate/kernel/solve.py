@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from theorylab.simulate.compiled import Formula
+from theorylab.simulate.compiled import MAX_NODES, Formula
 from theorylab.simulate.compiler import Libraries, build
 from theorylab.simulate.kernel.ensemble import Ensemble, Job, Task
 from theorylab.simulate.kernel.source import LANES, OPTIONS, solve_source
@@ -29,8 +29,6 @@ from theorylab.simulate.solution import Solution
 from theorylab.simulate.stopping import Converged
 from theorylab.simulate.switching import Stiff
 
-# Straight-line code of more sub-expressions takes too long to compile; torch integrates it.
-MAX_NODES = 12_000
 # Constants of fewer numbers than these are kept with a formula for its next run.
 _SMALL = 100_000
 _libraries = Libraries()
