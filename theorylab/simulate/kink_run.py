@@ -49,6 +49,7 @@ class Located(Active):
     side        (b, G) 1 where a gate is open, -1 where it is closed, 0 where the trajectory slides on its kink or the
                 gate is held
     held        (b, G) what the gate does moves its argument by less than the tolerance: its value stays
+    left        (b, G) when the fraction of each gate reached its bound last
     size        (b, G) the largest |z| so far
     target      the gate whose kink the attempt is shortened to
     landing     whether it is; `waited`, whether for more than one attempt
@@ -63,6 +64,7 @@ class Located(Active):
     w: Tensor
     side: Tensor
     held: Tensor
+    left: Tensor
     size: Tensor
     target: Tensor
     landing: Tensor
@@ -162,7 +164,8 @@ class KinkRun(ExplicitRun):
             **plainly, **{name: torch.zeros_like(plain.rejected) for name in flags},
             **{name: torch.zeros_like(rows) for name in counts}, gate=gate, z=z, w=w, size=z.abs(), resume=plain.h,
             side=torch.where(start >= 0, 1.0, -torch.ones_like(z)), last=torch.full_like(t, -1.0),
-            held=torch.zeros_like(zero), seen=torch.zeros_like(t), doubt=torch.zeros_like(t),
+            held=torch.zeros_like(zero), left=torch.full_like(z, -torch.inf),
+            seen=torch.zeros_like(t), doubt=torch.zeros_like(t),
         )  # fmt: skip
         met = zero.any(1)
         if bool(met.any()):
@@ -360,9 +363,8 @@ class KinkRun(ExplicitRun):
         active.side[at, target] = torch.where(slides, 2 * whole - 1, -active.side[at, target])
         active.gate[at, target] = torch.where(slides, whole, active.gate[at, target])
         active.held[at, target] = False
-        released = torch.zeros_like(active.held)
-        released[at, target] = slides & ~held
-        self._decide(met, released)
+        active.left[at, target] = torch.where(slides & ~held, active.t[at], active.left[at, target])
+        self._decide(met, active.left == active.t[:, None])
 
     def _decide(self, met: Tensor, released: Tensor) -> None:
         """Decide the gates of the rows `met`; the fractions of the gates `released`, (b, G), are at their bounds."""

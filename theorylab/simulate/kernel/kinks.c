@@ -397,6 +397,7 @@ static ivec arrive(struct lanes *s, const struct job *job, ivec accept) {
             continue;
         }
         /* It leaves the kink: the fractions of the others are solved for without it. */
+        k->left[g][lane] = s->t[lane];
         k->gate[g][lane] = k->gate[g][lane] > 0.5;
         k->side[g][lane] = 2.0 * k->gate[g][lane] - 1.0;
         struct together *slides = &k->slides[lane];

@@ -15,6 +15,7 @@ struct together {
  * side         1 where the gate is open, -1 where it is closed, 0 where the trajectory slides on its kink or it is held
  * size         the largest |z| so far
  * next, z_next, w_next, now   the same at the end of the attempt, and at the last evaluation of the field
+ * left         when the fraction of each gate reached its bound last
  * fresh        the gates of the lane are still to be set
  * landing      the attempt is shortened so that it ends at the kink of `target`; the one after it has size `resume`
  * here         the lane stands on the kink of `target`
@@ -28,7 +29,7 @@ struct together {
 struct kinks {
     ivec fresh, landing, waited, here, slid, grazed, sliding, unresolved, probing, hasty, target, joint, inner, beyond, holds, held[GATES], idle[GATES];
     vec resume, over, seen, doubt, last, gate[GATES], side[GATES], z[GATES], w[GATES], size[GATES];
-    vec next[GATES], z_next[GATES], w_next[GATES], now[GATES], probe[GATES], base[GATES], tilted[GATES], tilt[DIM];
+    vec next[GATES], z_next[GATES], w_next[GATES], now[GATES], left[GATES], probe[GATES], base[GATES], tilted[GATES], tilt[DIM];
     struct together slides[LANES], zeros[LANES];
     double matrix[LANES][SLIDES][SLIDES];
 };

@@ -29,7 +29,7 @@ static void reset_gates(struct lanes *s, int lane) {
     k->doubt[lane] = k->seen[lane] = 0.0;
     k->slides[lane].count = k->slides[lane].colours = k->zeros[lane].count = k->zeros[lane].colours = 0;
     k->holds[lane] = 0;
-    for (int g = 0; g < GATES; g++) k->side[g][lane] = 1.0, k->held[g][lane] = 0;
+    for (int g = 0; g < GATES; g++) k->side[g][lane] = 1.0, k->held[g][lane] = 0, k->left[g][lane] = -INFINITY;
 }
 
 static void open_gates(struct lanes *s, const struct job *job, ivec at) {
@@ -182,9 +182,9 @@ static void flow(struct lanes *s, const struct job *job, vec t, const vec *state
 enum { CLOSED = -1, SLIDING = 0, OPEN = 1 };
 
 /* The complementarity problem of kinks.py for one lane by principal pivots, least index first (K. G. Murty,
- * Linear Algebra and its Applications 7 (1973)); a gate that repels does not slide. The fraction of the gate `released` has
- * reached its bound, if it is none of -1. Returns 0 without a solution. */
-static int decide(const struct lanes *s, int lane, const struct together *list, int released, int *side, double *value) {
+ * Linear Algebra and its Applications 7 (1973)); a gate that repels does not slide. Returns 0 without a
+ * solution. */
+static int decide(const struct lanes *s, int lane, const struct together *list, int *side, double *value) {
     const struct kinks *k = &s->kinks;
     const int count = list->count;
     const double (*a)[SLIDES] = k->matrix[lane];
@@ -211,7 +211,7 @@ static int decide(const struct lanes *s, int lane, const struct together *list, 
             for (int j = 0; j < count; j++) rate += a[i][j] * step[j], size += fabs(a[i][j] * step[j]), jumps += fabs(a[i][j]);
             /* Near a place of rest rates are small, however large the jumps. Where a fraction reaches its bound, the rate of
              * the whole gate is 0 but for the error of the fraction. */
-            const double allowed = list->gate[i] == released ? 1e-6 * (size + jumps) : 1e-9 * size + 1e-13 * jumps;
+            const double allowed = k->left[list->gate[i]][lane] == s->t[lane] ? 1e-6 * (size + jumps) : 1e-9 * size + 1e-13 * jumps;
             value[i] = old + step[i];
             const double slack = TINY * (most + old);
             if (side[i] == SLIDING ? value[i] < -slack || value[i] > 1.0 + slack : side[i] * rate < -allowed) wrong = i;
@@ -225,7 +225,7 @@ static int decide(const struct lanes *s, int lane, const struct together *list, 
 
 /* Whether the search ends elsewhere from other sides, so that round-off chose among the solutions: with other rates or,
  * where a gate leaves its kink, with other values of gates that move any argument, since with those it may have stayed. */
-static int ambiguous(const struct lanes *s, int lane, const struct together *list, int released, const int *side, const double *value, int leaves) {
+static int ambiguous(const struct lanes *s, int lane, const struct together *list, const int *side, const double *value, int leaves) {
     const struct kinks *k = &s->kinks;
     const double (*a)[SLIDES] = k->matrix[lane];
     const int count = list->count;
@@ -241,7 +241,7 @@ static int ambiguous(const struct lanes *s, int lane, const struct together *lis
         int other[SLIDES];
         double found[SLIDES], change[SLIDES];
         for (int n = 0; n < count; n++) other[n] = start == 0 ? OPEN : start == 1 ? CLOSED : side[n] == OPEN ? CLOSED : OPEN;
-        if (!decide(s, lane, list, released, other, found)) continue;
+        if (!decide(s, lane, list, other, found)) continue;
         for (int n = 0; n < count; n++) {
             const double one = side[n] == SLIDING ? value[n] : side[n] == OPEN, two = other[n] == SLIDING ? found[n] : other[n] == OPEN;
             change[n] = two - one;
@@ -339,9 +339,8 @@ static void resolve(struct lanes *s, const struct job *job, ivec at, ivec releas
             int side[SLIDES];
             double value[SLIDES];
             for (int n = 0; n < list->count; n++) side[n] = (int)k->side[list->gate[n]][lane];
-            const int out = released[lane] ? (int)k->target[lane] : -1;
-            if (!decide(s, lane, list, out, side, value)) k->unresolved[lane] = -1;
-            else if (list->count > 1 && ambiguous(s, lane, list, out, side, value, pass == 0 && released[lane])) k->grazed[lane] = -1;
+            if (!decide(s, lane, list, side, value)) k->unresolved[lane] = -1;
+            else if (list->count > 1 && ambiguous(s, lane, list, side, value, pass == 0 && released[lane])) k->grazed[lane] = -1;
             struct together *slides = &k->slides[lane];
             slides->count = 0;
             for (int n = 0; n < list->count; n++) {
