@@ -57,6 +57,7 @@ RUNS: dict[str, Callable[[], Any]] = {
     "rock4": lambda: tl.simulate(flow(smooth), t_end=2.0, method="rock4", **KEPT, **CASES, **TOLERANCE),
     "rodas5p": lambda: tl.simulate(flow(bent), t_end=2.0, method="rodas5p", **KEPT, **CASES, **TOLERANCE),
     "momentum": lambda: tl.simulate(flow(smooth, momentum=0.5), t_end=2.0, method="rodas5p", **CASES, **TOLERANCE),
+    "kinks with momentum": lambda: tl.simulate(flow(bent, momentum=0.5), t_end=2.0, **CASES, **TOLERANCE),
     "turns": lambda: tl.simulate(flow(smooth), t_end=300.0, **KEPT, **CASES, **TOLERANCE),
     "descent": lambda: tl.simulate(flow(smooth).euler(0.01), steps=9, times=[1, 9], observe=["loss"], **CASES),
     "sgd": lambda: tl.simulate(flow(smooth).sgd(0.01, batch=2), steps=9, until=tl.converged(1e-9), **CASES),

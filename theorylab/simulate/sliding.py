@@ -123,8 +123,9 @@ class Tried:
         old = now.gather(1, index)
         other = torch.where(old < 0.5, old + 1, old - 1)
         tried = now[:, None].repeat(1, k + 1, 1)
-        tried[torch.arange(n)[:, None], torch.arange(1, k + 1), index] = other
-        parts = [torch.arange(n, device=y.device).repeat_interleave(k + 1), tried.reshape(n * (k + 1), -1)]
+        places = torch.arange(n, device=y.device)
+        tried[places[:, None], torch.arange(1, k + 1, device=y.device), index] = other
+        parts = [places.repeat_interleave(k + 1), tried.reshape(n * (k + 1), -1)]
         size = max(1, AT_ONCE // max(y.shape[1], now.shape[1]))
         fields, rates = [], []
         for which, values in zip(*(part.split(size) for part in parts), strict=True):
