@@ -5,7 +5,6 @@
 #define SETTLED 1e-7    /* fractions of sliding gates */
 #define BESIDE 1e-6     /* of a gate's size: next to its kink */
 #define ROUNDS 30
-#define LANDINGS 2
 #define LANDINGS 3
 #define PASSES 4
 #define CROSSINGS 8
