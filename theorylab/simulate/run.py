@@ -82,7 +82,11 @@ class Run:
 
     @property
     def slid(self) -> Tensor | None:
-        """(trials,) bool: the run slid along a kink for a while; None where kinks are not located."""
+        """(trials,) bool: the run slid along a kink for a while; None where kinks are not located.
+
+        A flow with momentum does not slide: it swings across a kink that attracts it, ever faster, and where in its
+        swing it is, the velocities above all, is known far less well than to the tolerance.
+        """
         return self.solution.slid
 
     @property
