@@ -36,6 +36,7 @@ OTHERS: dict[str, Callable[..., Any]] = {
     "bias": lambda p, x: p.w[None, :] @ x + p.a[0],
     "relu": lambda p, x: ops.relu(p.w[None, :] @ x),
     "square": lambda p, x: p.w[None, :] @ (x * x),
+    "normalised inputs": lambda p, x: p.w[None, :] @ (x / ops.norm(x, axis=0, keepdims=True)),
     "product of coordinates": lambda p, x: p.w[0] * x[0:1] * x[1:2],
     "mean over samples": lambda p, x: p.w[None, :] @ (x - x.sum(-1)[:, None] / 7),
     "first sample": lambda p, x: p.w[None, :] @ x + (p.w * x[:, 0]).sum(),

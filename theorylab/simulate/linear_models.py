@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from theorylab.derive.world import World
+from theorylab.errors import Undefined
 from theorylab.flow import Flow
 from theorylab.gradient_flow import FirstOrder, SecondOrder
 from theorylab.model import Model
@@ -63,8 +64,11 @@ def is_linear(model: Model, p: Any, c: Any, size: int) -> bool:
     names = [[entry.args[0] for entry in column] for column in x.data.T]
     everywhere = {name for column in names for name in column}
     for row in outputs.data.reshape(-1, x.shape[1]):
+        try:
+            at_zero = ex.substitute(list(row), dict.fromkeys(everywhere, ex.ZERO))
+        except Undefined:
+            return False
         slopes = [ex.gradient(root, column) for root, column in zip(row, names, strict=True)]
-        at_zero = ex.substitute(list(row), dict.fromkeys(everywhere, ex.ZERO))
         if any(root is not ex.ZERO for root in at_zero):
             return False
         # Slopes that several samples share, of outputs that see their own sample alone, hold no input.
