@@ -166,10 +166,7 @@ class ExplicitRun(AdaptiveRun):
         h, final = control.ending(active.h, active.t_end - active.t)
         attempt = self._attempt(h)
 
-        scaled = control.scaled_error(attempt, active.y, self.rtol, self.atol)
-        if self.until is not None:
-            scaled = torch.maximum(scaled, control.stiff_error(attempt, active.radius))
-        finite = torch.isfinite(scaled) & torch.isfinite(attempt.f).all(1)
+        scaled, finite = self._errors(attempt)
         accept = finite & (scaled <= 1)
         arrived = torch.where(final, active.t_end, active.t + h)
         radius, stiff = self._stiffness(attempt, h, accept)
@@ -194,6 +191,13 @@ class ExplicitRun(AdaptiveRun):
         active.attempts = active.attempts + 1
         active.evaluations = active.evaluations + self.method.last
         return attempt
+
+    def _errors(self, attempt: Attempt) -> tuple[Tensor, Tensor]:
+        """The error of an attempt in units of the tolerance, and whether it and the field at the end are finite."""
+        scaled = control.scaled_error(attempt, self.active.y, self.rtol, self.atol)
+        if self.until is not None:
+            scaled = torch.maximum(scaled, control.stiff_error(attempt, self.active.radius))
+        return scaled, torch.isfinite(scaled) & torch.isfinite(attempt.f).all(1)
 
     def _stiffness(
         self, attempt: Attempt, h: Tensor, accept: Tensor, free: Tensor | None = None

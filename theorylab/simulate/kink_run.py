@@ -185,10 +185,7 @@ class KinkRun(ExplicitRun):
         self.beyond = torch.zeros_like(active.rows)
         attempt = self._attempt(h)
 
-        scaled = control.scaled_error(attempt, active.y, self.rtol, self.atol)
-        if self.until is not None:
-            scaled = torch.maximum(scaled, control.stiff_error(attempt, active.radius))
-        finite = torch.isfinite(scaled) & torch.isfinite(attempt.f).all(1)
+        scaled, finite = self._errors(attempt)
         good = finite & (scaled <= 1)
         arrived = torch.where(final, active.t_end, active.t + h)
         next_gate = self.now

@@ -68,9 +68,9 @@ def is_linear(model: Model, p: Any, c: Any, size: int) -> bool:
             at_zero = ex.substitute(list(row), dict.fromkeys(everywhere, ex.ZERO))
         except Undefined:
             return False
-        slopes = [ex.gradient(root, column) for root, column in zip(row, names, strict=True)]
         if any(root is not ex.ZERO for root in at_zero):
             return False
+        slopes = [ex.gradient(root, column) for root, column in zip(row, names, strict=True)]
         # Slopes that several samples share, of outputs that see their own sample alone, hold no input.
         if any(slope is not first for others in slopes[1:] for slope, first in zip(others, slopes[0], strict=True)):
             return False
